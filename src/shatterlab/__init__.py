@@ -1,0 +1,38 @@
+"""How much of what a model shows on its training data is learning, and how much is memory?"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "core": ("Architecture", "Corruption", "Dataset", "Examples", "Fit", "LabelCorruption", "Learner", "Measure",
+             "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Seeds", "Splits", "random_bits", "stratified"),
+    "errors": ("DataError", "InvalidPart", "LawBroken", "NotApplicable", "ShatterlabError", "StoreError", "UnknownName", "UserCodeError"),
+    "trial": ("Trial", "run"),
+    "store": ("Store",),
+    "experiment": ("Claim", "Experiment", "Scale", "grid"),
+    "views": ("Curve", "Table"),
+    "experiments.audit": ("Audit", "audit"),
+}  # fmt: skip
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that `import shatterlab` costs milliseconds."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"shatterlab.{_HOME[name]}"), name)
+    if not name.startswith("_"):
+        from shatterlab.catalog import find, get
+
+        if name in find():
+            return get(name)
+    raise AttributeError(f"module 'shatterlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from shatterlab.catalog import find
+
+    return sorted([*_HOME, *find(), "__version__"])

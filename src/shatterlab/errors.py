@@ -1,0 +1,62 @@
+"""What can go wrong, each told in one sentence: owner, what is required, what it got, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ShatterlabError(Exception):
+    """Anything this package refuses; its text is meant for the person at the terminal."""
+
+    exit_code = 2
+
+
+class InvalidPart(ShatterlabError, ValueError):
+    """A field of a part is outside its range or of the wrong type."""
+
+
+class UnknownName(ShatterlabError, LookupError):
+    """A name that is not known; the text offers the nearest ones."""
+
+    def __init__(self, owner: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        lowered = {candidate.lower(): candidate for candidate in names}
+        close = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
+        hint = f"Did you mean {', '.join(close)}?" if close else f"Known: {', '.join(names)}."
+        super().__init__(f"{owner}: a known name is required, got {name!r}. {hint}")
+
+
+class DataError(ShatterlabError, ValueError):
+    """Data is missing, damaged or of a form that cannot be used."""
+
+    exit_code = 3
+
+
+class StoreError(ShatterlabError):
+    """A results database cannot be opened, read or written."""
+
+    exit_code = 4
+
+
+class UserCodeError(ShatterlabError):
+    """A user's factory, recipe, estimator or module failed; `trace` holds its own frames only."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[type[UserCodeError], tuple[str, str]]:
+        return UserCodeError, (str(self), self.trace)
+
+
+class NotApplicable(ShatterlabError):
+    """A measure cannot be computed for this fit; the text is the reason shown in the empty cell."""
+
+
+class LawBroken(ShatterlabError, AssertionError):
+    """A part violates a law of its kind; the text names the law, what it demands and what was seen."""
+
+    exit_code = 1

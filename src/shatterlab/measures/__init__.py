@@ -1,0 +1,1 @@
+"""Measures of a fit: one a file."""
