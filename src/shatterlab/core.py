@@ -31,7 +31,7 @@ __all__ = [
     "fitted_field", "random_bits", "stratified",
 ]  # fmt: skip
 
-_CHUNK = 512  # images corrupted at a time: their bits stay in the processor's cache
+_CHUNK = 64  # images corrupted at a time: their bits stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,13 @@ class Dataset(Part, ABC):
         splits = self.read(Path(root) if root is not None else None, seeds)
         for name, part in (("training", splits.train), ("test", splits.test)):
             self._check(name, part)
-        return Splits(
+        kept = Splits(
             self._subsample(splits.train, self.examples, "examples", seeds),
             self._subsample(splits.test, self.test_examples, "test_examples", seeds),
         )
+        for name, part in (("training", kept.train), ("test", kept.test)):
+            self._check_finite(name, part)
+        return kept
 
     def _subsample(self, part: Examples, n: int | None, name: str, seeds: Seeds) -> Examples:
         if n is None or n == len(part):
@@ -82,17 +85,19 @@ class Dataset(Part, ABC):
         return seeds.rng("data", name)
 
     def _check(self, name: str, part: Examples) -> None:
-        labels, inputs = part.labels, part.inputs
+        labels = part.labels
         if len(part) == 0:
             raise DataError(f"{self.kind}: at least one example is required, the {name} split is empty. Check the source.")
-        if len(inputs) != len(labels):
-            raise DataError(f"{self.kind}: as many labels as inputs are required, the {name} split has {len(labels)} labels and {len(inputs)} inputs.")
+        if len(part.inputs) != len(labels):
+            raise DataError(f"{self.kind}: as many labels as inputs are required, the {name} split has {len(labels)} labels and {len(part.inputs)} inputs.")
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= part.classes:
             raise DataError(f"{self.kind}: labels are whole numbers in 0..{part.classes - 1}, the {name} split has {low}..{high}. Renumber the classes.")
         if part.classes < 2 or (name == "training" and low == high):
             raise DataError(f"{self.kind}: at least two classes are required, the {name} split has only class {low}. Nothing can be told apart.")
-        bad = (~inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+
+    def _check_finite(self, name: str, part: Examples) -> None:
+        bad = (~part.inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         if bad:
             where = f"the {name} split has NaN or infinity in {len(bad)} examples, the first at position {bad[0]}"
             raise DataError(f"{self.kind}: finite inputs are required, {where}. Clean or drop them.")

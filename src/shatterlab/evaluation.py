@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -38,14 +39,14 @@ def evaluate(score: Callable[[Tensor], Tensor], examples: Examples, output: str)
     Raises:
         UserCodeError: the scores are not n x k.
     """
-    total_loss, correct = 0.0, 0
+    total, correct = torch.zeros(2, dtype=torch.float64)
     for start in range(0, len(examples), _BATCH):
         some = slice(start, start + _BATCH)
-        labels = examples.labels[some]
-        scores = score(examples.inputs[some]).detach().float().cpu()
+        scores = score(examples.inputs[some]).detach().float()
+        labels = examples.labels[some].to(scores.device)
         if scores.shape != (len(labels), examples.classes):
             wanted = (len(labels), examples.classes)
             raise UserCodeError(f"scores: examples x classes, {wanted}, are required, got {tuple(scores.shape)}. Give the model one output a class.")
-        total_loss += float(losses(scores, labels, output).double().sum())
-        correct += int((scores.argmax(1) == labels).sum())
-    return total_loss / len(examples), correct / len(examples)
+        total = total.to(scores.device) + losses(scores, labels, output).double().sum()
+        correct = correct.to(scores.device) + (scores.argmax(1) == labels).sum()
+    return total.item() / len(examples), correct.item() / len(examples)

@@ -6,9 +6,10 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Union
 
@@ -113,7 +114,7 @@ class Part:
                 if isinstance(inner, Part):
                     yield from inner.parts()
 
-    def _written(self, write: typing.Callable[[Part], dict[str, Any]], defaults: bool) -> dict[str, Any]:
+    def _written(self, write: Callable[[Part], dict[str, Any]], defaults: bool) -> dict[str, Any]:
         written: dict[str, Any] = {"kind": self.kind}
         for item in self.configuration():
             value = getattr(self, item.name)
@@ -130,7 +131,7 @@ def _is_default(value: Any, item: dataclasses.Field[Any]) -> bool:
     return False
 
 
-def _plain(value: Any, write: typing.Callable[[Part], dict[str, Any]], owner: str) -> Any:
+def _plain(value: Any, write: Callable[[Part], dict[str, Any]], owner: str) -> Any:
     if isinstance(value, Part):
         return write(value)
     if isinstance(value, list | tuple):
@@ -170,6 +171,8 @@ def _normalize(value: Any, declared: Any, owner: str) -> Any:
     if declared is int:
         whole = not isinstance(value, bool) and hasattr(value, "__int__") and not isinstance(value, str)
         return value if type(value) is int else int(_expect(value, whole and value == int(value), "a whole number", owner))
+    if declared is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
     if declared in (str, bool):
         return _expect(value, isinstance(value, declared), "text" if declared is str else "true or false", owner)
     if isinstance(declared, type) and issubclass(declared, Part):

@@ -24,7 +24,7 @@ class Examples:
         inputs: images (n x channels x height x width) in [0, 1], or table rows (n x d); float32.
         labels: int64 in 0 .. classes - 1, shape (n,).
         classes: k, the number of classes, >= 2.
-        levels: 255 where the source had 8-bit pixels, else None.
+        levels: 255 where the source had 8-bit pixels (16 for scikit-learn's digits), else None.
     """
 
     inputs: Tensor
@@ -91,6 +91,7 @@ class Progress:
     epoch: int
     step: int
     scores: Callable[[Tensor], Tensor]
+    output: Literal["logits", "probabilities", "values"] = "logits"
     train_loss: float | None = None
     train_accuracy: float | None = None
     online_loss: float | None = None

@@ -1,0 +1,51 @@
+"""What the convolutional architectures share: which inputs they take, and TensorFlow's SAME padding at stride 2."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shatterlab.core import Architecture
+from shatterlab.errors import InvalidPart
+
+
+def image_shape(owner: Architecture, shape: tuple[int, ...], halvings: int) -> tuple[int, int, int]:
+    """Channels, height and width of the inputs, of which each halving must find at least two pixels a side.
+
+    A halving leaves ceil(side / 2) pixels, so h of them need a side of at least 2^(h - 1) + 1.
+
+    Raises:
+        InvalidPart: the inputs are table rows, or smaller than that.
+    """
+    if len(shape) != 3:
+        raise InvalidPart(f"{owner.kind}: images are required, got inputs of shape {tuple(shape)}. Use MLP or Linear for tables.")
+    channels, height, width = shape
+    least = 2 ** (halvings - 1) + 1
+    if min(height, width) < least:
+        raise InvalidPart(f"{owner.kind}: inputs of at least {least}x{least} are required, got {height}x{width}. Use larger images or MLP.")
+    return channels, height, width
+
+
+class SameConv2d(nn.Conv2d):
+    """A 3x3 convolution with stride 2 that pads as TensorFlow does: an even side at its end only.
+
+    SAME pads max(0, 2 (ceil(s / 2) - 1) + 3 - s) zeros to side s, the smaller half in front: 0 + 1 where s is
+    even, 1 + 1 where it is odd.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
+        super().__init__(inputs, outputs, 3, stride=2, bias=bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Halves height and width, rounding up."""
+        height, width = images.shape[-2:]
+        return super().forward(functional.pad(images, (width % 2, 1, height % 2, 1)))
+
+
+class SameMaxPool2d(nn.Module):
+    """A 3x3 max-pool with stride 2 that pads as TensorFlow does, with -infinity: an even side at its end only."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Halves height and width, rounding up; windows are clipped at the border, which costs no padded copy."""
+        height, width = images.shape[-2:]
+        return functional.max_pool2d(images, 3, stride=2, padding=(height % 2, width % 2), ceil_mode=True)

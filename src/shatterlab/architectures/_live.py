@@ -1,0 +1,205 @@
+"""Names for factories that only this process has: lambdas, closures, functions of a script or of a notebook.
+
+A name ends in a hash of what the factory says, so rows that an edited factory made are never taken for its own.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import hashlib
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
+from types import BuiltinFunctionType, CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
+from typing import Any
+
+import torch
+
+from shatterlab import outside
+from shatterlab.errors import InvalidPart
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), range, torch.dtype, torch.device)
+_SILENT = ("__doc__", "__module__", "__qualname__", "__annotations__", "__firstlineno__", "__static_attributes__", "_abc_impl", "__dataclass_params__")
+_GENERATED = ("__repr__", "__eq__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__", "__setattr__", "__delattr__", "__replace__", "__match_args__")
+_READS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "IMPORT_NAME")
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, so the state of its instances is their __dict__
+_registered: dict[str, Callable[..., Any]] = {}
+_tokens: dict[int, tuple[object, str]] = {}  # holds the objects, so that no id is used twice
+
+
+def reference(factory: Callable[..., Any]) -> str:
+    """The text that stands for a factory: "module:name" where others can import it, else a name known here only."""
+    address = _address(factory)
+    if address is not None:
+        return address
+    name = f"live:{getattr(factory, '__qualname__', type(factory).__qualname__)}#{content_hash(factory)}"
+    _registered[name] = factory
+    return name
+
+
+def is_live(name: str) -> bool:
+    """Whether `reference` made this name for a process of its own; a module may well be called live."""
+    return name.startswith("live:") and "#" in name
+
+
+def find(name: str, owner: str) -> Callable[..., Any]:
+    """The factory that this process knows by that name.
+
+    Raises:
+        InvalidPart: another process made the name.
+    """
+    if name not in _registered:
+        remedy = 'Worker processes and later runs need "module:factory" or "path/to/file.py:factory".'
+        raise InvalidPart(f"{owner}: a factory of this process is required, got {name!r} of another one. {remedy}")
+    return _registered[name]
+
+
+def content_hash(factory: object) -> str:
+    """A hash of the code, the defaults, the enclosed values and the globals behind a callable, followed recursively.
+
+    What cannot be read (a tensor in the closure, say) gets a random token, so such a callable has a new hash in
+    every process. The byte code is of one Python version, hence so is the hash.
+    """
+    return hashlib.sha256(_Contents(factory).text.encode()).hexdigest()[:16]
+
+
+def _address(factory: Any) -> str | None:
+    """Where another process can import this very object, if anywhere."""
+    module = _home(factory)
+    if module is None or not Path(getattr(module.__spec__, "origin", None) or "").is_file():
+        return None
+    place = module.__file__ if module.__name__.startswith("shatterlab_outside_") else module.__name__
+    return f"{place}:{factory.__qualname__}"
+
+
+def _home(value: Any) -> ModuleType | None:
+    """The module, other than the script itself, that holds the object under the object's own name."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    if module is None or module.__name__ == "__main__" or not _has_source(module):
+        return None
+    found: Any = module
+    for step in getattr(value, "__qualname__", "?").split("."):
+        found = getattr(found, step, None)
+    return module if found is value else None
+
+
+def _has_source(module: ModuleType) -> bool:
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return origin is not None and (origin in ("built-in", "frozen") or Path(origin).is_file())
+
+
+class _Contents:
+    """The text of everything that decides what a callable does."""
+
+    def __init__(self, root: object) -> None:
+        self._start = getattr(root, "__module__", None)
+        self._seen: dict[int, tuple[int, object]] = {}  # holds the objects, so that no id is used twice
+        self.text = self._write(root)
+
+    def _write(self, value: Any) -> str:
+        if type(value) in _PLAIN or isinstance(value, PurePath):
+            return f"{type(value).__name__} {value!r}"
+        if id(value) in self._seen:
+            return f"seen {self._seen[id(value)][0]}"
+        self._seen[id(value)] = (len(self._seen), value)
+        return f"{type(value).__name__}({','.join(self._pieces(value))})"
+
+    def _pieces(self, value: Any) -> Iterator[str]:
+        inner = _inner(value)
+        match value:
+            case _ if inner is not None:
+                yield from map(self._write, inner)
+            case set() | frozenset():
+                yield from sorted(map(self._write, value))
+            case CodeType():
+                yield from self._code(value)
+            case ModuleType() if _has_source(value):
+                yield _named(value.__name__, "*")
+            case FunctionType() | BuiltinFunctionType() | type() if self._is_elsewhere(value):
+                yield _named(value.__module__, value.__qualname__)
+            case FunctionType():
+                yield from self._function(value)
+            case type():
+                yield from self._class(value)
+            case _ if _is_its_attributes(value):
+                yield from map(self._write, (type(value), vars(value)))
+            case _:
+                yield _token(value)
+
+    def _is_elsewhere(self, value: Any) -> bool:
+        module = _home(value)
+        return module is not None and module.__name__ != self._start
+
+    def _code(self, code: CodeType) -> Iterator[str]:
+        yield from (code.co_code.hex(), code.co_exceptiontable.hex(), str(code.co_flags), str(code.co_argcount), str(code.co_kwonlyargcount))
+        yield from (repr(names) for names in (code.co_names, code.co_varnames, code.co_freevars))
+        yield from map(self._write, code.co_consts)
+
+    def _function(self, function: FunctionType) -> Iterator[str]:
+        yield from map(self._write, (function.__code__, function.__defaults__, function.__kwdefaults__))
+        for cell in function.__closure__ or ():
+            try:
+                yield self._write(cell.cell_contents)
+            except ValueError:  # not yet assigned
+                yield "empty"
+        for operation, name in sorted(_outer_names(function.__code__)):
+            if operation == "IMPORT_NAME":
+                yield _named(name, "*")
+            elif name in function.__globals__:
+                yield f"{name}={self._write(function.__globals__[name])}"
+
+    def _class(self, value: type) -> Iterator[str]:
+        yield from map(self._write, value.__bases__)
+        parameters = vars(value).get("__dataclass_params__")
+        skipped = (*_GENERATED, *(("__init__",) if parameters.init else ())) if parameters else ()
+        for name, member in vars(value).items():
+            if name == "__dataclass_fields__":
+                yield self._write([(each.name, each.default, each.default_factory) for each in member.values()])
+            elif name not in (*_SILENT, *skipped) and not isinstance(member, GetSetDescriptorType | MemberDescriptorType):
+                yield f"{name}={self._write(member)}"
+
+
+def _inner(value: Any) -> Iterable[object] | None:
+    """What a plain container or a wrapper of a callable holds, in order; None for everything else."""
+    match value:
+        case list() | tuple():
+            return value
+        case dict():
+            return [each for item in value.items() for each in item]
+        case MethodType():
+            return value.__func__, value.__self__
+        case staticmethod() | classmethod():
+            return (value.__func__,)
+        case property():
+            return value.fget, value.fset
+        case functools.partial():
+            return value.func, value.args, value.keywords
+        case functools._lru_cache_wrapper():
+            return (value.__wrapped__,)
+    return None
+
+
+def _outer_names(code: CodeType) -> set[tuple[str, str]]:
+    """The globals that a function and those inside it read, and the modules that they import."""
+    names = {(each.opname, each.argval) for each in dis.get_instructions(code) if each.opname in _READS}
+    return names.union(*(_outer_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+
+
+def _named(module: str, name: str) -> str:
+    """A thing of another module by name; with the version of its package, or the content of the user's own file.
+
+    Python's and torch's own versions stay out, as they do for the package's parts.
+    """
+    top = module.partition(".")[0]
+    return f"{module}:{name}" if top in sys.stdlib_module_names or top == "torch" else outside.fingerprint(f"{module}:{name}", "live")
+
+
+def _is_its_attributes(value: object) -> bool:
+    classes = type(value).__mro__[:-1]
+    return isinstance(getattr(value, "__dict__", None), Mapping) and all(each.__flags__ & _HEAP_TYPE and "__slots__" not in vars(each) for each in classes)
+
+
+def _token(value: object) -> str:
+    return _tokens.setdefault(id(value), (value, secrets.token_hex(8)))[1]

@@ -1,0 +1,160 @@
+"""Anybody's network, by the name of the function or class that makes it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor, nn
+
+from shatterlab import outside
+from shatterlab.architectures import _live
+from shatterlab.core import Architecture
+from shatterlab.errors import InvalidPart, UnknownName, UserCodeError
+
+_trained: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class Imported(Architecture):
+    """Any torch network: your own function or class, called for a fresh one.
+
+    The factory is called with those of `shape`, `classes` (or `num_classes`) and, for images, `channels` that its
+    signature names, with `height` and `width` where it names both (a lone `width` is more often a number of units),
+    and with `arguments`, which win. It draws its weights from torch's generator, which the learner seeds. Keys of
+    trials hold a fingerprint of the code, so an edited network never meets old results.
+
+    Args:
+        factory: "module:name" or "path/to/file.py:name" of a function or of a subclass of torch.nn.Module. In Python also
+            the callable itself: it becomes "module:name" where it can be imported, else a name that only this
+            process knows, which ends in a hash of its code and of the values it encloses.
+        arguments: further arguments of the factory by name; numbers, text, lists and mappings.
+
+    Example:
+        >>> network = Imported(lambda shape, classes: nn.Sequential(nn.Flatten(), nn.Linear(shape[0], classes))).build((4,), 3)
+        >>> sum(parameter.numel() for parameter in network.parameters())  # 4 * 3 + 3
+        15
+    """
+
+    factory: str | Callable[..., Any]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def live(cls, factory: Callable[..., Any], arguments: Mapping[str, Any] | None = None, owner: str = "audit") -> Imported:
+        """The architecture of a callable; `owner` is whom its refusal names.
+
+        Raises:
+            InvalidPart: the callable is a network itself, not what makes one.
+        """
+        if isinstance(factory, nn.Module):
+            name = type(factory).__name__
+            raise InvalidPart(f"{owner}: a factory is required, got a live {name}. Pass `lambda: {name}()`: each replicate needs a fresh initialization.")
+        return cls(factory, arguments or {})
+
+    @classmethod
+    def specimens(cls) -> tuple[Imported, ...]:
+        network = "shatterlab.architectures.linear:linear_network"
+        return (cls(network), cls(network, {"bias": False}))
+
+    def validate(self) -> None:
+        if isinstance(self.factory, nn.Module):
+            self.live(self.factory, owner=self.kind)
+        if callable(self.factory):
+            object.__setattr__(self, "factory", _live.reference(self.factory))
+        named = isinstance(self.factory, str) and all(self.factory.rpartition(":"))
+        self.require(named, 'factory is "module:name", "path/to/file.py:name" or a callable', self.factory)
+        try:
+            plain = json.loads(json.dumps(dict(self.arguments), allow_nan=False))
+        except (TypeError, ValueError):
+            self.require(False, "arguments are numbers, text, lists and mappings", dict(self.arguments), "Build other things in the factory.")
+        object.__setattr__(self, "arguments", plain)
+
+    def fingerprints(self) -> Mapping[str, str]:
+        return {"factory": self._reference if _live.is_live(self._reference) else outside.fingerprint(self._reference, self.kind)}
+
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        """A fresh network from the factory.
+
+        Raises:
+            InvalidPart: there is no such factory, it needs what is not given, or it is a network already.
+            UnknownName: the module has no such name, or the factory no such argument.
+            UserCodeError: the factory fails, or returns no network, none that can learn, or one it returned before.
+        """
+        factory = self._found()
+        given = self._given(factory, shape, classes)
+        with outside.user_code(f"{self.kind}: {self._name}"):
+            network = factory(**given)
+            if isinstance(network, nn.Module):
+                _fill_lazy_layers(network, shape)
+        return self._checked(network)
+
+    @property
+    def _reference(self) -> str:
+        assert isinstance(self.factory, str)  # since `validate`
+        return self.factory
+
+    @property
+    def _name(self) -> str:
+        return self._reference.removeprefix("live:").partition("#")[0] if _live.is_live(self._reference) else self._reference
+
+    def _found(self) -> Callable[..., Any]:
+        find = _live.find if _live.is_live(self._reference) else outside.resolve
+        found = find(self._reference, self.kind)
+        if isinstance(found, nn.Module):
+            got = f"a factory is required at {self._name}, got a live {type(found).__name__}"
+            raise InvalidPart(f"{self.kind}: {got}. Name the function or class that makes it: each replicate needs a fresh initialization.")
+        if not callable(found):
+            raise InvalidPart(f"{self.kind}: a function or class is required at {self._name}, got {found!r}. Name what makes the network.")
+        return found
+
+    def _given(self, factory: Callable[..., Any], shape: tuple[int, ...], classes: int) -> dict[str, Any]:
+        try:
+            parameters = inspect.signature(factory).parameters
+        except (TypeError, ValueError):  # some callables written in C tell no signature
+            return dict(self.arguments)
+        offered: dict[str, Any] = {"shape": shape, "classes": classes, "num_classes": classes}
+        if len(shape) == 3:
+            offered["channels"] = shape[0]
+            if {"height", "width"} <= parameters.keys():
+                offered |= {"height": shape[1], "width": shape[2]}
+        named = [name for name, each in parameters.items() if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+        given = {name: value for name, value in offered.items() if name in named} | dict(self.arguments)
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        for name in self.arguments:
+            if name not in named and not takes_any:
+                raise UnknownName(f"{self.kind}: {self._name}", name, named)
+        for name, each in parameters.items():
+            if each.default is each.empty and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL) and name not in given:
+                required = f"a value is required for {name} of {self._name}, got none for inputs of shape {tuple(shape)}"
+                raise InvalidPart(f"{self.kind}: {required}. Give it in arguments, or take shape and classes.")
+        return given
+
+    def _checked(self, network: object) -> nn.Module:
+        if not isinstance(network, nn.Module):
+            got, remedy = type(network).__name__, "Return the module itself."
+            if isinstance(network, type):
+                got, remedy = f"the class {network.__name__}", f"Return an instance, {network.__name__}(...)."
+            raise UserCodeError(f"{self.kind}: a torch.nn.Module is required from {self._name}, got {got}. {remedy}")
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        if not parameters:
+            got = f"{type(network).__name__} without any"
+            raise UserCodeError(f"{self.kind}: trainable parameters are required from {self._name}, got {got}. Return a network that can learn.")
+        if any(_trained.get(id(parameter)) is parameter for parameter in parameters):
+            got = f"the {type(network).__name__} that it returned before"
+            raise UserCodeError(f"{self.kind}: a fresh network is required from {self._name}, got {got}. Make every layer inside the factory.")
+        _trained.update((id(parameter), parameter) for parameter in parameters)
+        return network
+
+
+def _fill_lazy_layers(network: nn.Module, shape: tuple[int, ...]) -> None:
+    """Lets lazy layers see one input, so that they have parameters; running statistics stay as they are."""
+    if any(isinstance(parameter, nn.UninitializedParameter) for parameter in network.parameters()):
+        training = network.training
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, *shape))
+        network.train(training)

@@ -1,0 +1,51 @@
+"""Fully connected networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Literal
+
+from torch import nn
+
+from shatterlab.architectures._initialization import initialize
+from shatterlab.core import Architecture
+
+
+@dataclass(frozen=True)
+class MLP(Architecture):
+    """A fully connected ReLU network: flatten, hidden layers, scores.
+
+    x -> relu(W_1 x + b_1) -> ... -> W_last h + b_last. The paper's MLP 1x512 and MLP 3x512 are `MLP()` and
+    `MLP((512, 512, 512))`. Takes images and tables.
+
+    Args:
+        hidden: widths of the hidden layers, each >= 1; at least one (none is `Linear`).
+        init: "default" (torch's: uniform within 1/sqrt(fan-in)), "he" or "glorot" (both with zero biases). The
+            paper does not state its own.
+
+    Source:
+        Zhang et al. 2017, appendix A.
+
+    Example:
+        >>> network = MLP((512,)).build((3, 28, 28), 10)
+        >>> sum(parameter.numel() for parameter in network.parameters())  # (2352 + 1) * 512 + (512 + 1) * 10
+        1209866
+    """
+
+    hidden: tuple[int, ...] = (512,)
+    init: Literal["default", "he", "glorot"] = "default"
+
+    def validate(self) -> None:
+        self.require(self.hidden, "at least one hidden layer is required", self.hidden, "Use Linear for none.")
+        self.require(min(self.hidden) >= 1, "hidden widths are whole numbers >= 1", self.hidden)
+
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        widths = (prod(shape), *self.hidden)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for fan_in, fan_out in pairwise(widths):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        network = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+        initialize(network, self.init)
+        return network

@@ -1,0 +1,247 @@
+"""Claims: what a paper or a user says of a column, so that rows can contradict it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from shatterlab.core import Part, Row
+from shatterlab.errors import UnknownName
+from shatterlab.replicates import Configuration, by_configuration, distinct, matches, outcome, pairs, partners
+from shatterlab.statistics import Interval, mean_interval
+
+SCALE_NAMES = ("smoke", "laptop", "paper")
+Verdict = Literal["reproduced", "contradicted", "undecided", "too few trials", "not at this scale"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the rows say about a claim.
+
+    Args:
+        claim: the sentence judged.
+        verdict: "reproduced" (the interval lies inside the claim's), "contradicted" (outside), "undecided",
+            "too few trials" (fewer than two distinct replicates) or "not at this scale".
+        interval: of the mean or the mean difference; where configurations are many, of the one that decides; its
+            estimate is NaN where censored values leave bounds only; None where there is none.
+        n: distinct replicates (or pairs) behind that interval.
+        reason: why, in one sentence.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    interval: Interval | None
+    n: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Claim(Part):
+    """A sentence about the mean of a column over replicates: it lies in [low, high].
+
+    Each configuration that `where` matches is judged by itself and the claim holds if it holds in all: means over
+    different models are no replicates. With `versus`, the number is the paired difference column[where] -
+    column[versus], paired by seeds between configurations that agree in everything else. "Contradicted" by one of m
+    configurations takes an interval of level 1 - (1 - level) / m.
+
+    Failed rows are left out. Diverged ones enter no mean, and while there is one the claim is undecided. A time that
+    was not reached (`fit.epochs_to_...` is null) is a bound, and such claims are decided by bounds only.
+
+    Args:
+        text: the sentence.
+        column: a column of numbers, "test.error", say.
+        where: column -> value, or a sequence of values of which one must match.
+        versus: likewise, the side to subtract; None for a claim about the mean itself.
+        low: lower end of what is claimed, in the column's unit; None for no bound. State orderings with a margin.
+        high: upper end likewise; one of the two is required.
+        scales: the scales at which it is judged; empty: at every one.
+        level: confidence, in (0, 1).
+        reference: where it is published, "Figure 1(c)", say.
+
+    Raises:
+        InvalidPart: no bound, low above high, a level outside (0, 1), or an unknown scale.
+    """
+
+    text: str
+    column: str
+    where: Mapping[str, Any] = field(default_factory=dict)
+    versus: Mapping[str, Any] | None = None
+    low: float | None = None
+    high: float | None = None
+    scales: tuple[str, ...] = ()
+    level: float = 0.95
+    reference: str = ""
+
+    def validate(self) -> None:
+        low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
+        self.require(self.low is not None or self.high is not None, "low, high or both are required", self.text, "Say what is claimed as a range.")
+        self.require(low <= high, "low is at most high", (self.low, self.high))
+        self.require(0 < self.level < 1, "level is a confidence in (0, 1)", self.level)
+        for scale in self.scales:
+            self.require(scale in SCALE_NAMES, f"scales are among {', '.join(SCALE_NAMES)}", scale)
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return (cls("test error is chance", "test.error", low=0.88, high=0.92),)
+
+    def judge(self, rows: Iterable[Row], scale: str = "") -> Judgement:
+        """What these rows say; a pure function of them.
+
+        Args:
+            rows: any rows; those that do not match are left out.
+            scale: the scale they were made at.
+        """
+        if self.scales and scale not in self.scales:
+            return Judgement(self, "not at this scale", None, 0, f"judged at {' and '.join(self.scales)} scale only")
+        usable = [row for row in rows if row.get("status", "ok") != "failed"]
+        unknown = self._unknown_column(usable)
+        samples = [] if unknown else self._samples(usable)
+        if not samples:
+            return Judgement(self, "too few trials", None, 0, unknown or f"no finished row has {_told(self.where)}")
+        return self._combined([(sample, *self._verdict(sample, len(samples))) for sample in samples])
+
+    def _unknown_column(self, rows: Sequence[Row]) -> str:
+        """What is wrong with a name that no row knows; a typing error must not look like a lack of trials."""
+        known = {column for row in rows for column in row}
+        asked = [self.column, *self.where, *(self.versus or {})]
+        missing = next((column for column in asked if rows and column not in known), None)
+        return str(UnknownName("Claim", missing, known)) if missing else ""
+
+    def _samples(self, rows: Sequence[Row]) -> list[_Sample]:
+        ours = by_configuration(row for row in rows if matches(row, self.where))
+        observed: dict[Configuration, list[tuple[Row, ...]]]
+        if self.versus is None:
+            observed = {configuration: [(row,) for row in distinct(members)] for configuration, members in ours.items()}
+        else:
+            theirs = by_configuration(row for row in rows if matches(row, self.versus))
+            observed = {each: pairs(ours[each], theirs[other] if other else []) for each, other in partners(ours, theirs, self._freed()).items()}
+        labels = _labels(observed)
+        return [_sample(labels[each], groups, self.column) for each, groups in observed.items()]
+
+    def _freed(self) -> tuple[str, ...]:
+        """The columns in which the two sides of a comparison may differ; another kind of part has other fields."""
+        named = (*self.where, *(self.versus or {}))
+        return tuple(column.removesuffix("kind") if column.endswith(".kind") else f"{column}\0" for column in named)
+
+    def _verdict(self, sample: _Sample, configurations: int) -> tuple[Verdict, Interval | None]:
+        if sample.n == 0:
+            return ("undecided" if sample.lost else "too few trials"), None
+        interval = sample.interval(self.level)
+        if sample.lost:
+            return "undecided", interval
+        if sample.n == 1:
+            return "too few trials", interval
+        if interval.inside(self.low, self.high):
+            return "reproduced", interval
+        strict = interval if configurations == 1 else sample.interval(1 - (1 - self.level) / configurations)
+        return ("contradicted" if strict.disjoint(self.low, self.high) else "undecided"), interval
+
+    def _combined(self, judged: Sequence[tuple[_Sample, Verdict, Interval | None]]) -> Judgement:
+        """The worst verdict, and the configuration that has it most clearly."""
+        order: tuple[Verdict, ...] = ("contradicted", "undecided", "too few trials", "reproduced")
+        verdict = next(each for each in order if any(found == each for _, found, _ in judged))
+        sample, _, interval = min((each for each in judged if each[1] == verdict), key=lambda each: self._slack(each[2]))
+        told = self._reason(verdict, interval, sample)
+        if len(judged) > 1:
+            counts = {each: sum(found == each for _, found, _ in judged) for each in order}
+            summary = ", ".join(f"{count} {each}" for each, count in counts.items() if count)
+            told = f"{len(judged)} configurations: {summary}; {sample.label}: {told}"
+        return Judgement(self, verdict, interval, sample.n, told)
+
+    def _slack(self, interval: Interval | None) -> float:
+        """How far the interval keeps inside the claim's ends; negative where it reaches beyond one."""
+        if interval is None:
+            return -math.inf
+        low = math.inf if self.low is None else interval.low - self.low
+        high = math.inf if self.high is None else self.high - interval.high
+        return min(low, high)
+
+    def _reason(self, verdict: Verdict, interval: Interval | None, sample: _Sample) -> str:
+        place = {"reproduced": "lies inside", "contradicted": "lies outside", "undecided": "reaches beyond"}
+        said = []
+        if verdict == "too few trials":
+            kind = "replicates" if self.versus is None else "pairs with one other configuration that agrees in everything else"
+            said.append(f"{sample.n} distinct {kind}, at least 2 are required")
+        elif interval is not None and not sample.lost:
+            said.append(f"the {interval.level:.0%} interval [{interval.low:.4g}, {interval.high:.4g}] {place[verdict]} {_span(self.low, self.high)}")
+        return "; ".join([*said, *sample.notes])
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The replicates of one configuration, or its pairs, as bounds (low = high where a value is known)."""
+
+    label: str
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+    lost: int
+    notes: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.lows)
+
+    def interval(self, level: float) -> Interval:
+        """Of the mean: t below 10 replicates, BCa from there on; from bounds, the outer end of each side's interval."""
+        low, high = (_end(values, level) for values in (self.lows, self.highs))
+        if self.lows == self.highs and low is not None:
+            return low
+        ends = (-math.inf if low is None else low.low, math.inf if high is None else high.high)
+        return Interval(math.nan, *ends, level, "bounds of censored values", self.n)
+
+
+def _end(values: Sequence[float], level: float) -> Interval | None:
+    return mean_interval(values, level, np.random.default_rng(0)) if all(map(math.isfinite, values)) else None
+
+
+def _sample(label: str, groups: Sequence[tuple[Row, ...]], column: str) -> _Sample:
+    """Reads the values; notes what has none."""
+    lows, highs, censored, lost, blank = [], [], 0, 0, 0
+    kept = list({tuple(outcome(row) for row in each): each for each in groups}.values())
+    for each in kept:
+        ends = [_ends(row, column) for row in each]
+        if any(row.get("status") == "diverged" for row in each) or any(end is not None and not math.isfinite(end[0]) for end in ends):
+            lost += 1
+        elif None in ends:
+            blank += 1
+        else:
+            known = [end for end in ends if end is not None]
+            lows.append(known[0][0] - (known[1][1] if len(known) > 1 else 0.0))
+            highs.append(known[0][1] - (known[1][0] if len(known) > 1 else 0.0))
+            censored += any(low != high for low, high in known)
+    n = len(kept)
+    notes = ((lost, "diverged or infinite, of which no mean can be taken"), (censored, "censored: decided by bounds only"), (blank, "without a value"))
+    told = [f"{count} of {n} {what}" for count, what in notes if count]
+    same = [f"{len(groups) - n} identical to another, counted once"] if n < len(groups) else []
+    return _Sample(label, tuple(lows), tuple(highs), lost, tuple(told + same))
+
+
+def _ends(row: Row, column: str) -> tuple[float, float] | None:
+    """The value twice; (budget, inf) for a time that was not reached; None where there is no number."""
+    value = row.get(column)
+    if isinstance(value, int | float):
+        return float(value), float(value)
+    for unit in ("epochs", "steps"):
+        followed = row.get(f"fit.{unit}")
+        if column.startswith(f"fit.{unit}_to_") and value is None and isinstance(followed, int | float):
+            return float(followed), math.inf
+    return None
+
+
+def _labels(configurations: Iterable[Configuration]) -> dict[Configuration, str]:
+    """What tells the configurations apart."""
+    all_of_them = list(configurations)
+    common = set.intersection(*(set(each) for each in all_of_them)) if all_of_them else set()
+    return {each: ", ".join(f"{column} = {value}" for column, value in each if (column, value) not in common) for each in all_of_them}
+
+
+def _told(where: Mapping[str, Any]) -> str:
+    return ", ".join(f"{column} = {value}" for column, value in where.items()) or "any configuration"
+
+
+def _span(low: float | None, high: float | None) -> str:
+    return f"[{'-inf' if low is None else f'{low:.4g}'}, {'inf' if high is None else f'{high:.4g}'}]"

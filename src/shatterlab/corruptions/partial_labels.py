@@ -1,0 +1,58 @@
+"""Labels redrawn at random: none, some or all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shatterlab.core import LabelCorruption
+
+
+@dataclass(frozen=True)
+class PartialLabels(LabelCorruption):
+    """Each training label is redrawn, with probability `level`, uniformly from all k classes.
+
+    The true class is among those drawn from, so the changed fraction is level (1 - 1/k) on average. Levels of
+    one seed are nested: what is redrawn at 0.3 is redrawn, to the same class, at 0.5.
+
+    Args:
+        level: the probability that a label is redrawn, in [0, 1].
+
+    Raises:
+        InvalidPart: the level lies outside [0, 1].
+
+    Source:
+        Zhang et al. 2017, section 2.1.
+
+    Example:
+        >>> PartialLabels(1).describe() == RandomLabels().describe()
+        True
+    """
+
+    level: float
+
+    def validate(self) -> None:
+        self.require(0 <= self.level <= 1, "level is a probability in [0, 1]", self.level)
+
+    @classmethod
+    def specimens(cls) -> tuple[PartialLabels, ...]:
+        return (cls(0.0), cls(0.3), cls(1.0))
+
+    def labels(self, labels: np.ndarray[Any, Any], classes: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+        redrawn = rng.random(len(labels)) < self.level
+        return np.where(redrawn, rng.integers(classes, size=len(labels)), labels)
+
+    def transition(self, classes: int) -> np.ndarray[Any, Any]:
+        return (1 - self.level) * np.eye(classes) + self.level / classes
+
+
+def TrueLabels() -> PartialLabels:
+    """The data as they are: `PartialLabels(0.0)`."""
+    return PartialLabels(0.0)
+
+
+def RandomLabels() -> PartialLabels:
+    """Every label redrawn uniformly, independent of its input: `PartialLabels(1.0)`."""
+    return PartialLabels(1.0)

@@ -1,0 +1,96 @@
+"""Where published data files lie, and whether they are there and whole."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import platformdirs
+
+from shatterlab.datasets._digest import file_digest
+from shatterlab.errors import DataError
+
+
+@dataclass(frozen=True)
+class CanonicalFile:
+    """One file of a data set as its authors published it.
+
+    Args:
+        dataset: the data set's name.
+        path: where the file lies below the data root, with forward slashes.
+        md5: the published md5 of its content.
+        source: the public page or file to get it from.
+        size: its size in bytes (None: known by its md5 only).
+        packed: its `.gz`, which serves as well.
+    """
+
+    dataset: str
+    path: str
+    md5: str
+    source: str
+    size: int | None = None
+    packed: CanonicalFile | None = None
+
+    def find(self, root: Path | None) -> Path:
+        """The whole file below the root, the plain one where both are there.
+
+        Raises:
+            DataError: it is missing or damaged; the text says where it was looked for and how to get it.
+        """
+        folder = data_root(root)
+        for each in filter(None, (self, self.packed)):
+            path = folder / each.path
+            if os.path.isfile(path):
+                damage = each._damage(path)
+                if damage:
+                    raise DataError(f"{self.dataset}: {path.name} {damage} at {path}. It is damaged: delete it and get it again from {each.source}.")
+                return path
+        path, gz = folder / self.path, ".gz" if self.packed else ""
+        either = f"{path.name} or {path.name}.gz" if self.packed else path.name
+        get = f"Get it from {(self.packed or self).source}, or name the folder that holds {Path(self.path).parts[0]} by --data FOLDER or SHATTERLAB_DATA."
+        raise DataError(f"{self.dataset}: the file {either} is required, nothing is at {path}{f'[{gz}]' if gz else ''}. {get}")
+
+    def _damage(self, path: Path) -> str | None:
+        size = path.stat().st_size
+        if self.size is not None and size != self.size:
+            return f"of {self.size} bytes is required, got {size} bytes"
+        md5 = file_digest(path, "md5", self.dataset)
+        return f"with md5 {self.md5} is required, got md5 {md5}" if md5 != self.md5 else None
+
+
+class FileState(NamedTuple):
+    """What was found of one published file; `path` is the plain file's or the `.gz`'s, whichever is there."""
+
+    dataset: str
+    path: str
+    status: Literal["ok", "missing", "damaged"]
+    detail: str
+
+
+def data_root(root: Path | None = None) -> Path:
+    """The folder that holds the data sets: the argument, else SHATTERLAB_DATA, else the user's cache folder."""
+    given = root or os.environ.get("SHATTERLAB_DATA")
+    return Path(given).expanduser().absolute() if given else platformdirs.user_cache_path("shatterlab") / "data"
+
+
+def canonical_files() -> list[CanonicalFile]:
+    """Every published file that a data set of this package reads: the `FILES` of each data set's module, in reading order."""
+    names = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.name.startswith("_"))
+    modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
+    return [file for module in modules for file in getattr(module, "FILES", ())]
+
+
+def check_files(root: Path | None = None) -> Iterator[FileState]:
+    """What is there of every published file below the root; `detail` is the path or what is wrong and what to do."""
+    folder = data_root(root)
+    for file in canonical_files():
+        there = [each.path for each in filter(None, (file, file.packed)) if os.path.isfile(folder / each.path)]
+        try:
+            yield FileState(file.dataset, there[0] if there else file.path, "ok", str(file.find(root)))
+        except DataError as problem:
+            yield FileState(file.dataset, there[0] if there else file.path, "damaged" if there else "missing", str(problem))

@@ -1,0 +1,159 @@
+"""The user's own data as arrays."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shatterlab.core import Dataset, Part, Seeds, Splits
+from shatterlab.datasets._digest import file_digest
+from shatterlab.datasets._images import as_examples
+from shatterlab.datasets._labels import class_numbers
+from shatterlab.datasets._split import three_quarters
+from shatterlab.errors import DataError
+
+_PARTED = ("x_train", "y_train", "x_test", "y_test")
+_WHOLE = ("x", "y")
+_CHANNELS = (1, 3, 4)
+_KEYS = f"{' '.join(_PARTED)} (or {' '.join(_WHOLE)})"
+
+
+@dataclass(frozen=True)
+class Arrays(Dataset):
+    """Your own images or table rows in an .npz file.
+
+    The file holds `x_train y_train x_test y_test`, or `x y`, which the data stream parts 3 to 1 with class shares kept
+    (the only example of a class is for training; of two or more, at least one goes to each side). Save it with
+    `numpy.savez`.
+
+    Inputs are a table (n x d), grey images (n x height x width), or images with channels first
+    (n x channels x height x width) or last: an image has its channels last where its last axis is 1, 3 or 4 and its
+    first axis is not. 8-bit inputs (uint8) are divided by 255; floats are taken as they are, so bring images to
+    [0, 1] yourself; other whole numbers and true/false are for tables only.
+
+    Labels are one whole number in 0 .. k - 1 an example, of any numeric type, or text; texts become 0, 1, ... in
+    sorted order of the distinct ones in the file.
+
+    Args:
+        path: the .npz file; a relative path starts at the working folder.
+        classes: k, >= 2 (None: the largest label plus one, or the number of distinct texts).
+        examples: how many training examples to keep (None: all).
+        test_examples: how many test examples to keep (None: all).
+
+    Raises:
+        InvalidPart: classes is below 2.
+    """
+
+    path: str
+    classes: int | None = None
+
+    def validate(self) -> None:
+        super().validate()
+        self.require(self.path, "path is the path of an .npz file", self.path)
+        self.require(self.classes is None or self.classes >= 2, "classes is a whole number >= 2 or None", self.classes)
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()  # a user's file is not everywhere
+
+    def fingerprints(self) -> Mapping[str, str]:
+        return {"path": f"sha256:{file_digest(self._file(), 'sha256', self.kind)[:32]}"}
+
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        arrays, owner = self._arrays(), f"{self.kind}: {Path(self.path).name}"
+        pairs = (_WHOLE,) if "x" in arrays else (_PARTED[:2], _PARTED[2:])
+        for x, y in pairs:
+            arrays[x] = _inputs(arrays[x], x, owner)
+            _paired(arrays[x], arrays[y], x, y, owner)
+        numbers, classes = class_numbers({y: arrays[y] for _, y in pairs}, self.classes, owner)
+        samples = [(arrays[x], numbers[y]) for x, y in pairs]
+        if len(samples) == 1:
+            [(inputs, labels)] = samples
+            samples = [(inputs[some], labels[some]) for some in three_quarters(labels, seeds)]
+        else:
+            _alike(arrays["x_train"], arrays["x_test"], owner)
+        levels = 255 if samples[0][0].dtype == np.uint8 else None
+        train, test = (as_examples(inputs, labels, classes, levels) for inputs, labels in samples)
+        return Splits(train, test)
+
+    def _file(self) -> Path:
+        path = Path(self.path).expanduser().absolute()
+        if not path.is_file():
+            raise DataError(f"{self.kind}: an .npz file is required, {'a folder' if path.is_dir() else 'nothing'} is at {path}. Check the path.")
+        return path
+
+    def _arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        path = self._file()
+        with contextlib.ExitStack() as open_files:
+            try:  # opened here, since numpy leaves a damaged archive open
+                stream = open_files.enter_context(path.open("rb"))
+                archive = np.load(stream, allow_pickle=False)
+            except Exception as problem:  # numpy, zipfile and zlib each fail in their own ways
+                raise self._unreadable(path, problem) from problem
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(
+                    f"{self.kind}: an .npz file with {_KEYS} is required, {path} holds a single array. Save both inputs and labels with numpy.savez."
+                )
+            open_files.enter_context(archive)
+            wanted = next((names for names in (_PARTED, _WHOLE) if set(names) <= set(archive.files)), None)
+            if wanted is None:
+                found = " ".join(archive.files) or "none"
+                raise DataError(f"{self.kind}: the keys {_KEYS} are required, got {found} in {path}. Save them with numpy.savez.")
+            return {name: self._member(archive, name, path) for name in wanted}
+
+    def _member(self, archive: Any, name: str, path: Path) -> np.ndarray[Any, Any]:
+        try:
+            return np.asarray(archive[name])
+        except Exception as problem:
+            if "allow_pickle" in str(problem):  # numpy's words for an array of objects
+                remedy = "Is there text in a table, or are rows of unequal length? Turn every column into numbers, labels into numbers or plain text."
+                raise DataError(f"{self.kind}: arrays of numbers are required, {name} in {path} holds Python objects. {remedy}") from problem
+            raise self._unreadable(path, problem, f" ({name})") from problem
+
+    def _unreadable(self, path: Path, problem: Exception, where: str = "") -> DataError:
+        other = "allow_pickle" in str(problem)  # numpy's words for a file that it does not know
+        reason = "a file of another format" if other else f"{type(problem).__name__}: {problem}".splitlines()[0]
+        return DataError(f"{self.kind}: a whole .npz file is required, got {reason}{where} at {path}. Write it again with numpy.savez.")
+
+
+def _inputs(x: np.ndarray[Any, Any], name: str, owner: str) -> np.ndarray[Any, Any]:
+    """The array as n x d or n x channels x height x width, checked, not yet scaled."""
+    if x.dtype.kind in "US":
+        remedy = "Turn every column into numbers (a text column into one column of 0 and 1 for each of its values)."
+        raise DataError(f"{owner}: numbers are required, {name} holds text, such as {x.flat[0] if x.size else ''!s:.40}. {remedy}")
+    if x.dtype.kind not in "uifb":
+        raise DataError(f"{owner}: numbers are required, {name} holds {x.dtype}. Turn them into floats.")
+    if x.ndim not in (2, 3, 4) or 0 in x.shape[1:]:
+        wanted = "n x d, n x height x width, n x channels x height x width or n x height x width x channels"
+        raise DataError(f"{owner}: {wanted} is required, {name} has shape {x.shape}. Reshape it.")
+    if x.ndim > 2 and x.dtype.kind in "uib" and x.dtype != np.uint8:
+        remedy = "Save 8-bit pixels with .astype(numpy.uint8), others as floats in [0, 1]."
+        raise DataError(f"{owner}: images are uint8 in 0..255 or floats in [0, 1], {name} holds {x.dtype}. {remedy}")
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim == 4 and x.shape[-1] in _CHANNELS and x.shape[1] not in _CHANNELS:
+        return x.transpose(0, 3, 1, 2)
+    return x
+
+
+def _paired(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], x_name: str, y_name: str, owner: str) -> None:
+    if y.ndim != 1:
+        remedy = f"Use {y_name}.argmax(1) for one-hot rows, {y_name}.ravel() for a single column."
+        raise DataError(f"{owner}: one label an example, shape ({len(x)},), is required, {y_name} has shape {y.shape}. {remedy}")
+    if len(x) != len(y):
+        raise DataError(f"{owner}: as many labels as inputs are required, {x_name} has {len(x)} examples and {y_name} has {len(y)}. Save matching arrays.")
+    if len(y) == 0:
+        raise DataError(f"{owner}: at least one example is required, {x_name} is empty. Check how the file was made.")
+
+
+def _alike(train: np.ndarray[Any, Any], test: np.ndarray[Any, Any], owner: str) -> None:
+    if train.shape[1:] != test.shape[1:]:
+        got = f"x_train has {train.shape[1:]} and x_test has {test.shape[1:]}"
+        raise DataError(f"{owner}: inputs of one shape (channels first) are required, {got} an example. Save both alike.")
+    if (train.dtype == np.uint8) != (test.dtype == np.uint8):
+        raise DataError(f"{owner}: both splits as uint8 or both as floats are required, x_train is {train.dtype} and x_test {test.dtype}. Save both alike.")

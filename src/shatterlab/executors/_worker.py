@@ -1,0 +1,71 @@
+"""What happens inside a worker process. Importing this module imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shatterlab.core import Row, Runtime
+
+Answer = tuple["Row | None", str, str]  # the row, or None with the error and its traceback
+
+
+def serve(line: Connection, threads: int) -> None:
+    """The life of a worker: runs what comes down the line, one trial after the other, until the line is closed.
+
+    Args:
+        line: brings (description, files, runtime) and takes an Answer.
+        threads: how many threads this process may use, >= 1.
+    """
+    _prepare(threads)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            answer = _answer(*line.recv())
+            try:
+                line.send(answer)
+            except (TypeError, AttributeError, ValueError) as problem:  # something in the row cannot travel
+                line.send(_told(problem))
+
+
+def _prepare(threads: int) -> None:
+    """Limits the threads before torch is imported, and sees to it that this process never outlives its parent."""
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _answer(description: str, files: list[str], runtime: Runtime) -> Answer:
+    from shatterlab.catalog import load
+    from shatterlab.trial import Trial, run
+
+    try:
+        for file in files:
+            load(file)
+        return run(Trial.of(json.loads(description)), runtime), "", ""
+    except BaseException as problem:  # also SystemExit: a user's code does not end the worker
+        return _told(problem)
+
+
+def _told(problem: BaseException) -> Answer:
+    return None, f"{type(problem).__name__}: {problem}".partition("\n")[0], "".join(traceback.format_exception(problem))

@@ -1,0 +1,243 @@
+"""The main job: does this recipe fit noise as well as it fits the data?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from shatterlab.architectures.imported import Imported
+from shatterlab.architectures.mlp import MLP
+from shatterlab.architectures.small_inception import SmallInception
+from shatterlab.catalog import build, find
+from shatterlab.core import Architecture, Dataset, Learner, Part, Row, Runtime, Seeds
+from shatterlab.corruptions.gaussian_pixels import GaussianPixels
+from shatterlab.corruptions.partial_labels import PartialLabels, RandomLabels, TrueLabels
+from shatterlab.corruptions.random_pixels import RandomPixels
+from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
+from shatterlab.datasets.arrays import Arrays
+from shatterlab.datasets.digits import Digits
+from shatterlab.datasets.image_folder import ImageFolder
+from shatterlab.errors import InvalidPart, UnknownName
+from shatterlab.executors.drive import drive
+from shatterlab.executors.in_process import InProcess
+from shatterlab.executors.local import LocalPool
+from shatterlab.experiment import Claim, Experiment, Scale
+from shatterlab.experiments._verdict import Finding, findings
+from shatterlab.learners.estimator import Estimator
+from shatterlab.learners.training import Training
+from shatterlab.optimizers.sgd import SGD
+from shatterlab.report import render, text_report, write
+from shatterlab.store import Store
+from shatterlab.trial import Trial
+from shatterlab.views import Curve, LearningCurves, Table
+
+LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
+QUESTION = "Does this recipe fit noise as well as it fits the data, and what does its training score then certify?"
+_RANDOM = {"corruption.kind": "PartialLabels", "corruption.level": 1.0}
+_TRUE = {"corruption.kind": "PartialLabels", "corruption.level": 0.0}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The result of an audit.
+
+    Args:
+        experiment: what was asked.
+        rows: one a trial.
+        reproduce: the commands or calls that give it again.
+    """
+
+    experiment: Experiment
+    rows: tuple[Row, ...]
+    reproduce: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict on each recipe."""
+        return findings(self.rows)
+
+    @property
+    def verdict(self) -> str:
+        """The answer in plain words, one line a recipe."""
+        return "\n".join(finding.text for finding in self.findings)
+
+    def text(self) -> str:
+        """The report for a terminal: verdict first, then the tables."""
+        return text_report(self.experiment, self.rows, self.verdict.splitlines())
+
+    def save(self, path: Path | str) -> Path:
+        """Writes the report as one self-contained HTML file.
+
+        Raises:
+            ShatterlabError: the file cannot be written there.
+        """
+        html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale)
+        return Path(write(path, html))
+
+
+def audit(
+    model: Any = None,
+    data: Any = None,
+    *,
+    replicates: int = 3,
+    levels: Sequence[float] = LEVELS,
+    store: Store | Path | str | None = None,
+    workers: int = 0,
+    runtime: Runtime = Runtime(),
+    on_row: Callable[[Row, int, int], None] | None = None,
+    reproduce: Sequence[str] = (),
+    **recipe: Any,
+) -> Audit:
+    """Trains the same recipe on true, partially random and random labels and on shuffled, random and Gaussian pixels.
+
+    Args:
+        model: a callable that makes a `torch.nn.Module`, "module:factory", the name of an architecture, a
+            scikit-learn estimator or a Learner; None: an MLP and a small convolutional net.
+        data: a Dataset, the name of one, an .npz file or a folder of class folders; None: scikit-learn's digits.
+        replicates: runs of each setting, each with its own labels, noise, initial weights and order, >= 1.
+        levels: corruption levels in [0, 1] for the sweep; 0, 0.5 and 1 are always among them.
+        store: where rows are kept and found again (None: in memory).
+        workers: processes; 0 runs the trials in this one.
+        runtime: device, threads and data root.
+        on_row: called after each trial with its row, how many are done and how many were to do.
+        reproduce: commands to print in the report.
+        recipe: fields of `Training` for a torch model: epochs, batch_size, stop, ..., and `lr`.
+
+    Raises:
+        InvalidPart: a live module, an unknown kind of model or data, or a field out of range.
+        DataError: the data is missing, damaged or unusable.
+        UserCodeError: the factory fails.
+
+    Source:
+        Zhang et al. 2017, section 2.
+    """
+    experiment = plan(learners(model, **recipe), dataset(data), replicates, levels)
+    preflight(experiment, runtime)
+    opened = store if isinstance(store, Store) else Store(store or ":memory:")
+    executor = LocalPool(workers, runtime.threads) if workers else InProcess()
+    try:
+        rows = drive(experiment.trials, opened, executor, runtime, on_row)
+    finally:
+        executor.shutdown()
+        if opened is not store:
+            opened.close()
+    return Audit(experiment, tuple(rows), tuple(reproduce))
+
+
+def learners(model: Any = None, **recipe: Any) -> list[Learner]:
+    """The recipes that a description of a model asks for."""
+    if isinstance(model, Learner):
+        if recipe:
+            raise InvalidPart(f"audit: fields of Training go with a torch model, got {', '.join(recipe)} beside a {model.kind}. Set them on the learner.")
+        return [model]
+    if model is None:
+        return [_training(MLP(), recipe), _training(SmallInception(width=0.25), recipe)]
+    if isinstance(model, Architecture):
+        return [_training(model, recipe)]
+    if isinstance(model, str) and ":" not in model:
+        return [_training(_architecture(model), recipe)]
+    if hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type):
+        return [Estimator.of(model)]
+    return [_training(Imported(model) if isinstance(model, str) else Imported.live(model), recipe)]
+
+
+def _architecture(name: str) -> Architecture:
+    if name not in find("architectures"):
+        raise UnknownName("audit: model", name, [*find("architectures"), "module:factory"])
+    part = build({"kind": name})
+    assert isinstance(part, Architecture)
+    return part
+
+
+def _training(architecture: Architecture, recipe: dict[str, Any]) -> Training:
+    fields = dict(recipe)
+    optimizer = fields.pop("optimizer", None) or SGD(lr=fields.pop("lr", 0.05))
+    known = [item.name for item in Training.configuration()]
+    for name in fields:
+        if name not in known:
+            raise UnknownName("audit: recipe", name, [*known, "lr"])
+    return Training(architecture, optimizer, **({"batch_size": 32, "epochs": 100} | fields))
+
+
+def dataset(data: Any = None) -> Dataset:
+    """The data set that a name, a file or a folder means.
+
+    Raises:
+        InvalidPart: it is none of these.
+        UnknownName: no data set has that name; the nearest are offered.
+    """
+    if data is None:
+        return Digits(examples=600)
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, str | Path):
+        path = Path(data)
+        if path.is_dir():
+            return ImageFolder(str(path))
+        if path.suffix == ".npz" or path.is_file():
+            return Arrays(str(path))
+        if str(data) in find("datasets"):
+            part = build({"kind": str(data)})
+            assert isinstance(part, Dataset)
+            return part
+        raise UnknownName("audit: data", str(data), [*find("datasets"), "file.npz", "a folder of class folders"])
+    raise InvalidPart(f"audit: data is a Dataset, the name of one, an .npz file or a folder, got {type(data).__name__}. Save arrays with numpy.savez.")
+
+
+def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 3, levels: Sequence[float] = LEVELS) -> Experiment:
+    """The audit as an experiment: six settings and a sweep of levels, replicates outermost so that an early look is balanced."""
+    if replicates < 1:
+        raise InvalidPart(f"audit: replicates is a whole number >= 1, got {replicates}. Three give an interval.")
+    sweep = [PartialLabels(level) for level in sorted({0.0, 0.5, 1.0, *map(float, levels)})]
+    corruptions = [TrueLabels(), RandomLabels(), *sweep, ShuffledPixels(), RandomPixels(), GaussianPixels()]
+    trials = [Trial(data, corruption, recipe, Seeds.replicate(r)) for r in range(replicates) for recipe in recipes for corruption in corruptions]
+    epochs = any(isinstance(recipe, Training) for recipe in recipes)
+    return Experiment(
+        name="audit",
+        source="Zhang et al. 2017, section 2.1",
+        question=QUESTION,
+        trials=tuple({trial.key: trial for trial in trials}.values()),
+        views=_views(epochs),
+        claims=(
+            Claim("random labels are fitted: training error on them is zero", "train.error", where=_RANDOM, low=0.0, high=0.0),
+            Claim("under random labels, test accuracy falls below that of true labels", "test.accuracy", where=_RANDOM, versus=_TRUE, high=0.0),
+        ),
+    )
+
+
+def _views(epochs: bool) -> tuple[Any, ...]:
+    measured = ("train.accuracy", "test.accuracy", *(("fit.epochs_to_interpolation",) if epochs else ()))
+    table = Table(rows=("model", "setting"), columns=measured, title="The settings, with 95 % intervals over replicates")
+    curves: list[Any] = [Curve(x="corruption.level", y="test.error", by="model", title="Test error against corruption level")]
+    if epochs:
+        time = "fit.epochs_to_interpolation"
+        learning = [LearningCurves(y=y, by="setting", title=title) for y, title in (("train.loss", "Training loss"), ("test.accuracy", "Test accuracy"))]
+        curves = [*learning, Curve(x="corruption.level", y=time, by="model", title="Epochs to zero training error against corruption level"), *curves]
+    return (table, *curves)
+
+
+def preflight(experiment: Experiment, runtime: Runtime) -> None:
+    """Loads the data and builds each model once, so that a mistake costs seconds and shows where it is.
+
+    Raises:
+        ShatterlabError: what every trial would fail with.
+    """
+    splits = experiment.trials[0].dataset.load(runtime.data, experiment.trials[0].seeds)
+    for learner in {trial.learner.kind + str(trial.learner.describe()): trial.learner for trial in experiment.trials}.values():
+        if isinstance(learner, Training):
+            learner.build(splits.train, runtime=runtime)
+        for part in learner.parts():
+            Part.fingerprints(part)
+
+
+def experiment(scale: Scale) -> Experiment:
+    """The audit of the two default recipes on digits, at any scale."""
+    return replace(plan(learners(), dataset(), scale.replicates), scale=scale.name)
+
+
+def default_workers() -> int:
+    """Worker processes where nothing else is said: the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

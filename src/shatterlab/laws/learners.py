@@ -1,0 +1,231 @@
+"""Laws of learners: a fit depends on the sample and the seeds, on nothing else, and says truly what it was given."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shatterlab.core import Examples, Fit, Learner, Observer, Progress, Splits
+from shatterlab.errors import InvalidPart, NotApplicable
+from shatterlab.evaluation import evaluate
+from shatterlab.laws import samples
+from shatterlab.laws.law import SEEDS, Law, changed, copied, demand, differing, leaving_generators_alone
+
+_OUTPUTS = ("logits", "probabilities", "values")
+_SIZE = 120  # examples to fit
+
+
+def fits_the_same_twice(part: Learner) -> None:
+    """The same sample and seeds give the same scores, bit for bit, and the same facts."""
+    sample = _sample(part)
+    one, other = _fit(part, sample.train), _fit(part, sample.train)
+    count = differing(one.scores(sample.test.inputs), other.scores(sample.test.inputs))
+    remedy = "Draw from the seeds that are given."
+    demand(part, not count, "two fits from one seed score alike", f"{count} of {len(sample.test)} scores that differ", remedy)
+    demand(part, dict(one.facts) == dict(other.facts), "two fits from one seed have the same facts", dict(other.facts), remedy)
+
+
+def observers_change_nothing(part: Learner) -> None:
+    """An observer that scores inputs and draws random numbers changes nothing."""
+    sample = _sample(part)
+
+    def busy(progress: Progress) -> None:
+        progress.scores(sample.test.inputs[:3])
+        torch.rand(3), np.random.rand(3), random.random()  # noqa: NPY002 (a stranger's observer does)
+
+    with _generators_restored():
+        watched = _fit(part, sample.train, busy)
+    count = differing(watched.scores(sample.test.inputs), _fit(part, sample.train).scores(sample.test.inputs))
+    got = f"{count} of {len(sample.test)} scores that differ"
+    demand(part, not count, "a fit is the same with an observer and without", got, "Call the observer where its random draws cannot shift yours.")
+
+
+def leaves_generators_alone(part: Learner) -> None:
+    """Process-wide random generators are left as they were, by fitting and by scoring."""
+    sample = _sample(part)
+    with leaving_generators_alone(part, "fit"):
+        _fit(part, sample.train, lambda progress: None).scores(sample.test.inputs)
+
+
+def leaves_the_sample_alone(part: Learner) -> None:
+    """The sample that is given, and inputs to be scored, stay unchanged."""
+    sample = _sample(part)
+    before = Splits(copied(sample.train), copied(sample.test))
+    _fit(part, sample.train).scores(sample.test.inputs)
+    got = changed(before.train, sample.train) or changed(before.test, sample.test)
+    demand(part, not got, "what is given stays as it is", got, "Work on a copy.")
+
+
+def scores_every_class(part: Learner) -> None:
+    """Scores of inputs never seen are n x k, not NaN, of inputs one by one as of many at once."""
+    sample = _sample(part)
+    fit, unseen = _fit(part, sample.train), sample.test.inputs
+    _demand_scores(part, fit, unseen, sample.train.classes)
+    whole, alone = fit.scores(unseen), fit.scores(unseen[4:5])
+    demand(part, not differing(whole, fit.scores(unseen)), "scores of the same inputs are the same", "others the second time", "Score in evaluation mode.")
+    # sums in another order: float32 rounding, amplified by at most a few layers
+    close = torch.allclose(whole[4:5].float(), alone.float(), rtol=1e-3, atol=1e-4)
+    remedy = "Score each input by itself."
+    demand(part, close, "an input's scores do not depend on the rest", f"{alone.tolist()[0]} in place of {whole[4].tolist()}", remedy)
+
+
+def scores_absent_classes(part: Learner) -> None:
+    """A class that the sample happens to lack has a column of scores all the same."""
+    sample = _sample(part)
+    some = sample.train.at((sample.train.labels != 2).nonzero().flatten())
+    _demand_scores(part, _fit(part, some), sample.test.inputs, sample.train.classes)
+
+
+def says_what_scores_are(part: Learner) -> None:
+    """`output` is logits, probabilities or values, the same in every report; probabilities sum to 1."""
+    sample, told = _sample(part), list[Progress]()
+    fit = _fit(part, sample.train, told.append)
+    known = {fit.output, *(progress.output for progress in told)}
+    demand(
+        part,
+        known <= set(_OUTPUTS) and len(known) == 1,
+        f"output is one of {', '.join(_OUTPUTS)}, always the same",
+        sorted(known),
+        "Set it in Fit and Progress.",
+    )
+    if fit.output == "probabilities":
+        scores = fit.scores(sample.test.inputs).double()
+        sums = scores.sum(1)
+        good = scores.min() >= 0 and torch.allclose(sums, torch.ones_like(sums), atol=1e-5)  # float32 sums of k numbers
+        demand(part, good, "probabilities are >= 0 and sum to 1", f"sums {sums.min():.4g} .. {sums.max():.4g}", 'Normalize, or say output="values".')
+
+
+def reports_in_order(part: Learner) -> None:
+    """It reports once an epoch, in order; the last report, and no other, says that it is the last."""
+    told = _reports(part, _sample(part).train)
+    epochs, steps = [each.epoch for each in told], [each.step for each in told]
+    rising = epochs == list(range(1, len(told) + 1)) and all(a <= b for a, b in zip(steps, steps[1:], strict=False))
+    demand(part, told and rising, "epochs 1, 2, ... are reported once each", epochs, "Call the observer after each epoch, once where there are none.")
+    lasts = [each.last for each in told]
+    demand(part, lasts == [False] * (len(told) - 1) + [True], "the last report alone has last=True", lasts, "Set it when training ends.")
+
+
+def reports_what_it_was_given(part: Learner) -> None:
+    """In its first and last report is a batch, equal to the sample at the same positions."""
+    sample = _sample(part).train
+    told = _reports(part, sample)
+    for progress in (told[0], told[-1]) if told else ():
+        batch = progress.batch
+        demand(part, batch is not None, f"epoch {progress.epoch} reports a batch", "none", "Report what the model was given before augmentation.")
+        assert batch is not None
+        positions = batch.indices.cpu()
+        same = torch.equal(batch.inputs.cpu(), sample.inputs[positions]) and torch.equal(batch.labels.cpu(), sample.labels[positions])
+        remedy = "Train on the sample that is given, as it is given."
+        demand(part, same, f"the batch of epoch {progress.epoch} equals the sample at its positions", "other inputs or labels", remedy)
+
+
+def reports_what_it_fitted(part: Learner) -> None:
+    """The last report tells of the fitted model: its scores, and its loss and accuracy on the training sample."""
+    sample, told = _sample(part), list[Progress]()
+    fit = _fit(part, sample.train, told.append)
+    if not told:
+        raise NotApplicable("it reports nothing")
+    count = differing(told[-1].scores(sample.test.inputs), fit.scores(sample.test.inputs))
+    demand(part, not count, "the last report scores as the fit does", f"{count} scores that differ", "Give both the same function.")
+    for name, told_value, value in zip(
+        ("loss", "accuracy"), (told[-1].train_loss, told[-1].train_accuracy), evaluate(fit.scores, sample.train, fit.output), strict=True
+    ):
+        close = told_value is None or math.isclose(told_value, value, rel_tol=1e-4, abs_tol=1e-6)  # float32 sums in batches of another size
+        demand(
+            part, close, f"the reported training {name} is that of the fitted model, {value:.6g}", told_value, "Evaluate after the epoch, in evaluation mode."
+        )
+
+
+def learns_from_its_labels(part: Learner) -> None:
+    """Other labels give another fit."""
+    sample = _sample(part)
+    other = dataclasses.replace(sample.train, labels=(sample.train.labels + 1) % sample.train.classes)
+    differ = differing(_fit(part, sample.train).scores(sample.test.inputs), _fit(part, other).scores(sample.test.inputs))
+    demand(part, differ, "scores depend on the labels that are given", "the same scores for other labels", "Train on `train.labels`.")
+
+
+def facts_are_plain(part: Learner) -> None:
+    """Facts are text, numbers, true, false or None by name; arrays are numpy's."""
+    fit = _fit(part, _sample(part).train)
+    wrong = [name for name, value in fit.facts.items() if not isinstance(name, str) or not (value is None or isinstance(value, str | int | float))]
+    wrong += [name for name, value in fit.arrays.items() if not isinstance(value, np.ndarray)]
+    demand(part, not wrong, "facts are plain scalars and arrays numpy's", f"others at {', '.join(map(str, wrong))}", "Call .item() or .numpy().")
+
+
+def takes_tables(part: Learner) -> None:
+    """Tables are learned too, or refused in one line."""
+    sample = samples.table(_SIZE, 60)
+    try:
+        fit = _fit(part, sample.train)
+    except InvalidPart as refusal:
+        raise NotApplicable(f"it refuses tables: {refusal}") from None
+    _demand_scores(part, fit, sample.test.inputs, sample.train.classes)
+
+
+def _sample(part: Learner) -> Splits:
+    """A fresh sample: images, or a table where the learner refuses images."""
+    try:
+        _fit(part, samples.images(20, 10).train)
+    except InvalidPart:
+        return samples.table(_SIZE, 60)
+    return samples.images(_SIZE, 60)
+
+
+def _fit(part: Learner, train: Examples, observe: Observer | None = None) -> Fit:
+    return part.fit(train, SEEDS, observe)
+
+
+def _reports(part: Learner, train: Examples) -> list[Progress]:
+    told: list[Progress] = []
+    _fit(part, train, told.append)
+    return told
+
+
+def _demand_scores(part: Learner, fit: Fit, inputs: Tensor, classes: int) -> None:
+    scores = fit.scores(inputs)
+    tensor = isinstance(scores, Tensor) and scores.is_floating_point() and scores.device.type == "cpu" and not scores.requires_grad
+    demand(part, tensor, "scores are a tensor of numbers on the CPU, without gradients", type(scores).__name__, "Detach and move them.")
+    wanted = (len(inputs), classes)
+    demand(part, scores.shape == wanted, f"scores are n x k, {wanted}", tuple(scores.shape), "Give one score a class.")
+    demand(
+        part,
+        not scores.isnan().any(),
+        "scores are numbers",
+        f"NaN in {int(scores.isnan().any(1).sum())} of {len(inputs)} rows",
+        "Look for infinity minus infinity.",
+    )
+
+
+@contextlib.contextmanager
+def _generators_restored() -> Iterator[None]:
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 (kept, not drawn from)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
+
+
+LAWS: tuple[Law, ...] = (
+    fits_the_same_twice,
+    observers_change_nothing,
+    leaves_generators_alone,
+    leaves_the_sample_alone,
+    scores_every_class,
+    scores_absent_classes,
+    says_what_scores_are,
+    reports_in_order,
+    reports_what_it_was_given,
+    reports_what_it_fitted,
+    learns_from_its_labels,
+    facts_are_plain,
+    takes_tables,
+)

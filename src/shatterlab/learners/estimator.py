@@ -1,0 +1,122 @@
+"""A scikit-learn estimator as a learner."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
+from shatterlab.errors import InvalidPart
+from shatterlab.outside import fingerprint, resolve, user_code
+
+
+@dataclass(frozen=True)
+class Estimator(Learner):
+    """A classifier of scikit-learn, or with its interface: `fit(X, y)` and `predict_proba(X)` or `predict(X)`.
+
+    Images are flattened. Scores are probabilities: those of `predict_proba`, else 1 for the predicted class.
+    Every parameter named `random_state`, at any depth, is set from the init stream.
+
+    Args:
+        estimator: "module:Class", as in "sklearn.ensemble:RandomForestClassifier".
+        arguments: its constructor's arguments; an estimator among them is {"estimator": ..., "arguments": {...}}.
+
+    Raises:
+        InvalidPart: the name is not that of a class with `fit` and `predict`.
+        UserCodeError: the estimator fails.
+    """
+
+    estimator: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def specimens(cls) -> tuple[Estimator, ...]:
+        forest = cls("sklearn.ensemble:RandomForestClassifier", {"n_estimators": 20, "bootstrap": False})
+        return (forest, cls("sklearn.neighbors:KNeighborsClassifier", {"n_neighbors": 1}))
+
+    @classmethod
+    def of(cls, estimator: Any) -> Estimator:
+        """The learner that makes copies of an unfitted estimator, as it is configured.
+
+        Raises:
+            InvalidPart: a parameter is not plain data, an estimator, or a list of those.
+        """
+        written = _written(estimator)
+        return cls(written["estimator"], written["arguments"])
+
+    def fingerprints(self) -> Mapping[str, str]:
+        return {"estimator": fingerprint(self.estimator, "Estimator")}
+
+    def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
+        made = _made({"estimator": self.estimator, "arguments": self.arguments})
+        states = {name: seeds.integer("init", name) % 2**32 for name in made.get_params() if name.split("__")[-1] == "random_state"}
+        rows, labels = train.inputs.flatten(1).numpy().copy(), train.labels.numpy().copy()
+        with threadpool_limits(runtime.threads), user_code(f"Estimator: {self.estimator}"):
+            made.set_params(**states)
+            made.fit(rows, labels)
+        score = _scorer(made, train.classes, self.estimator, runtime.threads)
+        if observe is not None:
+            given = Batch(torch.arange(len(train)), torch.from_numpy(rows).view(train.inputs.shape), torch.from_numpy(labels))
+            observe(Progress(1, 1, score, "probabilities", last=True, batch=given))
+        return Fit(score, "probabilities", made)
+
+
+def _scorer(made: Any, classes: int, name: str, threads: int) -> Any:
+    columns = np.asarray(made.classes_, dtype=int)
+
+    def score(inputs: Tensor) -> Tensor:
+        rows = inputs.flatten(1).numpy()
+        scores = np.zeros((len(rows), classes), dtype=np.float64)
+        with threadpool_limits(threads), user_code(f"Estimator: {name}"):
+            if hasattr(made, "predict_proba"):
+                scores[:, columns] = made.predict_proba(rows)
+            else:
+                scores[np.arange(len(rows)), np.asarray(made.predict(rows), dtype=int)] = 1
+        return torch.from_numpy(scores)
+
+    return score
+
+
+def _made(description: Any) -> Any:
+    """The estimator that a description says; lists and mappings are searched for estimators inside."""
+    if isinstance(description, Mapping):
+        if "estimator" not in description:
+            return {name: _made(value) for name, value in description.items()}
+        made = resolve(description["estimator"], "Estimator")
+        if not (inspect.isclass(made) and all(hasattr(made, name) for name in ("fit", "predict", "get_params"))) and not hasattr(made, "transform"):
+            raise InvalidPart(f"Estimator: a class with fit, predict and get_params is required, got {description['estimator']!r}. Name a classifier.")
+        with user_code(f"Estimator: {description['estimator']}"):
+            return made(**{name: _made(value) for name, value in description.get("arguments", {}).items()})
+    if isinstance(description, list | tuple):
+        return [_made(value) for value in description]
+    return description
+
+
+def _written(value: Any) -> Any:
+    if hasattr(value, "get_params") and not inspect.isclass(value):
+        cls, given = type(value), value.get_params(deep=False)
+        defaults = {name: item.default for name, item in inspect.signature(cls).parameters.items()}
+        changed = {name: _written(each) for name, each in given.items() if name not in defaults or not _same(each, defaults[name])}
+        return {"estimator": f"{cls.__module__}:{cls.__qualname__}", "arguments": changed}
+    if isinstance(value, Mapping):
+        return {str(name): _written(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_written(each) for each in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.integer | np.floating):
+        return value.item()
+    raise InvalidPart(f"Estimator: parameters of plain data are required, got {value!r}. Wrap the estimator in a Recipe.")
+
+
+def _same(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+

@@ -1,0 +1,75 @@
+"""The user's own training code as a learner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
+from shatterlab.errors import UserCodeError
+from shatterlab.learners._seeded import seeded
+from shatterlab.outside import fingerprint, resolve, user_code
+
+
+@dataclass(frozen=True)
+class Recipe(Learner):
+    """A function `(inputs, labels, classes, seed) -> predict` where `predict(inputs)` gives n x k scores.
+
+    It is given float32 inputs and int64 labels as torch tensors of its own, and a seed from the init stream. Torch's
+    global generator is seeded around it and left as it was; other generators are the recipe's own business.
+
+    Args:
+        function: "module:function" or "path/to/file.py:function".
+        output: what the scores are: "logits", "probabilities" or "values".
+
+    Raises:
+        UserCodeError: the function fails, or what it returns is not callable.
+    """
+
+    function: str
+    output: Literal["logits", "probabilities", "values"] = "logits"
+
+    @classmethod
+    def specimens(cls) -> tuple[Recipe, ...]:
+        return (cls("shatterlab.learners.recipe:nearest_class_mean", output="values"),)
+
+    def fingerprints(self) -> Mapping[str, str]:
+        return {"function": fingerprint(self.function, "Recipe")}
+
+    def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
+        function = resolve(self.function, "Recipe")
+        device, inputs, labels = torch.device(runtime.device), train.inputs.clone(), train.labels.clone()
+        seed = seeds.integer("init", "recipe") % 2**31
+        with seeded(seeds.integer("init"), device), user_code(f"Recipe: {self.function}"):
+            predict = function(inputs, labels, train.classes, seed)
+        if not callable(predict):
+            raise UserCodeError(f"Recipe: {self.function} returns a function from inputs to scores, got {type(predict).__name__}. Return predict.")
+
+        def score(rows: Tensor) -> Tensor:
+            with seeded(None, device), user_code(f"Recipe: predict of {self.function}"), torch.no_grad():
+                return _tensor(predict(rows), self.function)
+
+        if observe is not None:
+            observe(Progress(1, 1, score, self.output, last=True, batch=Batch(torch.arange(len(train)), inputs, labels)))
+        return Fit(score, self.output, predict)
+
+
+def _tensor(scores: Any, name: str) -> Tensor:
+    if isinstance(scores, np.ndarray):
+        scores = torch.from_numpy(scores)
+    if not isinstance(scores, Tensor):
+        raise UserCodeError(f"Recipe: predict of {name} gives a tensor or an array, got {type(scores).__name__}. Return n x k scores.")
+    return scores.detach().float().cpu()
+
+
+def nearest_class_mean(inputs: Tensor, labels: Tensor, classes: int, seed: int) -> Any:
+    """A recipe to copy from: scores are minus the squared distances to the means of the classes."""
+    rows = inputs.flatten(1)
+    absent = torch.full((rows.shape[1],), torch.inf)
+    means = torch.stack([rows[labels == each].mean(0) if (labels == each).any() else absent for each in range(classes)])
+    return lambda some: -torch.cdist(some.flatten(1), means).square()

@@ -1,0 +1,67 @@
+"""RMSProp."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import torch
+from torch import Tensor
+
+from shatterlab.core import Optimizer
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """RMSProp with momentum: steps divided, weight by weight, by the gradient's running size.
+
+    g = gradient + w theta; v <- a v + (1 - a) g^2; u <- m u + g / (sqrt(v) + eps) (both 0 at the start);
+    theta <- theta - lr u.
+
+    TensorFlow's, which trained the Inception v3 that the paper reuses (a = 0.9, m = 0.9, eps = 1.0, lr = 0.045),
+    adds eps inside the root and starts v at 1, so equal constants do not give equal runs.
+
+    Args:
+        lr: initial learning rate, > 0.
+        alpha: a, how much of v is kept a step, in [0, 1).
+        momentum: m, in [0, 1).
+        eps: added to the root, > 0.
+        weight_decay: w, >= 0; adds w theta to the gradient.
+
+    Source:
+        Tieleman and Hinton 2012, lecture 6.5 (a = 0.9), in the form of torch.optim.RMSprop; a and m are also the
+        defaults of TensorFlow's Inception.
+
+    Example:
+        >>> theta = torch.ones(1, dtype=torch.float64, requires_grad=True)
+        >>> optimizer = RMSProp(lr=0.1, alpha=0.75).build([theta])
+        >>> (3 * theta).sum().backward()
+        >>> optimizer.step()
+        >>> round(theta.item(), 6)  # 1 - 0.1 * 3 / sqrt(0.25 * 9)
+        0.8
+    """
+
+    lr: float = 0.001
+    alpha: float = 0.9
+    momentum: float = 0.9
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    def validate(self) -> None:
+        self.require(isfinite(self.lr) and self.lr > 0, "lr is a finite number > 0", self.lr)
+        self.require(0 <= self.alpha < 1, "alpha is in [0, 1)", self.alpha)
+        self.require(0 <= self.momentum < 1, "momentum is in [0, 1)", self.momentum)
+        self.require(isfinite(self.eps) and self.eps > 0, "eps is a finite number > 0", self.eps)
+        self.require(isfinite(self.weight_decay) and self.weight_decay >= 0, "weight_decay is a finite number >= 0", self.weight_decay)
+
+    def build(self, parameters: Sequence[Tensor], fused: bool = False) -> torch.optim.Optimizer:
+        """The torch optimizer; torch has no fused RMSProp, so `fused` changes nothing."""
+        return torch.optim.RMSprop(
+            parameters,
+            lr=self.lr,
+            alpha=self.alpha,
+            momentum=self.momentum,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+        )

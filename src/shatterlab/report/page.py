@@ -1,0 +1,130 @@
+"""The page: one HTML file that needs no other and asks nothing of the network."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup
+
+from shatterlab import __version__
+from shatterlab.report import sections
+from shatterlab.values import Row
+from shatterlab.views.groups import LEVEL, unique
+from shatterlab.views.theme import capital
+
+if TYPE_CHECKING:
+    from shatterlab.experiment import Experiment
+
+_HERE = Path(__file__).parent
+_SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
+_LICENSES = ("vega.LICENSE", "vega-lite.LICENSE", "vega-embed.LICENSE", "bundled.LICENSES")
+_TONES = {"reproduced": "good", "contradicted": "bad", "undecided": "open", "too few trials": "open"}
+
+
+def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str] = (), reproduce: Sequence[str] = (), scale: str = "") -> str:
+    """The report of an experiment as one HTML page: verdict, claims, figures, tables, trials, self-checks, how to run it again.
+
+    Charts, styles and scripts are inside the page; its content security policy forbids every request and every
+    script but its own. Text and tables need no script.
+
+    Args:
+        experiment: its question, views and claims.
+        rows: the results; each key counts once.
+        verdict: the answer in plain words, the main sentence first; without one the claims are counted.
+        reproduce: the commands that make this report again.
+        scale: the name of the scale that the trials were run at.
+    """
+    found = unique(rows)
+    judged = sections.claims(experiment, found)
+    figures = sections.figures(experiment.views, found)
+    scripts = [_script(_HERE / "vendor" / name) for name in _SCRIPTS] if any(figure.spec for figure in figures) else []
+    scripts.append(_script(_HERE / "templates" / "page.js"))
+    same, varying = sections.configuration(found)
+    context = {
+        "experiment": experiment,
+        "scale": scale,
+        "verdict": list(verdict) or sections.headline(judged, found),
+        "claims": judged,
+        "tones": _TONES,
+        "charts": [figure for figure in figures if figure.spec],
+        "tables": [figure for figure in figures if not figure.spec],
+        "trial_headers": sections.TRIAL_HEADERS,
+        "trials": sections.trials(found),
+        "total": len(found),
+        "counts": sections.counts(found),
+        "checks": sections.checks(found),
+        "false_alarm": sections.FALSE_ALARM,
+        "same": same,
+        "varying": varying,
+        "seeds": sections.seeds(found),
+        "versions": sections.versions(found),
+        "finished": _finished(found),
+        "seconds": sum(float(value) for row in found if isinstance(value := row.get("seconds"), int | float)),
+        "reproduce": list(reproduce),
+        "level": LEVEL,
+        "version": __version__,
+        "scripts": scripts,
+        "policy": _policy(scripts),
+        "style": Markup((_HERE / "templates" / "style.css").read_text("utf-8")),
+        "licenses": [(name, (_HERE / "vendor" / name).read_text("utf-8")) for name in _LICENSES] if len(scripts) > 1 else [],
+    }
+    return _environment().get_template("report.html.j2").render(context)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"embedded": embedded, "cell": _cell, "capital": capital, "duration": _duration}
+    return environment
+
+
+def embedded(value: Any) -> Markup:
+    """JSON that can stand inside a script element whatever text it holds: no <, > or & is left in it."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+@functools.cache
+def _script(path: Path) -> Markup:
+    """A script as it stands in the page, without the pointer to a source map, which a browser would ask for."""
+    text = re.sub(r"(?m)^//# sourceMappingURL=.*$", "", path.read_text("utf-8")).strip()
+    assert "</script" not in text.lower() and "<!--" not in text  # either would end the element early
+    return Markup(text)
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    hashes = [base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+
+
+def _cell(text: str) -> Markup:
+    """A cell with its interval or count set apart from its estimate."""
+    match = re.fullmatch(r"([^\[(,]+) (\[[^\]]*\].*|\(.*\))", text)
+    return Markup("<b>{}</b> <span class='extra'>{}</span>").format(*match.groups()) if match else Markup("{}").format(text)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _finished(rows: Sequence[Row]) -> str:
+    dates = sorted(str(row["finished"])[:10] for row in rows if row.get("finished"))
+    return "" if not dates else dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"

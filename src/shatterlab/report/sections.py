@@ -1,0 +1,217 @@
+"""The parts of a report as plain values: claims, figures, trials, self-checks, what it takes to run it again."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shatterlab.values import Row
+from shatterlab.views import Grid, View, model, setting
+from shatterlab.views.naming import heading, number, text_of, with_interval
+
+if TYPE_CHECKING:
+    from shatterlab.experiment import Experiment
+
+FALSE_ALARM = 1e-6  # of each statistical self-check
+SHOWN = 1000  # trials in the table; all that failed or diverged come first
+_CHECKS = {
+    "batches_equal_sample": ("Batches", "The batches that the model was given equal the corrupted sample."),
+    "unchanged_by_training": ("Sample unchanged", "Labels and sampled inputs have the same fingerprint before and after training."),
+    "test_labels_true": ("Test labels", "The labels of the test split stay true."),
+    "inputs_untouched": ("Inputs untouched", "A corruption of labels leaves the inputs as they were."),
+    "labels_untouched": ("Labels untouched", "A corruption of pixels leaves the labels as they were."),
+    "inputs_changed": ("Inputs changed", "A corruption of pixels changes inputs (told, not judged)."),
+    "changed_p": ("Changed labels", "Their number agrees with the law of the corruption, a sum of binomials."),
+    "transition_p": ("Law of the labels", "New labels against true ones agree with the law of the corruption (G test)."),
+    "independence_p": ("Independence", "A fully random label says nothing of the true class (G test)."),
+}
+_NOT_JUDGED = ("inputs_changed",)
+_SPECIFICATION = ("dataset.", "corruption.", "learner.")
+
+
+@dataclass(frozen=True)
+class ClaimLine:
+    """A claim with what the rows say about it."""
+
+    text: str
+    verdict: str
+    interval: str
+    n: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A view drawn: its chart, if it is one, and its numbers."""
+
+    title: str
+    caption: str
+    spec: dict[str, Any] | None
+    grid: Grid | None
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """A row of the table of trials; `values` sorts what `cells` shows."""
+
+    cells: tuple[str, ...]
+    values: tuple[float | str, ...]
+    status: str
+    error: str
+    trace: str
+    key: str
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One self-check over all trials."""
+
+    name: str
+    meaning: str
+    outcome: str
+    smallest_p: str
+    clean: bool
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The self-checks of all trials and how often they would alarm for nothing."""
+
+    lines: tuple[CheckLine, ...]
+    passed: int
+    checked: int
+    expected_alarms: str
+
+
+def claims(experiment: Experiment, rows: Sequence[Row]) -> list[ClaimLine]:
+    """Every claim of the experiment, judged by these rows."""
+    return [_claim(claim, claim.judge(rows, experiment.scale)) for claim in experiment.claims]
+
+
+def _claim(claim: Any, judged: Any) -> ClaimLine:
+    told = "" if judged.interval is None else _interval(judged.interval, claim.column)
+    return ClaimLine(claim.text, str(judged.verdict), told, judged.n, judged.reason or "")
+
+
+def _interval(interval: Any, column: str) -> str:
+    """The interval as printed; only the ends that exist: one value has none, censored values have a lower one."""
+    if math.isfinite(interval.low) and math.isfinite(interval.high):
+        return with_interval(interval.estimate, interval.low, interval.high, column)
+    if math.isnan(interval.estimate):
+        return f"≥ {number(interval.low, column)}" if math.isfinite(interval.low) else ""
+    return number(interval.estimate, column)
+
+
+def figures(views: Iterable[View], rows: Sequence[Row]) -> list[Figure]:
+    """Every view of the experiment, drawn; charts first come as they are declared."""
+    drawn = []
+    for view in views:
+        spec = view.spec(rows)
+        drawn.append(Figure(view.title, str((spec or {}).get("description", "")), _finite(spec), view.grid(rows)))
+    return drawn
+
+
+def _finite(value: Any) -> Any:
+    """The same value with null for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+TRIAL_HEADERS = ("setting", "model", "replicate", "training error", "test error", "epochs", "to interpolation", "seconds", "status", "key")
+_NUMBERS = {"train.error": 3, "test.error": 4, "fit.epochs": 5, "fit.epochs_to_interpolation": 6, "seconds": 7}
+
+
+def trials(rows: Sequence[Row]) -> list[TrialLine]:
+    """The rows as lines of a table; of more than 1,000 those that went wrong and the first of the rest."""
+    wrong_first = sorted(rows, key=lambda row: row.get("status", "ok") == "ok") if len(rows) > SHOWN else rows
+    return [_trial(row) for row in wrong_first[:SHOWN]]
+
+
+def _trial(row: Row) -> TrialLine:
+    numbers = [row.get(column) for column in _NUMBERS]
+    told = [number(float(value), column) if isinstance(value, int | float) else "-" for column, value in zip(_NUMBERS, numbers, strict=True)]
+    if row.get("fit.epochs_to_interpolation") is None and row.get("fit.censored") and isinstance(row.get("fit.epochs"), int | float):
+        told[3] = f"≥ {told[2]}"
+    status, key = str(row.get("status", "ok")), str(row.get("key", ""))
+    cells = (setting(row), model(row), _replicate(row), *told, status, key[:12])
+    values = [cells[0], cells[1], cells[2], *[_sortable(value) for value in numbers], status, key]
+    return TrialLine(cells, tuple(values), status, str(row.get("error") or ""), str(row.get("trace") or ""), key)
+
+
+def _sortable(value: Any) -> float | str:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else ""
+
+
+def _replicate(row: Row) -> str:
+    seeds = [row.get(f"seeds.{stream}") for stream in ("data", "corruption", "init", "order")]
+    if None in seeds:
+        return "-"
+    return str(seeds[0]) if len(set(seeds)) == 1 else "/".join(map(str, seeds))
+
+
+def checks(rows: Sequence[Row]) -> Checks:
+    """Which self-checks ran, in how many trials they passed, and the smallest p-value seen."""
+    lines, tests = [], 0
+    found = dict.fromkeys(column.removeprefix("check.") for row in rows for column in row if column.startswith("check."))
+    for name in sorted(found, key=lambda each: list(_CHECKS).index(each) if each in _CHECKS else len(_CHECKS)):
+        values = [row[f"check.{name}"] for row in rows if row.get(f"check.{name}") is not None]
+        statistical = name.endswith("_p")
+        judged = [value for value in values if isinstance(value, float if statistical else bool)]
+        if not judged or name == "passed":
+            continue
+        good = sum(float(value) > FALSE_ALARM if statistical else bool(value) for value in judged)
+        tests += len(judged) if statistical else 0
+        smallest = f"{min(map(float, judged)):.2g}" if statistical else "exact"
+        title, meaning = _CHECKS.get(name, (heading(name), ""))
+        lines.append(CheckLine(title, meaning, f"{good} of {len(judged)}", smallest, good == len(judged) or name in _NOT_JUDGED))
+    passed = [row["check.passed"] for row in rows if isinstance(row.get("check.passed"), bool)]
+    return Checks(tuple(lines), sum(map(bool, passed)), len(passed), f"{tests * FALSE_ALARM:.7f}".rstrip("0"))
+
+
+def configuration(rows: Sequence[Row]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The columns of the specification that all rows share, with the value, and those that vary, with their values."""
+    columns = dict.fromkeys(column for row in rows for column in row if column.startswith(_SPECIFICATION))
+    same, varying = [], []
+    for column in columns:
+        values = dict.fromkeys(_shortened(text_of(row[column])) for row in rows if column in row)
+        told = _shortened(", ".join(values))
+        (same if len(values) == 1 else varying).append((column, told))
+    return same, varying
+
+
+def _shortened(text: str, limit: int = 160) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def seeds(rows: Sequence[Row]) -> list[str]:
+    """The replicates that occur, as the table of trials names them."""
+    return sorted({_replicate(row) for row in rows} - {"-"}, key=lambda told: [int(part) for part in told.split("/")])
+
+
+def versions(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Each program that made the rows with its version; several where they differ."""
+    columns = dict.fromkeys(column for row in rows for column in row if column.startswith("version."))
+    return [(column.removeprefix("version."), ", ".join(dict.fromkeys(str(row[column]) for row in rows if row.get(column) is not None))) for column in columns]
+
+
+def counts(rows: Sequence[Row]) -> Counter[str]:
+    """How many rows have each status."""
+    return Counter(str(row.get("status", "ok")) for row in rows)
+
+
+def headline(lines: Sequence[ClaimLine], rows: Sequence[Row]) -> list[str]:
+    """A verdict for an experiment that gives none: how its claims fared, and no more than that."""
+    if not rows:
+        return ["There is no result yet: no trial has run."]
+    if not counts(rows)["ok"]:
+        return ["There is no result: no trial ended well."]
+    if not lines:
+        return ["No claim was put to the test; the figures and tables speak for themselves."]
+    tally = Counter(line.verdict for line in lines)
+    return [f"Of {len(lines)} {'claim' if len(lines) == 1 else 'claims'}: " + ", ".join(f"{count} {verdict}" for verdict, count in tally.items()) + "."]

@@ -1,0 +1,55 @@
+"""The report as text: verdict first, then claims, then what every view says."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from shatterlab.report.sections import Checks, ClaimLine, checks, claims, counts, headline
+from shatterlab.values import Row
+from shatterlab.views.grid import plain
+from shatterlab.views.groups import unique
+
+if TYPE_CHECKING:
+    from shatterlab.experiment import Experiment
+
+_WIDTH = 100
+
+
+def text_report(experiment: Experiment, rows: Iterable[Row], verdict: Sequence[str] = ()) -> str:
+    """What an experiment found, for a terminal of 100 columns.
+
+    Args:
+        experiment: its question, views and claims.
+        rows: the results; each key counts once.
+        verdict: the answer in plain words, the main sentence first; without one the claims are counted.
+    """
+    found = unique(rows)
+    judged = claims(experiment, found)
+    lines = list(verdict) or headline(judged, found)
+    parts = [_wrapped(f"{experiment.name}: {experiment.question}"), "\n".join(_wrapped(line, "  ") for line in lines)]
+    if judged:
+        parts.append("\n".join(["Claims", *map(_claim, judged)]))
+    parts += [view.text(found) for view in experiment.views]
+    parts.append(_ending(found, checks(found)))
+    return "\n\n".join(parts)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(plain(text), _WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def _claim(line: ClaimLine) -> str:
+    told = f": {line.interval} (n = {line.n})" if line.interval else ""
+    first = textwrap.fill(plain(f"[{line.verdict}] {line.text}{told}"), _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return first + (f"\n{_wrapped(line.reason, '    ')}" if line.reason else "")
+
+
+def _ending(rows: Sequence[Row], checked: Checks) -> str:
+    told = ", ".join(f"{count} {status}" for status, count in counts(rows).items()) or "none"
+    lines = [f"Trials: {told}."]
+    if checked.checked:
+        lines.append(f"Self-checks: passed in {checked.passed} of {checked.checked} trials.")
+    errors = dict.fromkeys(str(row["error"]) for row in rows if row.get("error"))
+    return "\n".join(lines + [_wrapped(error, "  ") for error in errors])

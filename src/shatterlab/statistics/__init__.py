@@ -1,0 +1,28 @@
+"""Intervals, equivalence, significance, censored values: numbers in, statements out; no torch, no rows."""
+
+from __future__ import annotations
+
+from shatterlab.statistics.censoring import CensoredSummary, censored_summary
+from shatterlab.statistics.equivalence import Equivalence, equivalence
+from shatterlab.statistics.intervals import (
+    Interval,
+    bootstrap_interval,
+    clopper_pearson,
+    mean_interval,
+    paired_difference,
+    ratio_interval,
+    t_interval,
+)
+from shatterlab.statistics.significance import (
+    Significance,
+    binomial_two_sided,
+    g_test_bound,
+    permutation_test,
+    poisson_binomial_two_sided,
+)
+
+__all__ = [
+    "CensoredSummary", "Equivalence", "Interval", "Significance", "binomial_two_sided", "bootstrap_interval", "censored_summary",
+    "clopper_pearson", "equivalence", "g_test_bound", "mean_interval", "paired_difference", "permutation_test",
+    "poisson_binomial_two_sided", "ratio_interval", "t_interval",
+]  # fmt: skip

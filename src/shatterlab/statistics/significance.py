@@ -1,0 +1,237 @@
+"""P-values that hold at small n: permutation, binomial and Poisson-binomial counts, a bounded G test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy import special
+
+from shatterlab.errors import DataError
+from shatterlab.statistics.intervals import Values, confidence, numbers
+
+_EXACT_UP_TO = 20_000  # rearrangements that are all visited
+_RESAMPLES = 9_999
+_DROPPED = 1e-20  # probability left out at the ends of a count's distribution
+Alternative = Literal["two-sided", "less", "greater"]
+
+
+@dataclass(frozen=True)
+class Significance:
+    """The answer of a permutation test.
+
+    Args:
+        verdict: "different", "undecided", or "too few trials" where no outcome could have been significant.
+        p: the p-value, never 0.
+        smallest_p: the smallest p-value that these sample sizes and values can give.
+        statistic: mean(a) - mean(b).
+        exact: whether every rearrangement was visited.
+    """
+
+    verdict: Literal["different", "undecided", "too few trials"]
+    p: float
+    smallest_p: float
+    statistic: float
+    exact: bool
+
+
+def permutation_test(
+    a: Values,
+    b: Values,
+    alternative: Alternative = "two-sided",
+    level: float = 0.95,
+    *,
+    paired: bool = False,
+    rng: np.random.Generator | None = None,
+) -> Significance:
+    """Whether mean(a) - mean(b) is larger than rearranging the values can explain.
+
+    All rearrangements where there are at most 20,000 (p = C / N, the observed one counted), else 9,999 random ones
+    with p = (C + 1) / (N + 1). Three against three cannot reach 0.05 two-sided (2 / 20): "too few trials".
+
+    Args:
+        a: one number a replicate.
+        b: the replicates under the other condition.
+        alternative: "greater" asks whether a is larger, "less" whether it is smaller.
+        level: 1 - the largest p-value that is called significant, in (0, 1).
+        paired: exchange values within pairs only (same seeds) instead of among all.
+        rng: draws the rearrangements where there are too many; None: a fixed generator.
+
+    Returns:
+        P-value, the smallest one possible, and the verdict.
+
+    Raises:
+        DataError: no value, a value that is not finite, pairs of unequal length, or a level outside (0, 1).
+
+    Source:
+        Phipson, Smyth 2010, "Permutation p-values should never be zero".
+
+    Example:
+        >>> result = permutation_test([5, 6, 7, 8], [1, 2, 3, 4], "greater")  # 1 of C(8, 4) = 70 is as large
+        >>> round(result.p * 70, 9), result.verdict
+        (1.0, 'different')
+        >>> permutation_test([3, 4], [1, 2]).verdict
+        'too few trials'
+    """
+    first, second = numbers(a, "permutation_test"), numbers(b, "permutation_test")
+    confidence(level, "permutation_test")
+    if paired and len(first) != len(second):
+        raise DataError(f"permutation_test: pairs are required, got {len(first)} and {len(second)} values. Pair them by seeds.")
+    if min(len(first), len(second)) < 2 - paired:
+        return Significance("too few trials", 1.0, 1.0, float(first.mean() - second.mean()), True)
+    total = 2 ** len(first) if paired else math.comb(len(first) + len(second), len(first))
+    exact = total <= _EXACT_UP_TO
+    statistic, null = _rearranged(first, second, paired, exact, rng or np.random.default_rng(0))
+    p = _tail(null, statistic, alternative, exact)
+    smallest = min(_tail(null, extreme, alternative, exact) for extreme in (null.min(), null.max())) if exact else _doubled(1 / (len(null) + 1), alternative)
+    verdict: Literal["different", "undecided", "too few trials"] = "different" if p <= 1 - level else "undecided"
+    return Significance("too few trials" if smallest > 1 - level else verdict, p, smallest, statistic, exact)
+
+
+def _rearranged(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any], paired: bool, exact: bool, rng: np.random.Generator) -> tuple[float, np.ndarray[Any, Any]]:
+    from scipy import stats  # half a second to import
+
+    def statistic(x: Any, y: Any, axis: int = -1) -> Any:
+        return np.mean(x, axis=axis) - np.mean(y, axis=axis)
+
+    kind: Literal["samples", "independent"] = "samples" if paired else "independent"
+    resamples = _EXACT_UP_TO if exact else _RESAMPLES  # scipy visits all where there are no more than it may
+    result = stats.permutation_test((a, b), statistic, permutation_type=kind, vectorized=True, n_resamples=resamples, random_state=rng)
+    return float(result.statistic), np.asarray(result.null_distribution)
+
+
+def _tail(null: np.ndarray[Any, Any], statistic: float, alternative: Alternative, exact: bool) -> float:
+    """The share of the null as extreme as the statistic; two-sided is twice the smaller tail."""
+    slack = 1e-12 * float(np.abs(null).max(initial=abs(statistic)))  # equal sums in another order differ by rounding
+    counts = {"greater": int((null >= statistic - slack).sum()), "less": int((null <= statistic + slack).sum())}
+    count = min(counts.values()) if alternative == "two-sided" else counts[alternative]
+    return _doubled(count / len(null) if exact else (count + 1) / (len(null) + 1), alternative)
+
+
+def _doubled(p: float, alternative: Alternative) -> float:
+    return min(1.0, 2 * p) if alternative == "two-sided" else p
+
+
+def binomial_two_sided(count: int, n: int, p: float) -> float:
+    """The exact p-value of a count under Binomial(n, p): twice the smaller tail, at most 1.
+
+    Args:
+        count: successes seen, 0 .. n.
+        n: trials, >= 0.
+        p: probability of a success under the hypothesis, in [0, 1].
+
+    Returns:
+        In [0, 1]; 0 where the count is impossible under p = 0 or p = 1.
+
+    Raises:
+        DataError: the count or the probability is out of range.
+
+    Example:
+        >>> binomial_two_sided(0, 10, 0.5) == 2 / 2**10
+        True
+    """
+    if not (0 <= count <= n and 0 <= p <= 1):
+        raise DataError(f"binomial_two_sided: 0 <= count <= n and p in [0, 1] are required, got {count} of {n} at {p}. Count again.")
+    at_least = 1.0 if count == 0 else float(special.betainc(count, n - count + 1, p))
+    at_most = 1.0 if count == n else float(special.betaincc(count + 1, n - count, p))
+    return min(1.0, 2 * min(at_least, at_most))
+
+
+def poisson_binomial_two_sided(count: int, probabilities: Values, sizes: Sequence[int] | np.ndarray[Any, Any]) -> float:
+    """The exact p-value of a count that is a sum of binomials, one a class: twice the smaller tail, at most 1.
+
+    Classes of equal probability are one binomial; the others are convolved, each cut where less than 1e-20 of its
+    probability is left (Bernstein's inequality), which is added to the p-value.
+
+    Args:
+        count: successes seen over all classes.
+        probabilities: of a success in each class, in [0, 1].
+        sizes: trials in each class, >= 0.
+
+    Returns:
+        In [0, 1].
+
+    Raises:
+        DataError: the lengths differ, or the count or a probability is out of range.
+
+    Example:
+        >>> poisson_binomial_two_sided(0, [0.5, 0.5], [4, 6]) == binomial_two_sided(0, 10, 0.5)
+        True
+    """
+    rates, trials = numbers(probabilities, "poisson_binomial_two_sided"), np.asarray(sizes, dtype=np.int64)
+    if rates.shape != trials.shape or trials.min() < 0 or not 0 <= count <= trials.sum() or rates.min() < 0 or rates.max() > 1:
+        wanted = "one probability in [0, 1] and one size >= 0 a class and a count within their sum are required"
+        raise DataError(f"poisson_binomial_two_sided: {wanted}, got {count} of {trials.tolist()} at {rates.tolist()}. Count again.")
+    distinct, which = np.unique(rates, return_inverse=True)
+    totals = np.bincount(which.ravel(), weights=trials).astype(np.int64)
+    if len(distinct) == 1:
+        return binomial_two_sided(count, int(totals[0]), float(distinct[0]))
+    offset, mass = 0, np.ones(1)
+    for n, p in zip(totals, distinct, strict=True):
+        start, part = _binomial_mass(int(n), float(p))
+        offset, mass = offset + start, np.convolve(mass, part)
+    position = count - offset
+    at_most, at_least = mass[: max(0, position + 1)].sum(), mass[max(0, position) :].sum()
+    return float(min(1.0, 2 * (min(at_most, at_least) + len(distinct) * _DROPPED)))
+
+
+def _binomial_mass(n: int, p: float) -> tuple[int, np.ndarray[Any, Any]]:
+    """The first count kept and the probabilities from there on; at most 1e-20 is left out."""
+    exponent = math.log(2 / _DROPPED)
+    reach = exponent / 3 + math.sqrt(exponent**2 / 9 + 2 * n * p * (1 - p) * exponent)
+    low, high = (0, n) if 0 < p < 1 else (n * round(p),) * 2
+    kept = np.arange(max(low, math.floor(n * p - reach)), min(high, math.ceil(n * p + reach)) + 1)
+    ways = special.gammaln(n + 1) - special.gammaln(kept + 1) - special.gammaln(n - kept + 1)
+    return int(kept[0]), np.exp(ways + special.xlogy(kept, p) + special.xlog1py(n - kept, -p))
+
+
+def g_test_bound(counts: np.ndarray[Any, Any], transition: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """The G statistic of a table against known row laws, and a p-value that is never too small at any n.
+
+    G = 2 sum_i n_i KL(p_i || T_i), p_i the observed shares of row i. The moment generating function of n KL of a
+    multinomial over m cells is at most that of Gamma(m - 1, rate 1); rows are independent, so with D = sum_i (m_i - 1)
+    over rows that occur, m_i the cells that T_i allows, P(G / 2 >= x) <= exp(-x) (e x / D)^D for x > D.
+
+    Args:
+        counts: (true class, new class) counts, k x k, >= 0.
+        transition: T_ij = P(new class j | true class i), rows sum to 1.
+
+    Returns:
+        G (infinite where a cell of probability 0 was seen) and the bound on its p-value, in [0, 1].
+
+    Raises:
+        DataError: the shapes differ, a count is negative, or a row of the transition is no distribution.
+
+    Source:
+        Agrawal 2020, "Finite-sample concentration of the multinomial in relative entropy", IEEE Trans. Inf. Theory
+        66(10); the tail is Chernoff's bound with its moment generating function.
+
+    Example:
+        >>> g, p = g_test_bound(np.diag([50, 50]), np.full((2, 2), 0.5))  # all labels kept; a fair coin has G = 200 ln 2
+        >>> round(g / (200 * math.log(2)), 9), p < 1e-20
+        (1.0, True)
+    """
+    seen, law = np.asarray(counts, dtype=np.float64), np.asarray(transition, dtype=np.float64)
+    if seen.shape != law.shape or seen.ndim != 2 or seen.min() < 0:
+        raise DataError(f"g_test_bound: a table of counts in the shape of the transition is required, got {seen.shape} for {law.shape}. Count again.")
+    if law.min() < 0 or not np.allclose(law.sum(1), 1, atol=1e-9):
+        raise DataError("g_test_bound: rows of the transition are distributions that sum to 1, got others. Mend the corruption's `transition`.")
+    if ((law == 0) & (seen > 0)).any():
+        return math.inf, 0.0
+    n = seen.sum(1, keepdims=True)
+    expected = np.where(seen > 0, n * law, 1.0)
+    half = max(0.0, float(special.xlogy(seen, np.where(seen > 0, seen, 1.0) / expected).sum()))  # rounding may leave -1e-13
+    freedom = int((law[n[:, 0] > 0] > 0).sum() - (n > 0).sum())
+    return 2 * half, _gamma_tail_bound(half, freedom)
+
+
+def _gamma_tail_bound(x: float, shape: int) -> float:
+    """Chernoff's bound on P(Gamma(shape, rate 1) >= x); shape 0 is the constant 0."""
+    if x <= shape:
+        return 1.0
+    if shape == 0:
+        return 1.0 if x < 1e-9 else 0.0  # only rounding separates x from 0 where every row is certain
+    return min(1.0, math.exp(shape - x + shape * math.log(x / shape)))

@@ -1,0 +1,265 @@
+"""A trial is a value; running it makes one row."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import json
+import math
+import platform
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shatterlab import __version__
+from shatterlab.catalog import build
+from shatterlab.checks import SelfCheck
+from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Progress, Row, Runtime, Scalar, Seeds, Splits
+from shatterlab.errors import InvalidPart, NotApplicable, UserCodeError
+from shatterlab.evaluation import evaluate
+from shatterlab.part import canonical, digest
+
+_CURVES = ("train_loss", "train_accuracy", "online_loss", "online_accuracy", "learning_rate")
+
+
+@dataclass(frozen=True)
+class Trial(Part):
+    """One configuration with its seeds: which data, corrupted how, learned by whom.
+
+    Args:
+        dataset: gives the sample.
+        corruption: changes it.
+        learner: fits the corrupted training split.
+        seeds: what is random; replicates of one configuration differ in nothing else.
+        measures: quantities to compute on the fit; they do not enter the key.
+    """
+
+    dataset: Dataset
+    corruption: Corruption
+    learner: Learner
+    seeds: Seeds = Seeds()
+    measures: tuple[Measure, ...] = ()
+
+    @functools.cached_property
+    def key(self) -> str:
+        """sha256 of the canonical JSON of data set, corruption, learner and seeds; 64 hexadecimal digits."""
+        parts = {"dataset": self.dataset, "corruption": self.corruption, "learner": self.learner, "seeds": self.seeds}
+        return digest({name: part.identity() for name, part in parts.items()})
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Trial:
+        """The trial that `describe` wrote.
+
+        Raises:
+            InvalidPart: a piece is missing or is of another kind.
+            UnknownName: a part or field that this version does not know.
+        """
+        missing = [name for name in ("dataset", "corruption", "learner") if name not in description]
+        if missing:
+            raise InvalidPart(f"Trial: dataset, corruption and learner are required, {', '.join(missing)} is missing.")
+        seeds = {name: value for name, value in description.get("seeds", {}).items() if name != "kind"}
+        made = {name: build(description[name]) for name in ("dataset", "corruption", "learner")}
+        measures = [build(each) for each in description.get("measures", ())]
+        return cls(**made, seeds=Seeds(**seeds), measures=measures)  # type: ignore[arg-type]
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()
+
+    def specification(self) -> dict[str, Scalar]:
+        """The columns that say what was asked for, each field with its value, defaults included."""
+        written: dict[str, Scalar] = {"key": self.key}
+        for name in ("dataset", "corruption", "learner", "seeds"):
+            written |= getattr(self, name).columns(name)
+        del written["seeds.kind"]
+        return written
+
+
+def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
+    """Runs a trial from data to row.
+
+    Whatever goes wrong becomes a row too: `status` is "failed" with the `error` (and the user's own traceback in
+    `trace`) where something raised or a self-check failed, "diverged" where the loss is not finite, else "ok".
+    Only an interruption from the keyboard passes through.
+    """
+    start = time.perf_counter()
+    _reset_peak_memory()
+    with _threads(runtime.threads):
+        try:
+            row = _completed(trial, runtime)
+        except Exception as problem:  # a row, not a crash: the sweep goes on
+            trace = problem.trace if isinstance(problem, UserCodeError) else traceback.format_exc()
+            name = "" if str(problem).partition(":")[0].isidentifier() else f"{type(problem).__name__}: "
+            row = failed(trial, f"{name}{problem}".partition("\n")[0], trace)
+    spent = {"seconds": round(time.perf_counter() - start, 6), "peak_memory": _peak_memory()}
+    return Row({**row, **spent, **_provenance()}, row.curves, row.arrays)
+
+
+def failed(trial: Trial, error: str, trace: str = "") -> Row:
+    """The row of a trial that has no result."""
+    return Row({**trial.specification(), "status": "failed", "error": error, "trace": trace or None})
+
+
+def _completed(trial: Trial, runtime: Runtime) -> Row:
+    clock = _Clock()
+    splits = _load(canonical(trial.dataset.describe()), canonical(trial.dataset.identity()), runtime.data, trial.seeds.data)
+    clock.lap("load")
+    corruption = trial.corruption.fitted(splits.train, trial.seeds)
+    corrupted = corruption.apply(splits, trial.seeds)
+    check = SelfCheck(splits, corrupted, corruption)
+    clock.lap("corrupt")
+    watch = _Watch(corrupted.test, check, runtime.test_every)
+    fit = trial.learner.fit(corrupted.train, trial.seeds, watch, runtime)
+    clock.lap("fit")
+    results = {
+        f"{name}.{column}": value
+        for name, examples in (("train", corrupted.train), ("test", corrupted.test))
+        for column, value in _results(fit, examples).items()
+    }
+    clock.lap("evaluate")
+    measured, arrays = _measure(trial.measures, fit, corrupted.train)
+    clock.lap("measure")
+    checks = check.columns()
+    diverged = bool(fit.facts.get("diverged")) or any(math.isnan(value) for value in results.values() if isinstance(value, float))
+    error = None if checks["check.passed"] else f"Trial: a clean self-check is required, failed: {checks['check.failures']}. Do not use this result."
+    columns: dict[str, Scalar] = {
+        **trial.specification(),
+        "status": "failed" if error else "diverged" if diverged else "ok",
+        "error": error,
+        "trace": None,
+        "classes": splits.train.classes,
+        **results,
+        **{f"fit.{name}": value for name, value in fit.facts.items()},
+        "fit.output": fit.output,
+        **measured,
+        **checks,
+        **clock.columns(),
+    }
+    arrays |= {f"fit.{name}": value for name, value in fit.arrays.items()} | _fitted_values(corruption)
+    return Row(columns, watch.finished(fit.facts, results), arrays)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(description: str, identity: str, root: Path | None, seed: int) -> Splits:
+    """A data set, kept for the trials that follow; the identity holds the fingerprint of the user's files."""
+    dataset = build(json.loads(description))
+    assert isinstance(dataset, Dataset)
+    return dataset.load(root, Seeds(data=seed))
+
+
+def _results(fit: Fit, examples: Examples) -> dict[str, Scalar]:
+    loss, accuracy = evaluate(fit.scores, examples, fit.output)
+    return {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
+
+
+def _measure(measures: tuple[Measure, ...], fit: Fit, train: Examples) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
+    columns: dict[str, Scalar] = {}
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    for measure in measures:
+        try:
+            found = measure.of(fit, train)
+        except NotApplicable as reason:
+            columns |= {f"measure.{measure.kind}": None, f"measure.{measure.kind}.reason": str(reason)}
+            continue
+        for name, value in found.items():
+            column = f"measure.{measure.kind}.{name}"
+            if isinstance(value, np.ndarray | Tensor):
+                arrays[column] = np.asarray(value)
+            else:
+                columns[column] = value
+    return columns, arrays
+
+
+def _fitted_values(part: Part) -> dict[str, np.ndarray[Any, Any]]:
+    values = {item.name: getattr(part, item.name) for item in fields(part) if item.metadata.get("fitted")}
+    return {f"corruption.{name}": np.asarray(value) for name, value in values.items() if value is not None}
+
+
+class _Watch:
+    """The observer of a trial: keeps the curves, scores the test split now and then, checks the batches."""
+
+    def __init__(self, test: Examples, check: SelfCheck, every: int) -> None:
+        self.test, self.check, self.every = test, check, every
+        self.curves: list[tuple[int, int, str, float | None]] = []
+        self.last = (0, 0)
+
+    def __call__(self, progress: Progress) -> None:
+        self.last = (progress.epoch, progress.step)
+        for name in _CURVES:
+            value = getattr(progress, name)
+            if value is not None:
+                self.curves.append((*self.last, name.replace("_", ".", 1) if name != "learning_rate" else name, value))
+        if progress.batch is not None:
+            self.check.see(progress.batch)
+        if not progress.last and progress.epoch % self.every == 0:
+            loss, accuracy = evaluate(progress.scores, self.test, progress.output)
+            self.curves += [(*self.last, "test.loss", loss), (*self.last, "test.accuracy", accuracy)]
+
+    def finished(self, facts: Mapping[str, Scalar], results: Mapping[str, Scalar]) -> list[tuple[int, int, str, float | None]]:
+        """The curves with the final test figures; a learner without epochs has no curves."""
+        if not self.curves:
+            return []
+        ends = [(*self.last, name, value) for name in ("test.loss", "test.accuracy") if isinstance(value := results[name], float)]
+        return self.curves + ends
+
+
+class _Clock:
+    """Seconds of each phase."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+        self.laps: dict[str, Scalar] = {}
+
+    def lap(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.laps[f"seconds.{phase}"], self.start = round(now - self.start, 6), now
+
+    def columns(self) -> dict[str, Scalar]:
+        return self.laps
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _reset_peak_memory() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_memory() -> int | None:
+    """Bytes resident at most since the last reset; None where the system does not tell."""
+    try:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return None
+    return int(line.split()[1]) * 1024
+
+
+@functools.cache
+def _versions() -> dict[str, Scalar]:
+    return {
+        "version.shatterlab": __version__,
+        "version.torch": str(torch.__version__),
+        "version.numpy": np.__version__,
+        "version.python": platform.python_version(),
+        "version.machine": platform.machine(),
+    }
+
+
+def _provenance() -> dict[str, Scalar]:
+    return {**_versions(), "finished": datetime.datetime.now(datetime.UTC).isoformat()}

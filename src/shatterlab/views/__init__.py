@@ -1,0 +1,11 @@
+"""Rows -> text, figure, grid: everything here is a pure function of rows."""
+
+from __future__ import annotations
+
+from shatterlab.views.curve import Curve
+from shatterlab.views.grid import Grid, View
+from shatterlab.views.learning import LearningCurves
+from shatterlab.views.naming import model, setting
+from shatterlab.views.table import Table
+
+__all__ = ["Curve", "Grid", "LearningCurves", "Table", "View", "model", "setting"]

@@ -1,0 +1,156 @@
+"""Learning curves: how loss or accuracy went, epoch by epoch, in every replicate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shatterlab.values import Row
+from shatterlab.views.grid import Grid
+from shatterlab.views.groups import Summary, caveats, grouped, matching, standing
+from shatterlab.views.naming import heading, number, text_of
+from shatterlab.views.theme import capital, colors, finished, legend, seen, vertical
+
+_POINTS = 8000  # of single runs in one chart; more are thinned evenly, ends kept
+_MEANS = 150  # epochs a mean line is drawn at
+Path = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class LearningCurves:
+    """A curve of every run, with the mean and the range over replicates where all of them still run.
+
+    Line: mean over the replicates that ended well, drawn only at epochs that all of them reached. Band: from the
+    smallest to the largest of them. Faint lines: single runs, each to its own end, which a dot marks (a cross where
+    it diverged). Nothing is drawn beyond the end of a run. Failed trials are left out.
+
+    Args:
+        y: the curve: "train.loss", "train.accuracy", "train.error", the same of "online" and "test", "learning_rate".
+        by: what makes a colour: a column, "setting" or "model".
+        title: the heading; by default made from the columns.
+        scale: "linear" or "log"; None: log for a loss.
+        where: only rows whose columns have these values.
+    """
+
+    y: str = "train.loss"
+    by: str = "setting"
+    title: str = ""
+    scale: Literal["linear", "log"] | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.title:
+            told = f"{heading(self.y)} by epoch"
+            object.__setattr__(self, "title", capital(told))
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        """Where each group began and ended; None where no run recorded this curve."""
+        groups = self._groups(rows)
+        if not groups:
+            return None
+        lines = []
+        for (name,), members in groups.items():
+            paths = [path for row in members if row.get("status", "ok") == "ok" and (path := self._path(row))]
+            ends = [self._summary([path[i][1] for path in paths]).text(self.y) for i in (0, -1)] if paths else ["-", "-"]
+            epochs = [path[-1][0] for path in paths]
+            ran = "-" if not epochs else f"{min(epochs)}" if min(epochs) == max(epochs) else f"{min(epochs)} to {max(epochs)}"
+            lines.append((text_of(name, self.by), *ends, ran, standing(members)))
+        headers = (heading(self.by), "first epoch", "last epoch", "epochs run", "trials")
+        return Grid(headers, tuple(lines), 1, tuple(caveats(groups, ())))
+
+    def text(self, rows: Iterable[Row]) -> str:
+        """Where each group began and ended, for a terminal."""
+        grid = self.grid(rows)
+        return grid.text(self.title) if grid else f"{self.title}\n(no run recorded {heading(self.y)})"
+
+    def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
+        """The chart as Vega-Lite; None where no run recorded this curve."""
+        groups = self._groups(rows)
+        if not groups:
+            return None
+        every = max(20, _POINTS // sum(map(len, groups.values())))
+        runs: list[dict[str, Any]] = []
+        means: list[dict[str, Any]] = []
+        ends: list[dict[str, Any]] = []
+        thinned = False
+        for (name,), members in groups.items():
+            label = text_of(name, self.by)
+            means += self._means(label, [self._path(row) for row in members if row.get("status", "ok") == "ok"])
+            for row in members:
+                path = self._path(row)
+                thinned |= len(path) > every
+                runs += [{"epoch": epoch, "y": value, "by": label, "run": f"{len(ends)}"} for epoch, value in _thin(path, every)]
+                ends.append(self._end(label, path[-1], row))
+        data = {"runs": runs, "means": means, "ends": ends}
+        return finished(self._chart(data), data, self._description(len(ends), thinned))
+
+    def _groups(self, rows: Iterable[Row]) -> dict[tuple[Any, ...], list[Row]]:
+        having = [row for row in matching(rows, self.where) if row.get("status") != "failed" and self._path(row)]
+        return grouped(having, (self.by,))
+
+    def _path(self, row: Row) -> Path:
+        """(epoch, value) as drawn: finite, on a log axis positive, in order, the last value of an epoch."""
+        name, _, kind = self.y.rpartition(".")
+        source = f"{name}.accuracy" if kind == "error" else self.y
+        found = {epoch: 1 - value if kind == "error" else value for epoch, _, value in row.curve(source) if value is not None and math.isfinite(value)}
+        return sorted((epoch, float(f"{value:.4g}")) for epoch, value in found.items() if value > 0 or self._scale == "linear")
+
+    @property
+    def _scale(self) -> str:
+        return self.scale or ("log" if self.y.endswith("loss") else "linear")
+
+    @staticmethod
+    def _summary(values: Sequence[float]) -> Summary:
+        return Summary(tuple(values), trials=len(values))
+
+    def _means(self, label: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
+        """The mean and range at the epochs that every replicate has."""
+        if not paths:
+            return []
+        tables = [dict(path) for path in paths]
+        shared = [epoch for epoch, _ in paths[0] if all(epoch in table for table in tables)]
+        means = []
+        for epoch in _thin(shared, _MEANS):
+            values = [table[epoch] for table in tables]
+            mean = float(f"{math.fsum(values) / len(values):.4g}")
+            told = f"{number(mean, self.y)}, {number(min(values), self.y)} to {number(max(values), self.y)}" if len(values) > 1 else number(mean, self.y)
+            means.append({"epoch": epoch, "y": mean, "low": min(values), "high": max(values), "by": label, "n": len(values), "told": told})
+        return means
+
+    def _end(self, label: str, last: tuple[int, float], row: Row) -> dict[str, Any]:
+        diverged = row.get("status") == "diverged"
+        why = "diverged" if diverged else str(row.get("fit.ended") or "not recorded")
+        return {"epoch": last[0], "y": last[1], "by": label, "ended": why, "diverged": diverged, "told": number(last[1], self.y), "trial": str(row.get("key", ""))[:12]}
+
+    def _chart(self, data: Mapping[str, list[dict[str, Any]]]) -> Any:
+        import altair as alt
+
+        shared = vertical([each["y"] for name in data for each in data[name]], self.y, self._scale)
+        axis = alt.Axis(grid=False, tickMinStep=1, format="d")
+        x = alt.X("epoch:Q", title="Epoch", axis=axis, scale=alt.Scale(nice=False, zero=False, padding=6))
+        place = {"x": x, "y": alt.Y("y:Q", **shared), "color": legend(self.by, colors(str(end["by"]) for end in data["ends"]))}
+        picked = alt.selection_point(fields=["by"], bind="legend", name="picked")
+        runs, means, ends = (alt.Chart(alt.NamedData(name)) for name in ("runs", "means", "ends"))
+        told = [alt.Tooltip("by:N", title=heading(self.by)), alt.Tooltip("epoch:Q"), alt.Tooltip("told:N", title=heading(self.y))]
+        band = means.mark_area(clip=True).encode(**{**place, "y": alt.Y("low:Q", **shared)}, y2="high:Q", opacity=seen(picked, 0.16))
+        faint = runs.mark_line(strokeWidth=1, clip=True).encode(**place, detail="run:N", opacity=seen(picked, 0.4))
+        line = means.mark_line(strokeWidth=2.5, clip=True).encode(**place, opacity=seen(picked, 1.0))
+        touch = means.mark_point(size=60, filled=True).encode(**place, opacity=alt.value(0), tooltip=[*told, alt.Tooltip("n:Q", title="trials")])
+        shape = alt.Shape("diverged:N", legend=None, scale=alt.Scale(domain=[False, True], range=["circle", "cross"]))
+        why = [*told, alt.Tooltip("ended:N"), alt.Tooltip("trial:N")]
+        dots = ends.mark_point(size=42, filled=True).encode(**place, shape=shape, opacity=seen(picked, 0.9), tooltip=why).add_params(picked)
+        return alt.layer(faint, dots, band, line, touch) if data["means"] else alt.layer(faint, dots)
+
+    def _description(self, count: int, thinned: bool) -> str:
+        told = f"{count} {'run' if count == 1 else 'runs'}. Line: mean over replicates, drawn while all of them run; band: from the smallest to the largest of them."
+        more = " Faint lines: single runs; a dot marks where each ended, a cross where it diverged."
+        return told + more + (" Long runs are drawn at evenly spaced epochs." if thinned else "")
+
+
+def _thin(values: Sequence[Any], at_most: int) -> list[Any]:
+    """At most so many of the values, evenly spaced, first and last kept."""
+    if len(values) <= at_most:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / (at_most - 1))] for i in range(at_most)]

@@ -1,0 +1,145 @@
+"""What a person reads in place of columns: settings, models, headings, and numbers with their unit."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+Columns = Mapping[str, Any]
+
+_PIXELS = {"ShuffledPixels": "shuffled pixels", "RandomPixels": "random pixels", "GaussianPixels": "Gaussian pixels"}
+_SETTINGS = ("true labels", "partially corrupted labels", "random labels", *_PIXELS.values())
+_HEADINGS = {
+    "setting": "setting",
+    "model": "model",
+    "train.accuracy": "training accuracy",
+    "train.error": "training error",
+    "train.loss": "training loss",
+    "test.accuracy": "test accuracy",
+    "test.error": "test error",
+    "test.loss": "test loss",
+    "online.accuracy": "online accuracy",
+    "online.loss": "online loss",
+    "corruption.level": "corruption level",
+    "corruption.kind": "corruption",
+    "dataset.kind": "data set",
+    "dataset.examples": "training examples",
+    "learner.kind": "learner",
+    "learner.architecture.kind": "architecture",
+    "learner.optimizer.lr": "learning rate",
+    "fit.epochs": "epochs run",
+    "fit.steps": "steps run",
+    "fit.parameters": "parameters",
+    "peak_memory": "peak memory in bytes",
+}
+_FRACTIONS = ("accuracy", "error", "gap")
+
+
+def setting(row: Columns) -> str:
+    """The setting of a row as the paper names it: "true labels", "random pixels".
+
+    Args:
+        row: columns with `corruption.kind` and, for labels, `corruption.level`.
+
+    Returns:
+        One of the six settings; a partial corruption with its level, "partially corrupted labels (0.5)"; for
+        another corruption its own name in words.
+
+    Example:
+        >>> setting({"corruption.kind": "PartialLabels", "corruption.level": 0.5})
+        'partially corrupted labels (0.5)'
+    """
+    kind, level = row.get("corruption.kind"), row.get("corruption.level")
+    if kind == "PartialLabels" and isinstance(level, int | float):
+        return {0.0: "true labels", 1.0: "random labels"}.get(float(level), f"partially corrupted labels ({level:g})")
+    if kind is None:
+        return "-"
+    words = _PIXELS.get(str(kind)) or _words(str(kind))
+    return words if level is None else f"{words} ({level:g})" if isinstance(level, int | float) else f"{words} ({level})"
+
+
+def model(row: Columns) -> str:
+    """The short name of what was fitted: the architecture, the user's own factory or class, else the learner.
+
+    Example:
+        >>> model({"learner.kind": "Training", "learner.architecture.kind": "MLP"})
+        'MLP'
+    """
+    architecture = row.get("learner.architecture.kind")
+    if architecture is not None and architecture != "Imported":
+        return str(architecture)
+    for column, value in row.items():
+        user_made = column.startswith("learner.") and isinstance(value, str) and re.fullmatch(r"[^\s:{\[]+:[\w.]+", value)
+        if user_made and not column.endswith("fingerprint"):
+            return str(value).rpartition(":")[2]
+    return str(architecture or row.get("learner.kind") or "-")
+
+
+def value_of(row: Columns, column: str) -> Any:
+    """The value of a column, or of "setting" and "model", which are made from several."""
+    return setting(row) if column == "setting" else model(row) if column == "model" else row.get(column)
+
+
+def rank(value: Any) -> tuple[float, float]:
+    """Sorts settings in the paper's order with levels ascending; anything else is left where it was."""
+    name, _, level = str(value).partition(" (")
+    place = _SETTINGS.index(name) if name in _SETTINGS else len(_SETTINGS)
+    return place, float(level.rstrip(")")) if place == 1 else 0.0
+
+
+def heading(column: str) -> str:
+    """The column as a heading: "test error", "epochs to loss 0.05"."""
+    if column in _HEADINGS:
+        return _HEADINGS[column]
+    own = column.removesuffix(".kind")
+    if own.startswith("fit."):
+        return own.removeprefix("fit.").replace("_", " ")
+    return " ".join(_words(step.replace("_", " ")) for step in own.removeprefix("measure.").split("."))
+
+
+def is_fraction(column: str) -> bool:
+    """Whether the column is an accuracy, an error or a gap, which is printed in percent."""
+    return column.rpartition(".")[2] in _FRACTIONS
+
+
+def number(value: float | None, column: str = "", unit: bool = True) -> str:
+    """The value as printed: fractions in percent with one decimal, the rest with three significant digits."""
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    if is_fraction(column):
+        return f"{100 * value:.1f}" + (" %" if unit else "")
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+
+
+def with_interval(estimate: float, low: float, high: float, column: str = "") -> str:
+    """An estimate with the ends of its interval, all to the second significant digit of the interval's half-width."""
+    half = (high - low) / 2
+    if is_fraction(column) or not math.isfinite(half) or half <= 0 or half < 1e-6:
+        return f"{number(estimate, column)} [{number(low, column, unit=False)}, {number(high, column, unit=False)}]"
+    places = max(0, 1 - math.floor(math.log10(half)))
+    return f"{estimate:,.{places}f} [{low:,.{places}f}, {high:,.{places}f}]"
+
+
+def text_of(value: Any, column: str = "") -> str:
+    """Any scalar of a row as printed."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value, column)
+    return str(value)
+
+
+def _words(name: str) -> str:
+    """CamelCase in words, abbreviations kept: "MirroredLabels" -> "mirrored labels"."""
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return " ".join(word if word.isupper() and len(word) > 1 else word[:1].lower() + word[1:] for word in split.split())
