@@ -215,7 +215,7 @@ def test_the_executors_keep_the_protocol():
 
 def a_keyboard_interruption_stops(pool, store, mark):
     def press():
-        until(lambda: mark.exists() and mark.read_text())
+        until(lambda: written(mark))
         os.kill(os.getpid(), signal.SIGINT)
 
     before = len(store)
@@ -313,10 +313,14 @@ def alive(pid):
     return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text() if Path("/proc").is_dir() else True
 
 
+def written(mark):
+    return mark.exists() and mark.read_text()
+
+
 def until(happens, seconds=120.0):
     deadline = time.monotonic() + seconds
     while not happens() and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(0.05)
     return happens()
 
 
@@ -327,7 +331,8 @@ def test_a_driver_that_dies_leaves_its_rows_and_no_worker(probe, tmp_path, numbe
     script.write_text(SCRIPT)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     with subprocess.Popen([sys.executable, script, probe, store, mark], **pipes) as driver:
-        assert until(lambda: mark.exists() and mark.read_text()), driver.communicate(timeout=5)
+        until(lambda: written(mark) or driver.poll() is not None)
+        assert written(mark), driver.communicate(timeout=5)
         worker = int(mark.read_text())
         assert alive(worker)
         if number == signal.SIGINT:
@@ -347,27 +352,38 @@ def test_a_driver_that_dies_leaves_its_rows_and_no_worker(probe, tmp_path, numbe
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # half a minute on two free cores
 def test_an_experiment_killed_at_random_moments_ends_with_the_undisturbed_rows(tmp_path):
     def command(store):
-        return [sys.executable, "-m", "shatterlab", "run", "figure1c", "--scale", "smoke", "--store", store, "--workers", "2"]
+        return [sys.executable, "-m", "shatterlab.cli", "run", "figure1c", "--scale", "smoke", "--store", store, "--workers", "2"]
 
     def rows_of(path):
         with Store(path, create=False) as store:
+            assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             return {row["key"]: lasting(row) for row in store.rows()}
 
-    whole, broken = tmp_path / "whole.sqlite", tmp_path / "broken.sqlite"
-    start = time.monotonic()
-    subprocess.run(command(whole), check=True, capture_output=True, cwd=tmp_path)
-    undisturbed, moments, kills = time.monotonic() - start, random.Random(2), 0
-    for _ in range(4):
-        running = subprocess.Popen(command(broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    def count(path):
         try:
-            running.wait(undisturbed * moments.uniform(0.2, 0.8))
-        except subprocess.TimeoutExpired:
+            with Store(path, create=False) as store:
+                return len(store)
+        except StoreError as problem:
+            if "nothing is at" in str(problem) or "is empty" in str(problem):
+                return 0
+            raise
+
+    whole, broken, moments, partial = tmp_path / "whole.sqlite", tmp_path / "broken.sqlite", random.Random(2), []
+    subprocess.run(command(whole), check=True, capture_output=True, cwd=tmp_path)
+    undisturbed = rows_of(whole)
+    for _ in range(4):
+        wanted = count(broken) + moments.randint(0, 3)
+        with subprocess.Popen(command(broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path) as running:
+            until(lambda wanted=wanted, running=running: count(broken) >= wanted or running.poll() is not None)
+            time.sleep(moments.uniform(0, 1))
             running.send_signal(signal.SIGKILL)
-            kills += 1
-        running.wait()
+        done = rows_of(broken) if count(broken) else {}
+        assert all(undisturbed[key] == row for key, row in done.items())
+        partial.append(len(done))
     subprocess.run(command(broken), check=True, capture_output=True, cwd=tmp_path)
-    assert kills >= 1
-    assert rows_of(broken) == rows_of(whole)
-    assert len(rows_of(whole)) > 1
+    assert rows_of(broken) == undisturbed
+    assert partial == sorted(partial)
+    assert any(0 < done < len(undisturbed) for done in partial)  # else nothing was cut short

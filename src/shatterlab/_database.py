@@ -101,12 +101,14 @@ def _made_ready(connection: sqlite3.Connection, path: Path | None, name: str, cr
             connection = _migrated_copy(connection, name)
         connection.execute("PRAGMA query_only = ON")
         return connection
+    if version is None:
+        _schema.bring_up_to_date(connection, name)  # before any other write: a file with content is a whole store
     mode = "DELETE" if path is not None and on_network(path) else "WAL"
     if path is not None:
         _set_journal(connection, mode)
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'WAL' else 'FULL'}")
     connection.execute("PRAGMA foreign_keys = ON")
-    if version is None or version < _schema.VERSION:
+    if version is not None and version < _schema.VERSION:
         _schema.bring_up_to_date(connection, name)
     return connection
 

@@ -167,7 +167,7 @@ class Claim(Part):
             kind = "replicates" if self.versus is None else "pairs with one other configuration that agrees in everything else"
             said.append(f"{sample.n} distinct {kind}, at least 2 are required")
         elif interval is not None and not sample.lost:
-            said.append(f"the {interval.level:.0%} interval [{interval.low:.4g}, {interval.high:.4g}] {place[verdict]} {_span(self.low, self.high)}")
+            said.append(f"the {100 * interval.level:.4g} % interval [{interval.low:.4g}, {interval.high:.4g}] {place[verdict]} {_span(self.low, self.high)}")
         return "; ".join([*said, *sample.notes])
 
 

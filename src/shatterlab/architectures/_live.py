@@ -8,6 +8,7 @@ from __future__ import annotations
 import dis
 import functools
 import hashlib
+import inspect
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -133,7 +134,8 @@ class _Contents:
         return module is not None and module.__name__ != self._start
 
     def _code(self, code: CodeType) -> Iterator[str]:
-        yield from (code.co_code.hex(), code.co_exceptiontable.hex(), str(code.co_flags), str(code.co_argcount), str(code.co_kwonlyargcount))
+        stars = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+        yield from (code.co_code.hex(), code.co_exceptiontable.hex(), f"{code.co_argcount} {code.co_kwonlyargcount} {stars}")
         yield from (repr(names) for names in (code.co_names, code.co_varnames, code.co_freevars))
         yield from map(self._write, code.co_consts)
 

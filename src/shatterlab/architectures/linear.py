@@ -40,6 +40,10 @@ class Linear(Architecture):
     bias: bool = True
     init: Literal["default", "zero"] = "default"
 
+    @classmethod
+    def specimens(cls) -> tuple[Linear, ...]:
+        return (cls(), cls(bias=False, init="zero"))
+
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         network = linear_network(shape, classes, self.bias)
         initialize(network, self.init)

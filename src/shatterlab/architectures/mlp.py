@@ -37,6 +37,10 @@ class MLP(Architecture):
     hidden: tuple[int, ...] = (512,)
     init: Literal["default", "he", "glorot"] = "default"
 
+    @classmethod
+    def specimens(cls) -> tuple[MLP, ...]:
+        return (cls((16,)), cls((8, 8), init="he"))
+
     def validate(self) -> None:
         self.require(self.hidden, "at least one hidden layer is required", self.hidden, "Use Linear for none.")
         self.require(min(self.hidden) >= 1, "hidden widths are whole numbers >= 1", self.hidden)

@@ -44,6 +44,10 @@ class SmallAlexNet(Architecture):
     channels: int = 64
     init: Literal["tutorial", "he", "glorot", "default"] = "tutorial"
 
+    @classmethod
+    def specimens(cls) -> tuple[SmallAlexNet, ...]:
+        return (cls(8), cls(4, init="default"))
+
     def validate(self) -> None:
         self.require(self.channels >= 1, "channels is a whole number >= 1", self.channels)
 

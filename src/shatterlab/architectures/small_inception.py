@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Literal
 
@@ -60,6 +60,11 @@ class SmallInception(Architecture):
     init: Literal["glorot", "he", "default"] = "glorot"
     norm_momentum: float = 0.1
     norm_eps: float = 1e-5
+
+    @classmethod
+    def specimens(cls) -> tuple[SmallInception, ...]:
+        small = cls(width=0.1)
+        return (small, replace(small, batch_norm=False), replace(small, convention="scale_shift", padding="tensorflow"))
 
     def validate(self) -> None:
         self.require(isfinite(self.width) and self.width > 0, "width is a finite factor > 0", self.width)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,22 +20,24 @@ from shatterlab.datasets.arrays import Arrays
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.image_folder import ImageFolder
 from shatterlab.errors import InvalidPart, UnknownName
-from shatterlab.executors.drive import drive
-from shatterlab.executors.in_process import InProcess
-from shatterlab.executors.local import LocalPool
 from shatterlab.experiment import Claim, Experiment, Scale
+from shatterlab.experiments._complete import complete
 from shatterlab.experiments._verdict import Finding, findings
 from shatterlab.learners.estimator import Estimator
+from shatterlab.learners.recipe import Recipe
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD
+from shatterlab.outside import resolve
 from shatterlab.report import render, text_report, write
 from shatterlab.store import Store
 from shatterlab.trial import Trial
 from shatterlab.views import Curve, LearningCurves, Table
+from shatterlab.views.naming import model as model_name
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 QUESTION = "Does this recipe fit noise as well as it fits the data, and what does its training score then certify?"
 _RANDOM = {"corruption.kind": "PartialLabels", "corruption.level": 1.0}
+_LABELS = {"corruption.kind": "PartialLabels"}
 _TRUE = {"corruption.kind": "PartialLabels", "corruption.level": 0.0}
 
 
@@ -116,14 +117,7 @@ def audit(
     """
     experiment = plan(learners(model, **recipe), dataset(data), replicates, levels)
     preflight(experiment, runtime)
-    opened = store if isinstance(store, Store) else Store(store or ":memory:")
-    executor = LocalPool(workers, runtime.threads) if workers else InProcess()
-    try:
-        rows = drive(experiment.trials, opened, executor, runtime, on_row)
-    finally:
-        executor.shutdown()
-        if opened is not store:
-            opened.close()
+    rows = complete(experiment, store, workers, runtime, on_row)
     return Audit(experiment, tuple(rows), tuple(reproduce))
 
 
@@ -162,17 +156,40 @@ def _training(architecture: Architecture, recipe: dict[str, Any]) -> Training:
     return Training(architecture, optimizer, **({"batch_size": 32, "epochs": 100} | fields))
 
 
-def dataset(data: Any = None) -> Dataset:
-    """The data set that a name, a file or a folder means.
+def chosen(model: str | None, recipe: str | None, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The model and the fields of Training that the command line's options mean.
+
+    Raises:
+        InvalidPart: both a model and a recipe are given.
+    """
+    if recipe is not None:
+        if model is not None:
+            raise InvalidPart(f"audit: a model or a recipe is required, got both, {model!r} and {recipe!r}. Leave one out.")
+        resolve(recipe, "audit: --recipe")
+        return Recipe(recipe), {}
+    if model is not None and ":" in model:
+        found = resolve(model, "audit: --model")
+        if isinstance(found, type) and all(hasattr(found, name) for name in ("fit", "predict", "get_params")):
+            return Estimator(model), {}
+    return model, options
+
+
+def dataset(data: Any = None, examples: int | None = None) -> Dataset:
+    """The data set that a name, a file or a folder means, with so many training examples.
 
     Raises:
         InvalidPart: it is none of these.
         UnknownName: no data set has that name; the nearest are offered.
     """
     if data is None:
-        return Digits(examples=600)
+        return Digits(examples=examples or 600)
     if isinstance(data, Dataset):
         return data
+    found = _described(data)
+    return found if examples is None else replace(found, examples=examples)
+
+
+def _described(data: Any) -> Dataset:
     if isinstance(data, str | Path):
         path = Path(data)
         if path.is_dir():
@@ -200,7 +217,7 @@ def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 3, levels:
         source="Zhang et al. 2017, section 2.1",
         question=QUESTION,
         trials=tuple({trial.key: trial for trial in trials}.values()),
-        views=_views(epochs),
+        views=_views(list(dict.fromkeys(model_name(trial.specification()) for trial in trials)), epochs),
         claims=(
             Claim("random labels are fitted: training error on them is zero", "train.error", where=_RANDOM, low=0.0, high=0.0),
             Claim("under random labels, test accuracy falls below that of true labels", "test.accuracy", where=_RANDOM, versus=_TRUE, high=0.0),
@@ -208,15 +225,19 @@ def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 3, levels:
     )
 
 
-def _views(epochs: bool) -> tuple[Any, ...]:
-    measured = ("train.accuracy", "test.accuracy", *(("fit.epochs_to_interpolation",) if epochs else ()))
-    table = Table(rows=("model", "setting"), columns=measured, title="The settings, with 95 % intervals over replicates")
-    curves: list[Any] = [Curve(x="corruption.level", y="test.error", by="model", title="Test error against corruption level")]
-    if epochs:
-        time = "fit.epochs_to_interpolation"
-        learning = [LearningCurves(y=y, by="setting", title=title) for y, title in (("train.loss", "Training loss"), ("test.accuracy", "Test accuracy"))]
-        curves = [*learning, Curve(x="corruption.level", y=time, by="model", title="Epochs to zero training error against corruption level"), *curves]
-    return (table, *curves)
+def _views(models: Sequence[str], epochs: bool) -> tuple[Any, ...]:
+    time = "fit.epochs_to_interpolation"
+    table = Table(rows=("model", "setting"), columns=("train.accuracy", "test.accuracy", *((time,) if epochs else ())), title="The settings")
+    error = Curve(x="corruption.level", y="test.error", by="model", title="Test error against corruption level", where=_LABELS)
+    if not epochs:
+        return (table, error)
+    learning = [
+        LearningCurves(y=y, by="setting", title=f"{heading} of {model}", where={"model": model})
+        for model in models
+        for y, heading in (("train.loss", "Training loss"), ("test.accuracy", "Test accuracy"))
+    ]
+    times = Curve(x="corruption.level", y=time, by="model", title="Epochs to zero training error against corruption level", where=_LABELS)
+    return (table, *learning, times, error)
 
 
 def preflight(experiment: Experiment, runtime: Runtime) -> None:
@@ -236,8 +257,3 @@ def preflight(experiment: Experiment, runtime: Runtime) -> None:
 def experiment(scale: Scale) -> Experiment:
     """The audit of the two default recipes on digits, at any scale."""
     return replace(plan(learners(), dataset(), scale.replicates), scale=scale.name)
-
-
-def default_workers() -> int:
-    """Worker processes where nothing else is said: the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

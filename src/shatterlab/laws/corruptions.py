@@ -102,7 +102,8 @@ def level_zero_is_the_identity(part: Corruption) -> None:
     """Level 0 changes nothing."""
     _require_level(part)
     sample = _sample(part)
-    got = _difference(sample, dataclasses.replace(part, level=0.0).apply(sample, SEEDS))  # type: ignore[call-arg]
+    calm = dataclasses.replace(part, level=0.0)  # type: ignore[call-arg]
+    got = _difference(sample, calm.apply(sample, SEEDS))
     demand(part, not got, "level 0 is the identity", got, "Change each example with probability `level`.")
 
 

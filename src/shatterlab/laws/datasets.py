@@ -71,7 +71,7 @@ def parts_the_splits(part: Dataset) -> None:
 
 
 def subsamples_by_class(part: Dataset) -> None:
-    """`examples=` and `test_examples=` keep that many, drawn from the data stream, class shares to within one."""
+    """Asked for fewer examples, it keeps that many, drawn from the data stream, class shares to within one."""
     full = _load(dataclasses.replace(part, examples=None, test_examples=None))
     n, m = len(full.train) // 2, len(full.test) // 2
     half = _load(dataclasses.replace(part, examples=n, test_examples=m))

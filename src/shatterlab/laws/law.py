@@ -47,8 +47,8 @@ def demand(part: Part, condition: object, required: str, got: object, remedy: st
 
 def global_generators() -> dict[str, Any]:
     """The states of the process-wide generators of torch, numpy and Python, fit to be compared."""
-    _, key, position, *_ = np.random.get_state()  # noqa: NPY002 (looked at, not drawn from)
-    return {"torch": torch.get_rng_state().numpy().tobytes(), "numpy": (key.tobytes(), position), "random": random.getstate()}
+    _, key, position, *_ = np.random.get_state(legacy=True)  # noqa: NPY002 (looked at, not drawn from)
+    return {"torch": torch.get_rng_state().numpy().tobytes(), "numpy": (np.asarray(key).tobytes(), position), "random": random.getstate()}
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def leaving_generators_alone(part: Part, doing: str) -> Iterator[None]:
 
 def differing(a: torch.Tensor, b: torch.Tensor) -> int:
     """How many rows of two tensors of one shape differ anywhere, NaN equal to NaN."""
-    same = (a == b) | ((a != a) & (b != b))
+    same = (a == b) | (a.isnan() & b.isnan())
     return int((~same.reshape(len(a), -1).all(1)).sum())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import random
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ _SIZE = 120  # examples to fit
 def fits_the_same_twice(part: Learner) -> None:
     """The same sample and seeds give the same scores, bit for bit, and the same facts."""
     sample = _sample(part)
-    one, other = _fit(part, sample.train), _fit(part, sample.train)
+    one, other = _fit(part, sample.train), _fit(part, _sample(part).train)
     count = differing(one.scores(sample.test.inputs), other.scores(sample.test.inputs))
     remedy = "Draw from the seeds that are given."
     demand(part, not count, "two fits from one seed score alike", f"{count} of {len(sample.test)} scores that differ", remedy)
@@ -34,7 +35,7 @@ def fits_the_same_twice(part: Learner) -> None:
 
 def observers_change_nothing(part: Learner) -> None:
     """An observer that scores inputs and draws random numbers changes nothing."""
-    sample = _sample(part)
+    sample, again = _sample(part), _sample(part)
 
     def busy(progress: Progress) -> None:
         progress.scores(sample.test.inputs[:3])
@@ -42,7 +43,7 @@ def observers_change_nothing(part: Learner) -> None:
 
     with _generators_restored():
         watched = _fit(part, sample.train, busy)
-    count = differing(watched.scores(sample.test.inputs), _fit(part, sample.train).scores(sample.test.inputs))
+    count = differing(watched.scores(sample.test.inputs), _fit(part, again.train).scores(sample.test.inputs))
     got = f"{count} of {len(sample.test)} scores that differ"
     demand(part, not count, "a fit is the same with an observer and without", got, "Call the observer where its random draws cannot shift yours.")
 
@@ -84,7 +85,7 @@ def scores_absent_classes(part: Learner) -> None:
 
 
 def says_what_scores_are(part: Learner) -> None:
-    """`output` is logits, probabilities or values, the same in every report; probabilities sum to 1."""
+    """Scores are logits, probabilities or values, the same in every report; probabilities sum to 1."""
     sample, told = _sample(part), list[Progress]()
     fit = _fit(part, sample.train, told.append)
     known = {fit.output, *(progress.output for progress in told)}
@@ -106,7 +107,7 @@ def reports_in_order(part: Learner) -> None:
     """It reports once an epoch, in order; the last report, and no other, says that it is the last."""
     told = _reports(part, _sample(part).train)
     epochs, steps = [each.epoch for each in told], [each.step for each in told]
-    rising = epochs == list(range(1, len(told) + 1)) and all(a <= b for a, b in zip(steps, steps[1:], strict=False))
+    rising = epochs == list(range(1, len(told) + 1)) and all(a <= b for a, b in itertools.pairwise(steps))
     demand(part, told and rising, "epochs 1, 2, ... are reported once each", epochs, "Call the observer after each epoch, once where there are none.")
     lasts = [each.last for each in told]
     demand(part, lasts == [False] * (len(told) - 1) + [True], "the last report alone has last=True", lasts, "Set it when training ends.")

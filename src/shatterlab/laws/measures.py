@@ -113,8 +113,10 @@ def _plain(value: Any) -> bool:
 def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_alike(value, other[name]) for name, value in one.items())
-    if isinstance(one, np.ndarray | Tensor | float):
-        return type(one) is type(other) and bool(np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True))
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and torch.allclose(one.detach(), other.detach(), rtol=0, atol=0, equal_nan=True)
+    if isinstance(one, np.ndarray | float):
+        return type(one) is type(other) and bool(np.array_equal(one, other, equal_nan=True))
     return bool(one == other)
 
 

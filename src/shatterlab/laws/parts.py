@@ -86,8 +86,7 @@ def defaults_are_left_out(part: Part) -> None:
     """A field equal to its default is no part of the identity, so a new field with a default orphans no result."""
     described, identity = part.describe(), part.identity()
     for item in part.configuration():
-        factory = item.default_factory is not dataclasses.MISSING
-        default = item.default_factory() if factory else item.default  # type: ignore[misc]
+        default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
         if getattr(part, item.name) == default:
             left_out = item.name not in described and item.name not in identity
             remedy = "Leave `describe` and `identity` to the base class."

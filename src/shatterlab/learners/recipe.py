@@ -68,8 +68,13 @@ def _tensor(scores: Any, name: str) -> Tensor:
 
 
 def nearest_class_mean(inputs: Tensor, labels: Tensor, classes: int, seed: int) -> Any:
-    """A recipe to copy from: scores are minus the squared distances to the means of the classes."""
-    rows = inputs.flatten(1)
-    absent = torch.full((rows.shape[1],), torch.inf)
-    means = torch.stack([rows[labels == each].mean(0) if (labels == each).any() else absent for each in range(classes)])
-    return lambda some: -torch.cdist(some.flatten(1), means).square()
+    """A recipe to copy from: scores are minus the squared distances to the means of the classes that occur."""
+    rows, present = inputs.flatten(1), labels.unique()
+    means = torch.stack([rows[labels == each].mean(0) for each in present])
+
+    def predict(some: Tensor) -> Tensor:
+        scores = torch.full((len(some), classes), -torch.inf)
+        scores[:, present] = -torch.cdist(some.flatten(1), means).square()
+        return scores
+
+    return predict

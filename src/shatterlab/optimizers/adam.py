@@ -42,6 +42,10 @@ class Adam(Optimizer):
     eps: float = 1e-8
     weight_decay: float = 0.0
 
+    @classmethod
+    def specimens(cls) -> tuple[Adam, ...]:
+        return (cls(), cls(betas=(0.5, 0.9), weight_decay=0.01))
+
     def validate(self) -> None:
         self.require(isfinite(self.lr) and self.lr > 0, "lr is a finite number > 0", self.lr)
         self.require(all(0 <= beta < 1 for beta in self.betas), "betas are two numbers in [0, 1)", self.betas)

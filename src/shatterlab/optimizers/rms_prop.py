@@ -48,6 +48,10 @@ class RMSProp(Optimizer):
     eps: float = 1e-8
     weight_decay: float = 0.0
 
+    @classmethod
+    def specimens(cls) -> tuple[RMSProp, ...]:
+        return (cls(), cls(momentum=0.0, eps=1.0, weight_decay=0.01))
+
     def validate(self) -> None:
         self.require(isfinite(self.lr) and self.lr > 0, "lr is a finite number > 0", self.lr)
         self.require(0 <= self.alpha < 1, "alpha is in [0, 1)", self.alpha)

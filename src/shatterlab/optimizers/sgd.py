@@ -43,6 +43,10 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
 
+    @classmethod
+    def specimens(cls) -> tuple[SGD, ...]:
+        return (cls(), cls(nesterov=True, weight_decay=0.01))
+
     def validate(self) -> None:
         self.require(isfinite(self.lr) and self.lr > 0, "lr is a finite number > 0", self.lr)
         self.require(0 <= self.momentum < 1, "momentum is in [0, 1)", self.momentum)

@@ -37,7 +37,7 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
 
     Args:
         experiment: its question, views and claims.
-        rows: the results; each key counts once.
+        rows: the results of its own trials (`Experiment.select` has them); each key counts once.
         verdict: the answer in plain words, the main sentence first; without one the claims are counted.
         reproduce: the commands that make this report again.
         scale: the name of the scale that the trials were run at.
@@ -58,7 +58,9 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
         "tables": [figure for figure in figures if not figure.spec],
         "trial_headers": sections.TRIAL_HEADERS,
         "trials": sections.trials(found),
+        "mishaps": sections.mishaps(found),
         "total": len(found),
+        "unfinished": sections.unfinished(experiment, found),
         "counts": sections.counts(found),
         "checks": sections.checks(found),
         "false_alarm": sections.FALSE_ALARM,

@@ -13,7 +13,8 @@ from shatterlab.views import Grid, View, model, setting
 from shatterlab.views.naming import heading, number, text_of, with_interval
 
 if TYPE_CHECKING:
-    from shatterlab.experiment import Experiment
+    from shatterlab.experiment import Claim, Experiment, Judgement
+    from shatterlab.statistics import Interval
 
 FALSE_ALARM = 1e-6  # of each statistical self-check
 SHOWN = 1000  # trials in the table; all that failed or diverged come first
@@ -39,6 +40,7 @@ class ClaimLine:
     text: str
     verdict: str
     interval: str
+    claimed: str
     n: int
     reason: str
 
@@ -60,9 +62,16 @@ class TrialLine:
     cells: tuple[str, ...]
     values: tuple[float | str, ...]
     status: str
-    error: str
-    trace: str
     key: str
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """One error with the trials that it ended, and the traceback of the first that has one."""
+
+    error: str
+    trials: tuple[str, ...]
+    trace: str
 
 
 @dataclass(frozen=True)
@@ -91,12 +100,20 @@ def claims(experiment: Experiment, rows: Sequence[Row]) -> list[ClaimLine]:
     return [_claim(claim, claim.judge(rows, experiment.scale)) for claim in experiment.claims]
 
 
-def _claim(claim: Any, judged: Any) -> ClaimLine:
+def _claim(claim: Claim, judged: Judgement) -> ClaimLine:
     told = "" if judged.interval is None else _interval(judged.interval, claim.column)
-    return ClaimLine(claim.text, str(judged.verdict), told, judged.n, judged.reason or "")
+    source = f" ({claim.reference})" if claim.reference else ""
+    return ClaimLine(claim.text, judged.verdict, told, _claimed(claim) + source, judged.n, judged.reason)
 
 
-def _interval(interval: Any, column: str) -> str:
+def _claimed(claim: Claim) -> str:
+    if claim.low is None or claim.high is None:
+        return f"at least {number(claim.low, claim.column)}" if claim.high is None else f"at most {number(claim.high, claim.column)}"
+    low, high = number(claim.low, claim.column), number(claim.high, claim.column)
+    return low if low == high else f"{low} to {high}"
+
+
+def _interval(interval: Interval, column: str) -> str:
     """The interval as printed; only the ends that exist: one value has none, censored values have a lower one."""
     if math.isfinite(interval.low) and math.isfinite(interval.high):
         return with_interval(interval.estimate, interval.low, interval.high, column)
@@ -141,7 +158,20 @@ def _trial(row: Row) -> TrialLine:
     status, key = str(row.get("status", "ok")), str(row.get("key", ""))
     cells = (setting(row), model(row), _replicate(row), *told, status, key[:12])
     values = [cells[0], cells[1], cells[2], *[_sortable(value) for value in numbers], status, key]
-    return TrialLine(cells, tuple(values), status, str(row.get("error") or ""), str(row.get("trace") or ""), key)
+    return TrialLine(cells, tuple(values), status, key)
+
+
+def mishaps(rows: Sequence[Row]) -> list[Mishap]:
+    """Every error once, with the trials that it ended."""
+    ended: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.get("error"):
+            ended.setdefault(str(row["error"]), []).append(row)
+    return [Mishap(error, tuple(map(_named, each)), next((str(row["trace"]) for row in each if row.get("trace")), "")) for error, each in ended.items()]
+
+
+def _named(row: Row) -> str:
+    return f"{model(row)}, {setting(row)}, replicate {_replicate(row)} ({str(row.get('key', ''))[:12]})"
 
 
 def _sortable(value: Any) -> float | str:
@@ -177,7 +207,8 @@ def checks(rows: Sequence[Row]) -> Checks:
 def configuration(rows: Sequence[Row]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """The columns of the specification that all rows share, with the value, and those that vary, with their values."""
     columns = dict.fromkeys(column for row in rows for column in row if column.startswith(_SPECIFICATION))
-    same, varying = [], []
+    same: list[tuple[str, str]] = []
+    varying: list[tuple[str, str]] = []
     for column in columns:
         values = dict.fromkeys(_shortened(text_of(row[column])) for row in rows if column in row)
         told = _shortened(", ".join(values))
@@ -198,6 +229,12 @@ def versions(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Each program that made the rows with its version; several where they differ."""
     columns = dict.fromkeys(column for row in rows for column in row if column.startswith("version."))
     return [(column.removeprefix("version."), ", ".join(dict.fromkeys(str(row[column]) for row in rows if row.get(column) is not None))) for column in columns]
+
+
+def unfinished(experiment: Experiment, rows: Sequence[Row]) -> int:
+    """How many of the experiment's trials have no row."""
+    done = {row.get("key") for row in rows}
+    return sum(trial.key not in done for trial in experiment.trials)
 
 
 def counts(rows: Sequence[Row]) -> Counter[str]:

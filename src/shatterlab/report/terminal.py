@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from shatterlab.report.sections import Checks, ClaimLine, checks, claims, counts, headline
+from shatterlab.report.sections import Checks, ClaimLine, checks, claims, counts, headline, unfinished
 from shatterlab.values import Row
 from shatterlab.views.grid import plain
 from shatterlab.views.groups import unique
@@ -22,7 +22,7 @@ def text_report(experiment: Experiment, rows: Iterable[Row], verdict: Sequence[s
 
     Args:
         experiment: its question, views and claims.
-        rows: the results; each key counts once.
+        rows: the results of its own trials (`Experiment.select` has them); each key counts once.
         verdict: the answer in plain words, the main sentence first; without one the claims are counted.
     """
     found = unique(rows)
@@ -32,7 +32,7 @@ def text_report(experiment: Experiment, rows: Iterable[Row], verdict: Sequence[s
     if judged:
         parts.append("\n".join(["Claims", *map(_claim, judged)]))
     parts += [view.text(found) for view in experiment.views]
-    parts.append(_ending(found, checks(found)))
+    parts.append(_ending(found, checks(found), unfinished(experiment, found)))
     return "\n\n".join(parts)
 
 
@@ -41,14 +41,14 @@ def _wrapped(text: str, indent: str = "") -> str:
 
 
 def _claim(line: ClaimLine) -> str:
-    told = f": {line.interval} (n = {line.n})" if line.interval else ""
+    told = f": {line.interval}, claimed {line.claimed} (n = {line.n})" if line.interval else ""
     first = textwrap.fill(plain(f"[{line.verdict}] {line.text}{told}"), _WIDTH, initial_indent="  ", subsequent_indent="    ")
     return first + (f"\n{_wrapped(line.reason, '    ')}" if line.reason else "")
 
 
-def _ending(rows: Sequence[Row], checked: Checks) -> str:
+def _ending(rows: Sequence[Row], checked: Checks, missing: int) -> str:
     told = ", ".join(f"{count} {status}" for status, count in counts(rows).items()) or "none"
-    lines = [f"Trials: {told}."]
+    lines = [f"Trials: {told}{f', {missing} not run yet' if missing else ''}."]
     if checked.checked:
         lines.append(f"Self-checks: passed in {checked.passed} of {checked.checked} trials.")
     errors = dict.fromkeys(str(row["error"]) for row in rows if row.get("error"))

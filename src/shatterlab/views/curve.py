@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from shatterlab.values import Row
+from shatterlab.views.axes import Axes
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import Summary, caveats, censoring, grouped, matching, standing, summarize
+from shatterlab.views.groups import Summary, caveats, censoring, grouped, selected, standing, summarize
 from shatterlab.views.naming import heading, number, text_of, value_of
-from shatterlab.views.theme import GREY, capital, colors, finished, legend, seen, vertical
+from shatterlab.views.theme import GREY, capital, colors, dashes, finished, legend, seen
 
 _CHANCE = {"test.error": lambda classes: 1 - 1 / classes, "test.accuracy": lambda classes: 1 / classes}
-_DASHES = ([6, 4], [2, 3], [10, 4, 2, 4], [12, 3], [4, 8])
 Groups = dict[tuple[Any, ...], list[Row]]
 
 
@@ -37,7 +37,7 @@ class Curve:
     Example:
         >>> rows = [Row({"corruption.level": 1.0, "test.error": error}) for error in (0.89, 0.91)]
         >>> print(Curve("corruption.level", "test.error").text(rows).splitlines()[3])
-        1                 90.0 % [77.3, 102.7]       2
+        1                2  90.0 % [77.3, 102.7]
     """
 
     x: str
@@ -55,16 +55,15 @@ class Curve:
 
     def grid(self, rows: Iterable[Row]) -> Grid | None:
         """One line for each x (and `by`); None where no row has an x."""
-        groups, left_out = self._groups(rows)
+        groups, notes = self._groups(rows)
         if not groups:
             return None
         keys = (self.x, self.by) if self.by else (self.x,)
         lines = []
         for names, members in groups.items():
             named = [text_of(name, column) for name, column in zip(names, keys, strict=False)]
-            lines.append((*named, summarize(members, self.y).text(self.y), standing(members)))
-        notes = [*caveats(groups, (self.y,)), *self._left_out(left_out)]
-        return Grid((*map(heading, keys), heading(self.y), "trials"), tuple(lines), len(keys), tuple(notes))
+            lines.append((*named, standing(members), summarize(members, self.y).text(self.y)))
+        return Grid((*map(heading, keys), "trials", heading(self.y)), tuple(lines), len(keys), (*caveats(groups, (self.y,)), *notes))
 
     def text(self, rows: Iterable[Row]) -> str:
         """The means with their intervals for a terminal."""
@@ -73,22 +72,28 @@ class Curve:
 
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
         """The chart as Vega-Lite; None where nothing can be drawn."""
-        groups, left_out = self._groups(rows)
+        groups, notes = self._groups(rows)
         points = [point for names, members in groups.items() for row in members for point in self._points(names, row)]
         if not points:
             return None
         means = [self._mean(names, summarize(members, self.y)) for names, members in groups.items()]
         chance = self._chance(groups)
-        data = {"points": points, "means": [mean for mean in means if mean is not None], "reference": self._reference()}
-        return finished(self._chart(data, chance), data, self._description(points, chance is not None, self._left_out(left_out)))
+        data: dict[str, list[dict[str, Any]]] = {
+            "points": points,
+            "means": [mean for mean in means if mean is not None],
+            "reference": self._reference(),
+            "once": [{}],
+        }
+        axes = self._axes(data, chance)
+        told = self._description(data, chance is not None, [*caveats(groups, ()), *notes, *self._zeros(groups)])
+        return finished(self._chart(data, axes, chance), data, told, axes.height)
 
-    def _groups(self, rows: Iterable[Row]) -> tuple[Groups, int]:
-        chosen = matching(rows, self.where)
+    def _groups(self, rows: Iterable[Row]) -> tuple[Groups, list[str]]:
+        chosen, notes = selected(rows, self.where)
         having = [row for row in chosen if value_of(row, self.x) is not None]
-        return grouped(having, (self.x, self.by) if self.by else (self.x,)), len(chosen) - len(having)
-
-    def _left_out(self, count: int) -> list[str]:
-        return [f"Left out: {count} {'trial' if count == 1 else 'trials'} without {heading(self.x)}."] if count else []
+        count = len(chosen) - len(having)
+        notes += [f"Left out: {count} {'trial' if count == 1 else 'trials'} without {heading(self.x)}."] if count else []
+        return grouped(having, (self.x, self.by) if self.by else (self.x,)), notes
 
     def _series(self, names: tuple[Any, ...]) -> str:
         return text_of(names[1], self.by or "") if self.by else heading(self.y)
@@ -110,73 +115,66 @@ class Curve:
             return None
         ends = dict(zip(("low", "high"), summary.interval or (), strict=False))
         if self.scale == "log" and ends.get("low", 1) <= 0:
-            ends["low"] = min(summary.values)
+            ends["low"] = summary.mean * 1e-9  # far below the frame, where the bar is cut off
         return {"x": self._x(names), "y": summary.mean, "by": self._series(names), "told": summary.text(self.y), "n": len(summary.values), **ends}
+
+    def _zeros(self, groups: Groups) -> list[str]:
+        values = [value for members in groups.values() for value in summarize(members, self.y).values]
+        count = sum(value <= 0 for value in values) if self.scale == "log" else 0
+        return [f"Not drawn: {count} {'trial' if count == 1 else 'trials'} at or below 0, which a log axis cannot show."] if count else []
 
     def _chance(self, groups: Groups) -> float | None:
         classes = {row.get("classes") for members in groups.values() for row in members if row.get("classes")}
         known = _CHANCE.get(self.y)
         return known(int(str(classes.pop()))) if known and len(classes) == 1 else None
 
-    def _across(self, points: list[dict[str, Any]]) -> Any:
-        """The x channel: an axis of numbers, or categories in the order of the groups."""
+    def _axes(self, data: Mapping[str, list[dict[str, Any]]], chance: float | None) -> Axes:
+        values = [point["y"] for point in data["points"] + data["reference"]] + ([chance] if chance is not None else [])
+        xs, series = (list(dict.fromkeys(point[field] for point in data["points"])) for field in ("x", "by"))
+        return Axes(xs, values, self.x, self.y, self.scale, series)
+
+    def _chart(self, data: Mapping[str, list[dict[str, Any]]], axes: Axes, chance: float | None) -> Any:
         import altair as alt
 
-        xs = list(dict.fromkeys(point["x"] for point in points))
-        if not all(isinstance(each, int | float) for each in xs):
-            return alt.X("x:N", title=None, sort=xs, axis=alt.Axis(grid=False, labelAngle=-28, labelLimit=220), scale=alt.Scale(type="point", padding=0.6))
-        few = {"values": sorted(xs), "labelExpr": "format(datum.value, '.4~g')"} if len(xs) <= 11 else {}
-        axis = alt.Axis(grid=False, labelOverlap="greedy", **few)
-        return alt.X("x:Q", title=capital(heading(self.x)), axis=axis, scale=alt.Scale(zero=False, nice=False, padding=18))
-
-    def _chart(self, data: Mapping[str, list[dict[str, Any]]], chance: float | None) -> Any:
-        import altair as alt
-
-        heights = [point["y"] for point in data["points"] + data["reference"]] + ([chance] if chance is not None else [])
-        x, shared = self._across(data["points"]), vertical(heights, self.y, self.scale)
-        ordered, palette = x.to_dict()["type"] == "quantitative", colors(str(point["by"]) for point in data["points"])
-        place = {"x": x, "y": alt.Y("y:Q", **shared), "color": legend(self.by, palette)} | ({} if ordered else {"xOffset": alt.XOffset("by:N", sort=list(palette))})
-        picked = alt.selection_point(fields=["by"], bind="legend", name="picked")
-        told = [alt.Tooltip("told:N", title=heading(self.y)), alt.Tooltip("x:N", title=heading(self.x)), *([alt.Tooltip("by:N", title=heading(self.by))] if self.by else [])]
+        color = {"color": legend(self.by, colors(axes.series))}
+        picked = alt.selection_point(fields=["by"], bind="legend", name="picked", toggle="true")
+        told = [alt.Tooltip(f"{field}:N", title=heading(column)) for field, column in (("told", self.y), ("x", self.x), ("by", self.by)) if column]
+        single = {**axes.place(), **color, "tooltip": [*told, alt.Tooltip("trial:N")]}
         means, points = alt.Chart(alt.NamedData("means")), alt.Chart(alt.NamedData("points"))
-        single = {**place, "tooltip": [*told, alt.Tooltip("trial:N", title="trial")]}
-        layers = self._behind(x, shared, chance, bool(data["reference"]))
-        layers.append(points.mark_point(size=30, strokeWidth=1.25).transform_filter("!datum.bound").encode(opacity=seen(picked, 0.45), **single).add_params(picked))
+        layers = [*self._published(axes), *(axes.level(chance, "chance") if chance is not None else [])]
+        circles = points.mark_point(size=30, strokeWidth=1.25).transform_filter("!datum.bound")
+        layers.append(circles.encode(opacity=seen(picked, 0.45), **single).add_params(picked))
         if any(point["bound"] for point in data["points"]):
-            layers.append(points.mark_point(size=70, strokeWidth=2, shape="triangle-up").transform_filter("datum.bound").encode(opacity=seen(picked, 0.8), **single))
-        if data["means"] and ordered:
-            layers.append(means.mark_line(strokeWidth=2, clip=True).encode(opacity=seen(picked, 0.9), **place))
+            triangles = points.mark_point(size=70, strokeWidth=2, shape="triangle-up" if axes.numeric else "triangle-right")
+            layers.append(triangles.transform_filter("datum.bound").encode(opacity=seen(picked, 0.8), **single))
+        if data["means"] and axes.numeric:
+            layers.append(means.mark_line(strokeWidth=2, clip=True).encode(opacity=seen(picked, 0.9), **axes.place(), **color))
         if any("low" in mean for mean in data["means"]):
-            bars = {**place, "y": alt.Y("low:Q", **shared), "y2": "high:Q"}
-            layers.append(means.mark_rule(strokeWidth=2, clip=True).transform_filter("isValid(datum.low)").encode(opacity=seen(picked, 0.75), **bars))
+            bars = means.mark_rule(strokeWidth=2, clip=True).transform_filter("isValid(datum.low)")
+            layers.append(bars.encode(opacity=seen(picked, 0.75), **axes.span("low", "high"), **color))
         if data["means"]:
-            layers.append(means.mark_point(size=64, filled=True).encode(opacity=seen(picked, 1.0), tooltip=[*told, alt.Tooltip("n:Q", title="trials")], **place))
+            dots = means.mark_point(size=64, filled=True).encode(opacity=seen(picked, 1.0), **axes.place(), **color)
+            layers.append(dots.encode(tooltip=[*told, alt.Tooltip("n:Q", title="trials")]))
         return alt.layer(*layers)
 
-    def _behind(self, x: Any, shared: dict[str, Any], chance: float | None, published: bool) -> list[Any]:
-        """The published curve and the line of chance, drawn first and in grey."""
+    def _published(self, axes: Axes) -> list[Any]:
         import altair as alt
 
-        layers = []
-        if published:
-            names = list(dict.fromkeys(str(point["name"]) for point in self._reference()))
-            scale = alt.Scale(domain=names, range=[_DASHES[i % len(_DASHES)] for i in range(len(names))])
-            dash = alt.StrokeDash("name:N", scale=scale, legend=alt.Legend(title="Published", symbolType="stroke", symbolStrokeColor=GREY, symbolSize=300))
-            told = [alt.Tooltip("name:N"), alt.Tooltip("x:N", title=heading(self.x)), alt.Tooltip("told:N", title=heading(self.y))]
-            drawn = alt.Chart(alt.NamedData("reference")).mark_line(color=GREY, strokeWidth=1.75, clip=True)
-            layers.append(drawn.encode(x=x, y=alt.Y("y:Q", **shared), strokeDash=dash, tooltip=told))
-        if chance is not None:
-            one = alt.Chart(alt.InlineData(values=[{}]))
-            layers.append(one.mark_rule(color=GREY, strokeDash=[2, 4], strokeWidth=1.5).encode(y=alt.YDatum(chance, **shared)))
-            layers.append(one.mark_text(text="chance", color=GREY, align="left", dx=6, dy=-7, fontSize=12).encode(y=alt.YDatum(chance, **shared), x=alt.value(0)))
-        return layers
+        if not self.reference:
+            return []
+        dash = dashes("name:N", list(dict.fromkeys(str(point["name"]) for point in self._reference())), "Published")
+        told = [alt.Tooltip("name:N"), alt.Tooltip("x:N", title=heading(self.x)), alt.Tooltip("told:N", title=heading(self.y))]
+        drawn = alt.Chart(alt.NamedData("reference")).mark_line(color=GREY, strokeWidth=1.75, clip=True)
+        return [drawn.encode(**axes.place(), strokeDash=dash, tooltip=told)]
 
     def _reference(self) -> list[dict[str, Any]]:
         return [{"name": "published", "told": number(point["y"], self.y), **point} for point in self.reference or ()]
 
-    def _description(self, points: Sequence[Mapping[str, Any]], chance: bool, more: list[str]) -> str:
-        parts = [f"Filled: means over replicates with 95 % intervals (where one leaves the frame, its numbers are in the table); open circles: the {len(points)} single trials."]
-        parts += ["Open triangles: lower bounds of runs that ended before they got there; no mean is drawn there."] * any(point["bound"] for point in points)
-        parts += ["Dotted line: chance."] * chance + ["Grey dashed: the published curve."] * bool(self.reference)
+    def _description(self, data: Mapping[str, list[dict[str, Any]]], chance: bool, more: list[str]) -> str:
+        points = data["points"]
+        parts = ["Filled: means over replicates with 95 % intervals (where one leaves the frame, the table has its ends);"]
+        parts.append(f"open circles: the {len(points)} single trials.")
+        if any(point["bound"] for point in points):
+            parts.append("Open triangles: lower bounds of runs that ended before they got there; no mean is drawn there.")
+        parts += ["Dotted line: chance."] * chance + ["Grey: published."] * bool(self.reference)
         return " ".join(parts + more)
-

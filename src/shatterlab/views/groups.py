@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shatterlab.replicates import distinct
 from shatterlab.statistics import mean_interval
 from shatterlab.values import Row
 from shatterlab.views.naming import heading, number, rank, value_of, with_interval
@@ -100,7 +101,7 @@ def censoring(row: Mapping[str, Any], column: str) -> float | None:
     """How far a run was followed that never reached the goal of `column`; None where nothing is censored."""
     for unit in ("epochs", "steps"):
         followed = row.get(f"fit.{unit}")
-        if column.startswith(f"fit.{unit}_to_") and row.get(column) is None and isinstance(followed, int | float) and row.get("fit.censored") is not None:
+        if column.startswith(f"fit.{unit}_to_") and row.get(column) is None and isinstance(followed, int | float):
             return float(followed)
     return None
 
@@ -132,9 +133,19 @@ def _place(value: Any, first: Mapping[Any, int]) -> tuple[float, float, float]:
     return (1, *rank(value)) if rank(value)[0] < rank("")[0] else (2, 0, first[value])
 
 
-def matching(rows: Iterable[Row], where: Mapping[str, Any]) -> list[Row]:
-    """The rows, each key once, whose columns have these values."""
-    return [row for row in unique(rows) if all(value_of(row, column) == value for column, value in where.items())]
+def selected(rows: Iterable[Row], where: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
+    """The rows that count, and a note where some do not: each key once, and replicates in which nothing was random once.
+
+    Args:
+        rows: any rows.
+        where: column, "setting" or "model" -> the value asked for, or a sequence of which one must match.
+    """
+    asked = {column: value if isinstance(value, list | tuple | set | frozenset) else (value,) for column, value in where.items()}
+    chosen = [row for row in unique(rows) if all(value_of(row, column) in values for column, values in asked.items())]
+    kept = distinct(chosen)
+    dropped = len(chosen) - len(kept)
+    told = "trial identical to another, in which nothing was random, is" if dropped == 1 else "trials identical to others, in which nothing was random, are"
+    return kept, [f"{dropped} {told} counted once."] if dropped else []
 
 
 def mixed(groups: Iterable[Sequence[Row]]) -> list[str]:
@@ -163,6 +174,7 @@ def caveats(groups: Mapping[tuple[Any, ...], Sequence[Row]], columns: Sequence[s
 
 
 def standing(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How many trials ended well and how many did not: "3", "2, 1 diverged"."""
+    """How many trials ended well and how many did not: "3", "2 ok, 1 diverged"."""
     counts = {status: sum(row.get("status", "ok") == status for row in rows) for status in ("ok", "diverged", "failed")}
-    return ", ".join([str(counts["ok"]), *(f"{counts[status]} {status}" for status in ("diverged", "failed") if counts[status])])
+    told = [f"{count} {status}" for status, count in counts.items() if count]
+    return str(counts["ok"]) if counts["ok"] == len(rows) else ", ".join(told)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from shatterlab.replicates import by_configuration
 from shatterlab.values import Row
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import Summary, caveats, grouped, matching, standing
-from shatterlab.views.naming import heading, number, text_of
-from shatterlab.views.theme import capital, colors, finished, legend, seen, vertical
+from shatterlab.views.groups import Summary, grouped, selected, standing
+from shatterlab.views.naming import heading, model, number, text_of
+from shatterlab.views.theme import capital, colors, dashes, finished, legend, seen, vertical
 
 _POINTS = 8000  # of single runs in one chart; more are thinned evenly, ends kept
 _MEANS = 150  # epochs a mean line is drawn at
@@ -22,6 +23,7 @@ Path = list[tuple[int, float]]
 class LearningCurves:
     """A curve of every run, with the mean and the range over replicates where all of them still run.
 
+    Every configuration has a mean of its own; where models share a colour, their lines differ in dashes.
     Line: mean over the replicates that ended well, drawn only at epochs that all of them reached. Band: from the
     smallest to the largest of them. Faint lines: single runs, each to its own end, which a dot marks (a cross where
     it diverged). Nothing is drawn beyond the end of a run. Failed trials are left out.
@@ -47,18 +49,19 @@ class LearningCurves:
 
     def grid(self, rows: Iterable[Row]) -> Grid | None:
         """Where each group began and ended; None where no run recorded this curve."""
-        groups = self._groups(rows)
+        groups, notes = self._groups(rows)
         if not groups:
             return None
+        several = len({name for _, name, _ in groups}) > 1
         lines = []
-        for (name,), members in groups.items():
+        for (label, name, _), members in groups.items():
             paths = [path for row in members if row.get("status", "ok") == "ok" and (path := self._path(row))]
             ends = [self._summary([path[i][1] for path in paths]).text(self.y) for i in (0, -1)] if paths else ["-", "-"]
             epochs = [path[-1][0] for path in paths]
             ran = "-" if not epochs else f"{min(epochs)}" if min(epochs) == max(epochs) else f"{min(epochs)} to {max(epochs)}"
-            lines.append((text_of(name, self.by), *ends, ran, standing(members)))
-        headers = (heading(self.by), "first epoch", "last epoch", "epochs run", "trials")
-        return Grid(headers, tuple(lines), 1, tuple(caveats(groups, ())))
+            lines.append((label, *([name] if several else []), standing(members), ran, *ends))
+        keys = (heading(self.by), *(["model"] if several else []))
+        return Grid((*keys, "trials", "epochs run", "first epoch", "last epoch"), tuple(lines), len(keys), tuple(notes))
 
     def text(self, rows: Iterable[Row]) -> str:
         """Where each group began and ended, for a terminal."""
@@ -67,35 +70,47 @@ class LearningCurves:
 
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
         """The chart as Vega-Lite; None where no run recorded this curve."""
-        groups = self._groups(rows)
+        groups, notes = self._groups(rows)
         if not groups:
             return None
         every = max(20, _POINTS // sum(map(len, groups.values())))
-        runs: list[dict[str, Any]] = []
-        means: list[dict[str, Any]] = []
-        ends: list[dict[str, Any]] = []
+        data: dict[str, list[dict[str, Any]]] = {"runs": [], "means": [], "ends": []}
         thinned = False
-        for (name,), members in groups.items():
-            label = text_of(name, self.by)
-            means += self._means(label, [self._path(row) for row in members if row.get("status", "ok") == "ok"])
+        for i, ((label, name, _), members) in enumerate(groups.items()):
+            named = {"by": label, "model": name, "line": i}
+            data["means"] += [mean | named for mean in self._means([self._path(row) for row in members if row.get("status", "ok") == "ok"])]
             for row in members:
                 path = self._path(row)
                 thinned |= len(path) > every
-                runs += [{"epoch": epoch, "y": value, "by": label, "run": f"{len(ends)}"} for epoch, value in _thin(path, every)]
-                ends.append(self._end(label, path[-1], row))
-        data = {"runs": runs, "means": means, "ends": ends}
-        return finished(self._chart(data), data, self._description(len(ends), thinned))
+                data["runs"] += [{"epoch": epoch, "y": value, "by": label, "run": len(data["ends"])} for epoch, value in _thin(path, every)]
+                data["ends"].append(self._end(path[-1], row) | named)
+        told = self._description(len(data["ends"]), thinned)
+        return finished(self._chart(data), data, " ".join([told, *notes, *self._zeros(groups.values())]))
 
-    def _groups(self, rows: Iterable[Row]) -> dict[tuple[Any, ...], list[Row]]:
-        having = [row for row in matching(rows, self.where) if row.get("status") != "failed" and self._path(row)]
-        return grouped(having, (self.by,))
+    def _zeros(self, groups: Iterable[Sequence[Row]]) -> list[str]:
+        touched = sum(len(self._values(row)) != len(self._path(row)) for rows in groups for row in rows)
+        return [f"Zeros, which a log axis cannot show, are left out of {touched} {'run' if touched == 1 else 'runs'}."] if touched else []
+
+    def _groups(self, rows: Iterable[Row]) -> tuple[dict[tuple[str, str, int], list[Row]], list[str]]:
+        """The runs of one configuration together, so that every mean is over replicates; (name, model, which) -> rows."""
+        chosen, notes = selected(rows, self.where)
+        having = [row for row in chosen if row.get("status") != "failed" and self._path(row)]
+        groups: dict[tuple[str, str, int], list[Row]] = {}
+        for (name,), members in grouped(having, (self.by,)).items():
+            for each in by_configuration(members).values():
+                groups[(text_of(name, self.by), model(each[0]), len(groups))] = each
+        return groups, notes
 
     def _path(self, row: Row) -> Path:
-        """(epoch, value) as drawn: finite, on a log axis positive, in order, the last value of an epoch."""
+        """(epoch, value) as drawn: on a log axis positive."""
+        return [(epoch, value) for epoch, value in self._values(row) if value > 0 or self._scale == "linear"]
+
+    def _values(self, row: Row) -> Path:
+        """(epoch, value), finite, in order, the last value of an epoch, to four significant digits."""
         name, _, kind = self.y.rpartition(".")
         source = f"{name}.accuracy" if kind == "error" else self.y
         found = {epoch: 1 - value if kind == "error" else value for epoch, _, value in row.curve(source) if value is not None and math.isfinite(value)}
-        return sorted((epoch, float(f"{value:.4g}")) for epoch, value in found.items() if value > 0 or self._scale == "linear")
+        return sorted((epoch, float(f"{value:.4g}")) for epoch, value in found.items())
 
     @property
     def _scale(self) -> str:
@@ -105,7 +120,7 @@ class LearningCurves:
     def _summary(values: Sequence[float]) -> Summary:
         return Summary(tuple(values), trials=len(values))
 
-    def _means(self, label: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    def _means(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         """The mean and range at the epochs that every replicate has."""
         if not paths:
             return []
@@ -116,27 +131,30 @@ class LearningCurves:
             values = [table[epoch] for table in tables]
             mean = float(f"{math.fsum(values) / len(values):.4g}")
             told = f"{number(mean, self.y)}, {number(min(values), self.y)} to {number(max(values), self.y)}" if len(values) > 1 else number(mean, self.y)
-            means.append({"epoch": epoch, "y": mean, "low": min(values), "high": max(values), "by": label, "n": len(values), "told": told})
+            means.append({"epoch": epoch, "y": mean, "low": min(values), "high": max(values), "n": len(values), "told": told})
         return means
 
-    def _end(self, label: str, last: tuple[int, float], row: Row) -> dict[str, Any]:
+    def _end(self, last: tuple[int, float], row: Row) -> dict[str, Any]:
         diverged = row.get("status") == "diverged"
         why = "diverged" if diverged else str(row.get("fit.ended") or "not recorded")
-        return {"epoch": last[0], "y": last[1], "by": label, "ended": why, "diverged": diverged, "told": number(last[1], self.y), "trial": str(row.get("key", ""))[:12]}
+        told = number(last[1], self.y)
+        return {"epoch": last[0], "y": last[1], "ended": why, "diverged": diverged, "told": told, "trial": str(row.get("key", ""))[:12]}
 
     def _chart(self, data: Mapping[str, list[dict[str, Any]]]) -> Any:
         import altair as alt
 
         shared = vertical([each["y"] for name in data for each in data[name]], self.y, self._scale)
-        axis = alt.Axis(grid=False, tickMinStep=1, format="d")
+        axis = alt.Axis(grid=False, tickMinStep=1, tickCount=10, format="d")
         x = alt.X("epoch:Q", title="Epoch", axis=axis, scale=alt.Scale(nice=False, zero=False, padding=6))
         place = {"x": x, "y": alt.Y("y:Q", **shared), "color": legend(self.by, colors(str(end["by"]) for end in data["ends"]))}
-        picked = alt.selection_point(fields=["by"], bind="legend", name="picked")
+        picked = alt.selection_point(fields=["by"], bind="legend", name="picked", toggle="true")
         runs, means, ends = (alt.Chart(alt.NamedData(name)) for name in ("runs", "means", "ends"))
-        told = [alt.Tooltip("by:N", title=heading(self.by)), alt.Tooltip("epoch:Q"), alt.Tooltip("told:N", title=heading(self.y))]
-        band = means.mark_area(clip=True).encode(**{**place, "y": alt.Y("low:Q", **shared)}, y2="high:Q", opacity=seen(picked, 0.16))
+        told = [alt.Tooltip("by:N", title=heading(self.by)), alt.Tooltip("model:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("told:N", title=heading(self.y))]
+        band = means.mark_area(clip=True).encode(**{**place, "y": alt.Y("low:Q", **shared)}, y2="high:Q", detail="line:N", opacity=seen(picked, 0.16))
         faint = runs.mark_line(strokeWidth=1, clip=True).encode(**place, detail="run:N", opacity=seen(picked, 0.4))
-        line = means.mark_line(strokeWidth=2.5, clip=True).encode(**place, opacity=seen(picked, 1.0))
+        models = list(dict.fromkeys(end["model"] for end in data["ends"]))
+        dash = {"strokeDash": dashes("model:N", models, "Model")} if len(models) > 1 else {}
+        line = means.mark_line(strokeWidth=2.5, clip=True).encode(**place, **dash, detail="line:N", opacity=seen(picked, 1.0))
         touch = means.mark_point(size=60, filled=True).encode(**place, opacity=alt.value(0), tooltip=[*told, alt.Tooltip("n:Q", title="trials")])
         shape = alt.Shape("diverged:N", legend=None, scale=alt.Scale(domain=[False, True], range=["circle", "cross"]))
         why = [*told, alt.Tooltip("ended:N"), alt.Tooltip("trial:N")]
@@ -144,8 +162,8 @@ class LearningCurves:
         return alt.layer(faint, dots, band, line, touch) if data["means"] else alt.layer(faint, dots)
 
     def _description(self, count: int, thinned: bool) -> str:
-        told = f"{count} {'run' if count == 1 else 'runs'}. Line: mean over replicates, drawn while all of them run; band: from the smallest to the largest of them."
-        more = " Faint lines: single runs; a dot marks where each ended, a cross where it diverged."
+        told = f"{count} {'run' if count == 1 else 'runs'}. Line: mean over replicates, drawn while all of them run; band: from the smallest to the"
+        more = " largest of them. Faint lines: single runs; a dot marks where each ended, a cross where it diverged."
         return told + more + (" Long runs are drawn at evenly spaced epochs." if thinned else "")
 
 

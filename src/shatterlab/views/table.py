@@ -8,7 +8,7 @@ from typing import Any
 
 from shatterlab.values import Row
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import caveats, grouped, matching, standing, summarize
+from shatterlab.views.groups import caveats, grouped, selected, standing, summarize
 from shatterlab.views.naming import heading, text_of
 from shatterlab.views.theme import capital
 
@@ -17,7 +17,7 @@ from shatterlab.views.theme import capital
 class Table:
     """One line a group of rows; each cell the mean over its replicates with a 95 % interval.
 
-    Trials that diverged or failed enter no mean; the last column counts them. Values known only to exceed a bound
+    Trials that diverged or failed enter no mean; the column of trials counts them. Values known only to exceed a bound
     (a run that ended before it got there) are shown as bounds and never averaged. Where all replicates agree the
     cell says so in place of an interval, and a single one has none. Accuracies and errors are printed in percent.
 
@@ -31,9 +31,9 @@ class Table:
         >>> table = Table(rows=("setting",), columns=("test.error",))
         >>> print(table.text([Row({"corruption.kind": "RandomPixels", "test.error": 0.9})]))
         Test error by setting
-        setting        test error  trials
-        -------------  ----------  ------
-        random pixels      90.0 %       1
+        setting        trials  test error
+        -------------  ------  ----------
+        random pixels       1      90.0 %
     """
 
     rows: tuple[str, ...] = ("setting",)
@@ -48,16 +48,17 @@ class Table:
 
     def grid(self, rows: Iterable[Row]) -> Grid | None:
         """The table; None where no row matches."""
-        groups = grouped(matching(rows, self.where), self.rows)
+        chosen, notes = selected(rows, self.where)
+        groups = grouped(chosen, self.rows)
         if not groups:
             return None
         lines = []
         for names, members in groups.items():
             named = [text_of(name, column) for name, column in zip(names, self.rows, strict=True)]
             cells = [summarize(members, column).text(column) for column in self.columns]
-            lines.append((*named, *cells, standing(members)))
-        headers = (*map(heading, self.rows), *map(heading, self.columns), "trials")
-        return Grid(headers, tuple(lines), len(self.rows), tuple(caveats(groups, self.columns)))
+            lines.append((*named, standing(members), *cells))
+        headers = (*map(heading, self.rows), "trials", *map(heading, self.columns))
+        return Grid(headers, tuple(lines), len(self.rows), (*notes, *caveats(groups, self.columns)))
 
     def text(self, rows: Iterable[Row]) -> str:
         """The table for a terminal."""

@@ -17,6 +17,7 @@ _SETTINGS = {
 }
 _OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00", "#5B5EA6")  # Okabe and Ito's, and two more
 _PARTIAL = "partially corrupted labels ("
+_DASHES = ([1, 0], [6, 4], [2, 3], [10, 4, 2, 4], [12, 3], [4, 8])
 GREY = "#7B8490"
 HEIGHT = 330
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -90,6 +91,15 @@ def legend(column: str | None, labels: Mapping[str, str]) -> Any:
     return alt.Color("by:N", scale=alt.Scale(domain=list(labels), range=list(labels.values())), legend=shown)
 
 
+def dashes(field: str, names: Sequence[str], title: str) -> Any:
+    """The dash channel: one pattern a name, the first unbroken."""
+    import altair as alt
+
+    patterns = [_DASHES[i % len(_DASHES)] for i in range(len(names))]
+    shown = alt.Legend(title=title, symbolType="stroke", symbolStrokeColor=GREY, symbolSize=300)
+    return alt.StrokeDash(field, scale=alt.Scale(domain=list(names), range=patterns), legend=shown)
+
+
 def seen(picked: Any, strength: float) -> Any:
     """An opacity that fades where another name is picked in the legend."""
     import altair as alt
@@ -97,9 +107,9 @@ def seen(picked: Any, strength: float) -> Any:
     return alt.condition(picked, alt.value(strength), alt.value(strength / 8))
 
 
-def finished(chart: Any, datasets: Mapping[str, list[dict[str, Any]]], description: str) -> dict[str, Any]:
+def finished(chart: Any, datasets: Mapping[str, list[dict[str, Any]]], description: str, height: int = HEIGHT) -> dict[str, Any]:
     """The chart's specification with its data inside, in the look that all charts share."""
-    described = chart.properties(width="container", height=HEIGHT, description=description, autosize={"type": "fit-x", "contains": "padding"})
+    described = chart.properties(width="container", height=height, description=description, autosize={"type": "fit-x", "contains": "padding"})
     spec: dict[str, Any] = described.configure(**_look()).to_dict()
     spec["datasets"] = dict(datasets)
     return spec

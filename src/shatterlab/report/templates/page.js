@@ -11,7 +11,7 @@ async function draw(source) {
     renderer: "svg",
     ast: true,
     actions: { export: true, source: false, compiled: false, editor: false },
-    config: { legend: { columns }, axisX: { titlePadding: 8 } },
+    config: { legend: { columns, layout: { top: { anchor: "start", margin: 28 } } } },
     downloadFileName: "shatterlab-" + source.dataset.chart,
   };
   try {

@@ -1,0 +1,39 @@
+# `make demo` and `make test` are all a fresh machine needs: Python 3.11 (or newer) and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+WORKERS ?= 2
+export OMP_NUM_THREADS = 1
+export MKL_NUM_THREADS = 1
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+.PHONY: demo test test-data test-slow lint clean
+
+demo: .venv/.installed  ## trains two small nets on true and on corrupted digits, writes the report
+	$(BIN)/shatterlab audit
+	@echo "Open $(CURDIR)/shatterlab-audit.html in a browser."
+
+test: .venv/.installed-dev  ## the quick suite; what needs chromium or the real data is skipped where they are absent, and said so
+	$(PYTEST)
+
+test-data: .venv/.installed-dev  ## what needs the published data sets: SHATTERLAB_DATA=folder make test-data
+	$(PYTEST) -m data
+
+test-slow: .venv/.installed-dev  ## minutes long: kill and resume, soaks
+	$(PYTEST) -m slow
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

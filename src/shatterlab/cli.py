@@ -1,0 +1,320 @@
+"""The command line: it chooses which and where, never what."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from shatterlab import __version__
+from shatterlab._terminal import ProgressLine, complain
+from shatterlab.errors import InvalidPart, ShatterlabError
+
+if TYPE_CHECKING:
+    from shatterlab.core import Row
+    from shatterlab.experiment import Experiment
+
+EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
+3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 130 interrupted
+(what is done stays in the store, the same command does the rest)."""
+
+STORE = Path("shatterlab.sqlite")
+ScaleName = Literal["smoke", "laptop", "paper"]
+
+app = App(
+    name="shatterlab",
+    help="How much of what a model shows on its training data is learning, and how much is memory?",
+    help_epilogue=EXIT_CODES,
+    version=__version__,
+    version_flags=["--version"],
+)
+data_app = App(name="data", help="The published data sets: which files are wanted where, and whether they are whole.")
+app.command(data_app)
+
+
+@app.command
+def audit(
+    *,
+    model: str | None = None,
+    data: Path | str | None = None,
+    recipe: str | None = None,
+    replicates: int = 3,
+    levels: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (0.0, 0.25, 0.5, 0.75, 1.0),
+    epochs: int = 100,
+    lr: float = 0.05,
+    batch_size: int = 32,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    examples: int | None = None,
+    store: Path = STORE,
+    output: Path = Path("shatterlab-audit.html"),
+    workers: int | None = None,
+    device: str = "cpu",
+) -> int:
+    """Does your recipe fit noise as well as it fits the data? Trains it on both, and reports.
+
+    Args:
+        model: "module:factory" (a torch module's), "path/to/file.py:factory", a scikit-learn class as
+            "sklearn.ensemble:RandomForestClassifier", or an architecture of `shatterlab list`. Default: an MLP and a
+            small convolutional net.
+        data: An .npz file, a folder of class folders, or a data set of `shatterlab list`. Default: digits.
+        recipe: Your own training, "module:function", in place of a model.
+        replicates: Runs of each setting.
+        levels: Corruption levels of the sweep.
+        epochs: Budget of a torch model.
+        lr: Initial learning rate of a torch model.
+        batch_size: Examples a step of a torch model.
+        precision: Number format of a torch model's products.
+        examples: Keep only so many training examples, class-stratified.
+        store: Where rows are kept; rows already there are not computed again.
+        output: The report.
+        workers: Processes; default: one a core.
+        device: Where trials run: cpu or cuda.
+    """
+    from shatterlab.core import Runtime
+    from shatterlab.experiments import audit as audits
+
+    _require_writable(output)
+    options: dict[str, Any] = {"epochs": epochs, "lr": lr, "batch_size": batch_size, "precision": precision}
+    chosen, options = audits.chosen(model, recipe, options)
+    with ProgressLine() as progress, _interruptible(store):
+        result = audits.audit(
+            chosen,
+            audits.dataset(data, examples),
+            replicates=replicates,
+            levels=levels,
+            store=store,
+            workers=_workers(workers),
+            runtime=Runtime(device=device),
+            on_row=progress,
+            reproduce=(shlex.join(["shatterlab", *sys.argv[1:]]),),
+            **options,
+        )
+    result.save(output)
+    print(result.text())
+    print(f"\nReport: {output}")
+    return _outcome(result.rows)
+
+
+@app.command
+def run(
+    name: str,
+    *,
+    scale: ScaleName = "smoke",
+    store: Path = STORE,
+    data: Path | None = None,
+    workers: int | None = None,
+    device: str = "cpu",
+) -> int:
+    """Runs the missing trials of an experiment, and prints its tables and the verdicts on its claims.
+
+    Args:
+        name: An experiment of `shatterlab list`, or a file my_idea.py that defines experiment(scale).
+        scale: How large: smoke (seconds), laptop (minutes), paper.
+        store: Where rows are kept; rows already there are not computed again.
+        data: The folder that holds the published data sets.
+        workers: Processes; default: one a core.
+        device: Where trials run: cpu or cuda.
+    """
+    from shatterlab.core import Runtime
+    from shatterlab.experiments._complete import complete
+    from shatterlab.report import text_report
+
+    experiment = _experiment(name, scale)
+    with ProgressLine() as progress, _interruptible(store):
+        rows = complete(experiment, store, _workers(workers), Runtime(device=device, data=data), progress)
+    print(text_report(experiment, rows))
+    return _outcome(rows)
+
+
+@app.command
+def report(name: str, *, scale: ScaleName = "smoke", store: Path = STORE, output: Path = Path("report.html")) -> int:
+    """Writes the report of an experiment from the rows in the store; runs nothing.
+
+    Args:
+        name: An experiment of `shatterlab list`, or a file my_idea.py.
+        scale: The scale that was run.
+        store: Where the rows are.
+        output: The HTML file to write.
+    """
+    from shatterlab.report import render, write
+    from shatterlab.store import Store
+
+    experiment = _experiment(name, scale)
+    with Store(store, create=False) as opened:
+        rows = opened.rows(keys=[trial.key for trial in experiment.trials])
+    if not rows:
+        raise InvalidPart(f"report: rows of {name} at scale {scale} are required, {store} has none. Run `shatterlab run {name} --scale {scale}` first.")
+    again = f"shatterlab run {name} --scale {scale}"
+    write(output, render(experiment, rows, scale=scale, reproduce=(again, f"shatterlab report {name} --scale {scale}")))
+    print(f"{len(rows)} of {len(experiment.trials)} trials. Report: {output}")
+    return _outcome(rows)
+
+
+@app.command
+def export(*, store: Path = STORE, output: Path) -> int:
+    """Writes all rows as a table: .csv (scalars), .json (scalars and curves).
+
+    Args:
+        store: Where the rows are.
+        output: The file to write; its suffix says the form.
+    """
+    from shatterlab.export import export_rows
+    from shatterlab.store import Store
+
+    with Store(store, create=False) as opened:
+        rows = opened.rows(arrays=False)
+    export_rows(rows, output)
+    print(f"{len(rows)} rows: {output}")
+    return 0
+
+
+@app.command(name="list")
+def list_() -> int:
+    """Lists the experiments and the parts that exist."""
+    from shatterlab import catalog, experiments
+
+    _print_names("experiments", experiments.summaries().items())
+    for kind in catalog.KINDS:
+        _print_names(kind, ((entry.name, entry.summary) for entry in catalog.find(kind).values()))
+    return 0
+
+
+@app.command
+def show(name: str, *, scale: ScaleName = "smoke") -> int:
+    """Shows a part (its documentation and fields) or an experiment (its question, trials and claims).
+
+    Args:
+        name: A name of `shatterlab list`.
+        scale: The scale of an experiment.
+    """
+    import inspect
+
+    from shatterlab import catalog, experiments
+    from shatterlab.errors import UnknownName
+
+    if name in experiments.names() or name.endswith(".py"):
+        found = _experiment(name, scale)
+        print(f"{found.name}: {found.question}\nSource: {found.source}\n{len(found.trials)} trials at scale {scale}; claims:")
+        print("\n".join(f"- {claim.text}" for claim in found.claims))
+        return 0
+    if name not in catalog.find():
+        raise UnknownName("show", name, [*catalog.find(), *experiments.names()])
+    part = catalog.get(name)
+    print(f"{name}{inspect.signature(part)}\n\n{inspect.getdoc(part)}")
+    return 0
+
+
+@app.command
+def check(file: Path | None = None) -> int:
+    """Tries the laws of its kind on every part, of the package or of an outside file.
+
+    Args:
+        file: A file my_idea.py with parts of your own. Default: the package's.
+    """
+    from shatterlab.laws import check_all
+
+    broken = 0
+    for specimen, findings in check_all(file):
+        failures = [finding for finding in findings if not finding.passed]
+        broken += len(failures)
+        print(f"{'ok  ' if not failures else 'FAIL'} {specimen}: {len(findings) - len(failures)} of {len(findings)} laws hold")
+        for finding in failures:
+            print(f"     {finding.text}")
+    return 1 if broken else 0
+
+
+@data_app.command(name="list")
+def data_list(*, data: Path | None = None) -> int:
+    """Lists the files of the published data sets and where they are looked for.
+
+    Args:
+        data: The folder that holds the published data sets.
+    """
+    from shatterlab.datasets._root import canonical_files, data_root
+
+    print(f"Looked for in {data_root(data)} (--data, or SHATTERLAB_DATA)")
+    for file in canonical_files():
+        print(f"{file.dataset:13} {file.path:42} md5 {file.md5}")
+    return 0
+
+
+@data_app.command(name="check")
+def data_check(*, data: Path | None = None) -> int:
+    """Checks sizes and checksums of the files that are there.
+
+    Args:
+        data: The folder that holds the published data sets.
+    """
+    from shatterlab.datasets._root import check_files
+
+    states = list(check_files(data))
+    for state in states:
+        print(f"{state.status:8} {state.dataset:13} {state.path}{': ' + state.detail if state.detail else ''}")
+    return 3 if any(state.status == "damaged" for state in states) else 0
+
+
+def _experiment(name: str, scale: str) -> Experiment:
+    from shatterlab import experiments
+    from shatterlab.experiment import Scale
+
+    maker = experiments.load(name) if name.endswith(".py") else experiments.find(name)
+    return maker(Scale.named(scale))
+
+
+def _workers(asked: int | None) -> int:
+    """As many as asked for, by default one a core that this process may use."""
+    if asked is not None and asked < 1:
+        raise InvalidPart(f"--workers: a whole number >= 1 is required, got {asked}. Leave it out for one a core.")
+    return asked or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _require_writable(output: Path) -> None:
+    """Refuses an output that cannot be written before an hour of trials, not after."""
+    folder = output.absolute().parent
+    if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
+        raise InvalidPart(f"--output: a file in a folder that can be written is required, got {output}. Name another one.")
+
+
+@contextlib.contextmanager
+def _interruptible(store: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"Interrupted. What is done is in {store}; the same command does the rest.", file=sys.stderr)
+        raise
+
+
+def _outcome(rows: Iterable[Row]) -> int:
+    failures = [row for row in rows if row["status"] == "failed"]
+    if failures:
+        print(f"error: {len(failures)} trials failed, the first with: {failures[0]['error']}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _print_names(heading: str, names: Iterable[tuple[str, str]]) -> None:
+    print(f"{heading}:")
+    for name, summary in names:
+        print(f"  {name:18} {summary}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the `shatterlab` command."""
+    try:
+        code = app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        code = 2  # cyclopts has printed what is wrong
+    except ShatterlabError as problem:
+        code = complain(problem)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
