@@ -98,6 +98,12 @@ def probe(tmp_path_factory):
     return folder / "probe.py"
 
 
+@pytest.fixture
+def store():
+    with Store(":memory:") as opened:
+        yield opened
+
+
 def asked(act="live", replicate=0, level=0.5, mark="", learner=None):
     few, acting = catalog.get("Few"), catalog.get("Probe")
     return Trial(few(), PartialLabels(level), learner or acting(act, str(mark)), Seeds.replicate(replicate))
@@ -134,9 +140,9 @@ def answered(trial, **columns):
 # Driving
 
 
-def test_driving_runs_only_what_is_missing_and_gives_all_rows_in_the_order_asked(probe):
+def test_driving_runs_only_what_is_missing_and_gives_all_rows_in_the_order_asked(probe, store):
     trials = [asked(replicate=r) for r in range(4)]
-    told, store, executor = [], Store(":memory:"), InProcess()
+    told, executor = [], InProcess()
     assert drive([trials[2]], store, executor)[0]["seeds.init"] == 2
     rows = drive([*trials, trials[0]], store, executor, on_row=lambda row, done, total: told.append((row["seeds.init"], done, total)))
     assert told == [(0, 1, 3), (1, 2, 3), (3, 3, 3)]
@@ -147,8 +153,8 @@ def test_driving_runs_only_what_is_missing_and_gives_all_rows_in_the_order_asked
     assert drive([], store, executor) == []
 
 
-def test_failed_trials_run_again_and_the_newest_result_is_given(probe):
-    store, trial = Store(":memory:"), asked()
+def test_failed_trials_run_again_and_the_newest_result_is_given(probe, store):
+    trial = asked()
     (row,) = drive([trial], store, Instant(lambda trial: answered(trial, status="failed", finished="2026-01-01T00:00:00Z")))
     assert row["status"] == "failed"
     (row,) = drive([trial], store, InProcess())
@@ -167,39 +173,39 @@ def test_a_full_disk_surfaces_and_stops_the_executor(probe, tmp_path):
         assert [row["seeds.init"] for row in store.rows()] == [0]
 
 
-def test_an_interruption_stops_the_executor_and_keeps_what_is_done(probe):
+def test_an_interruption_stops_the_executor_and_keeps_what_is_done(probe, store):
     def interrupted(row, done, total):
         if done == 2:
             raise KeyboardInterrupt
 
-    store, executor = Store(":memory:"), Instant(answered)
+    executor = Instant(answered)
     with pytest.raises(KeyboardInterrupt):
         drive([asked(replicate=r) for r in range(5)], store, executor, on_row=interrupted)
     assert executor.cancelled is True
     assert len(store) == 2
 
 
-def test_what_no_table_can_hold_fails_its_own_trial_only(probe):
+def test_what_no_table_can_hold_fails_its_own_trial_only(probe, store):
     odd = Instant(lambda trial: answered(trial, facts=[1] if trial.seeds.init == 0 else 1))
-    rows = drive([asked(replicate=r) for r in range(2)], Store(":memory:"), odd)
+    rows = drive([asked(replicate=r) for r in range(2)], store, odd)
     assert [row["status"] for row in rows] == ["failed", "ok"]
     assert rows[0]["error"] == "Store: text, numbers, true, false or None are required, column facts has list. Put arrays in Row.arrays."
 
 
-def test_code_that_changed_while_trials_ran_fails_the_trial(probe):
-    (row,) = drive([asked()], Store(":memory:"), Instant(lambda trial: answered(trial, key="of other code")))
+def test_code_that_changed_while_trials_ran_fails_the_trial(probe, store):
+    (row,) = drive([asked()], store, Instant(lambda trial: answered(trial, key="of other code")))
     assert (row["key"], row["status"]) == (asked().key, "failed")
     assert row["error"] == "Trial: code and data that stay as they are required, they changed after this trial was asked for. Run it again."
 
 
-def test_driving_costs_little_beside_the_trial(probe):
-    """The aim is 3 ms a trial beyond the trial; 15 here, for a busy machine."""
+def test_driving_costs_little_beside_the_trial(probe, store):
+    """The aim is 3 ms a trial beyond the trial; twice that of processor time here, so that a busy machine raises no false alarm."""
     trials = [asked(replicate=r) for r in range(60)]
     given = run(trials[0])
-    start = time.perf_counter()
-    rows = drive(trials, Store(":memory:"), Instant(lambda trial: Row({**given, **trial.specification()}, given.curves, given.arrays)))
+    start = time.process_time()
+    rows = drive(trials, store, Instant(lambda trial: Row({**given, **trial.specification()}, given.curves, given.arrays)))
     assert len(rows) == 60
-    assert (time.perf_counter() - start) / 60 < 0.015
+    assert (time.process_time() - start) / 60 < 0.006
 
 
 def test_the_executors_keep_the_protocol():
@@ -226,7 +232,7 @@ def a_keyboard_interruption_stops(pool, store, mark):
     assert len(store) > before
 
 
-def test_a_pool_gives_the_rows_of_this_process_and_survives_dying_workers(probe, tmp_path, monkeypatch):
+def test_a_pool_gives_the_rows_of_this_process_and_survives_dying_workers(probe, store, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend("a place of my own")
     monkeypatch.chdir(tmp_path)
     here = [asked(replicate=r, level=level) for r in range(2) for level in (0.0, 1.0)]
@@ -236,7 +242,7 @@ def test_a_pool_gives_the_rows_of_this_process_and_survives_dying_workers(probe,
         asked("die once", mark=tmp_path / "mark"),
         asked("die"),
     )
-    pool, store = LocalPool(2), Store(tmp_path / "results.sqlite")
+    pool = LocalPool(2)
     try:
         rows = drive([*here, place, leaves, dies_once, dies], store, pool, Runtime(threads=7))
         a_keyboard_interruption_stops(pool, store, tmp_path / "hangs")
@@ -355,7 +361,7 @@ def test_a_driver_that_dies_leaves_its_rows_and_no_worker(probe, tmp_path, numbe
 @pytest.mark.timeout(900)  # half a minute on two free cores
 def test_an_experiment_killed_at_random_moments_ends_with_the_undisturbed_rows(tmp_path):
     def command(store):
-        return [sys.executable, "-m", "shatterlab.cli", "run", "figure1c", "--scale", "smoke", "--store", store, "--workers", "2"]
+        return [sys.executable, "-m", "shatterlab", "run", "figure1c", "--scale", "smoke", "--store", store, "--workers", "2"]
 
     def rows_of(path):
         with Store(path, create=False) as store:
@@ -374,7 +380,7 @@ def test_an_experiment_killed_at_random_moments_ends_with_the_undisturbed_rows(t
     whole, broken, moments, partial = tmp_path / "whole.sqlite", tmp_path / "broken.sqlite", random.Random(2), []
     subprocess.run(command(whole), check=True, capture_output=True, cwd=tmp_path)
     undisturbed = rows_of(whole)
-    for _ in range(4):
+    for _ in range(3):
         wanted = count(broken) + moments.randint(0, 3)
         with subprocess.Popen(command(broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path) as running:
             until(lambda wanted=wanted, running=running: count(broken) >= wanted or running.poll() is not None)

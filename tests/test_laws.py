@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 
 import pytest
 
 from shatterlab import catalog
-from shatterlab.errors import NotApplicable, UnknownName
-from shatterlab.laws import Finding, check, laws, words
+from shatterlab.errors import InvalidPart, NotApplicable, UnknownName
+from shatterlab.laws import Finding, _label, check, check_all, laws, words
 
 PARTS = {entry.name: catalog.get(entry.name) for kind in catalog.KINDS for entry in catalog.find(kind).values() if entry.is_part}
 EVERYWHERE_ELSE = {"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100", "Arrays", "ImageFolder", "Imported"}  # need the user's files
@@ -62,3 +63,62 @@ def test_check_says_why_a_law_does_not_concern_a_part():
 def test_an_unknown_kind_is_refused_with_the_nearest():
     with pytest.raises(UnknownName, match=r"^laws: a known name is required, got 'corruption'\. Did you mean corruptions\?$"):
         laws("corruption")
+
+
+def test_check_all_tries_every_specimen_of_the_package():
+    data_and_corruptions = itertools.takewhile(lambda found: not found[0].startswith(("Imported", "Linear")), check_all())
+    found = dict(data_and_corruptions)
+    assert {"PartialLabels(level=0.3)", "ShuffledPixels(unit='value')", "Digits()"} <= set(found)
+    assert [finding.text for findings in found.values() for finding in findings if not finding.passed] == []
+
+
+def test_a_specimen_is_named_by_what_was_chosen():
+    assert _label(PARTS["Training"](PARTS["MLP"](), epochs=3)) == "Training(architecture=MLP, epochs=3)"
+
+
+OUTSIDE = '''
+from dataclasses import dataclass
+import numpy as np
+from shatterlab import LabelCorruption, PartialLabels
+
+@dataclass(frozen=True)
+class OneForAll(LabelCorruption):
+    """Gives every example class 0."""
+
+    def labels(self, labels, classes, rng):
+        return np.zeros_like(labels)
+
+@dataclass(frozen=True)
+class Nameless(LabelCorruption):
+    """Has a field without default.
+
+    Args:
+        level: a probability.
+    """
+
+    level: float
+
+    def labels(self, labels, classes, rng):
+        return labels
+'''
+
+
+def test_check_all_tries_the_parts_of_an_outside_file(tmp_path):
+    (tmp_path / "idea.py").write_text(OUTSIDE)
+    found = dict(check_all(tmp_path / "idea.py"))
+    assert [each.text for each in found["OneForAll()"] if not each.passed] == [
+        "OneForAll: another seed gives another corruption, got the same sample for two seeds. Use the generator or the seed that is given; "
+        "if nothing is random by design, say `random: ClassVar[bool] = False`."
+    ]
+    [finding] = found["Nameless"]
+    assert not finding.passed
+    assert finding.text.startswith("Nameless: specimens() gives instances for the laws to try, got TypeError: Nameless.__init__() missing 1 required")
+    assert set(found) == {"OneForAll()", "Nameless"}
+
+
+def test_check_all_refuses_a_file_without_parts(tmp_path):
+    (tmp_path / "idea.py").write_text("x = 1\n")
+    with pytest.raises(
+        InvalidPart, match=r"^idea\.py: at least one part is required, it defines none\. Derive a frozen dataclass from a kind of shatterlab\.$"
+    ):
+        list(check_all(tmp_path / "idea.py"))

@@ -449,7 +449,8 @@ def test_reading_needs_a_store_that_has_rows(path):
     wanted = "Store: a results database is required, results.sqlite is empty. Run an experiment first, or give its --store."
     assert refused(path, create=False) == wanted
     Store(path).close()  # an empty file, as a kill while creating leaves it, is made a store
-    assert len(Store(path)) == 0
+    with Store(path, create=False) as store:
+        assert len(store) == 0
 
 
 def test_a_store_opened_for_reading_writes_nothing(path):

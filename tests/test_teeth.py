@@ -307,7 +307,11 @@ class ChangesFewer(sl.PartialLabels):
     level: float = 0.5
 
     def labels(self, labels, classes, rng):
-        return np.where(rng.random(len(labels)) < 0.1, labels, super().labels(labels, classes, rng)) if 0 < self.level < 1 else super().labels(labels, classes, rng)
+        return (
+            np.where(rng.random(len(labels)) < 0.1, labels, super().labels(labels, classes, rng))
+            if 0 < self.level < 1
+            else super().labels(labels, classes, rng)
+        )
 
 
 @breaks("ignores_batch_and_order")
@@ -332,6 +336,24 @@ class Uniform(sl.PixelCorruption):
 @breaks("splits_are_drawn_apart")
 @dataclass(frozen=True)
 class SplitsAlike(Uniform):
+    """Draws for the test split what it draws for the training split."""
+
+    def inputs(self, images, indices, split, seed):
+        return super().inputs(images, indices, "train", seed)
+
+
+@dataclass(frozen=True)
+class FewPlaces(sl.PixelCorruption):
+    """Moves each image by one of four steps, so that equal draws are frequent, with a place for a bug."""
+
+    def inputs(self, images, indices, split, seed):
+        steps = random_bits(seed, split, indices, 1)[:, 0] % np.uint64(4)
+        return torch.stack([image.roll(int(step) + 1, -1) for image, step in zip(images, steps, strict=True)])
+
+
+@breaks("splits_are_drawn_apart")
+@dataclass(frozen=True)
+class FewPlacesAlike(FewPlaces):
     """Draws for the test split what it draws for the training split."""
 
     def inputs(self, images, indices, split, seed):
@@ -679,7 +701,7 @@ class Means(sl.Learner):
 
 
 def test_the_honest_ones_break_no_law():
-    for part in (Means(), Redrawn(), Uniform(), Made()):
+    for part in (Means(), Redrawn(), Uniform(), FewPlaces(), Made()):
         assert not [each for each in check(part) if not each.passed]
 
 

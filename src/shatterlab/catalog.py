@@ -83,12 +83,14 @@ def build(description: Any) -> Part:
     if not isinstance(description, Mapping) or not isinstance(description.get("kind"), str):
         raise InvalidPart(f'catalog: a description is a mapping with a "kind", got {description!r}')
     made = get(description["kind"])
-    given = {name: _built(value) for name, value in description.items() if name != "kind"}
+    plain: set[str] = set()
     if isinstance(made, type) and issubclass(made, Part):
         known = [item.name for item in made.configuration()]
-        for name in given:
-            if name not in known:
+        for name in description:
+            if name not in (*known, "kind"):
                 raise UnknownName(made.__name__, name, known)
+        plain = made.mappings()
+    given = {name: value if name in plain else _built(value) for name, value in description.items() if name != "kind"}
     try:
         part = made(**given)
     except TypeError as problem:

@@ -44,11 +44,11 @@ def audit(
     model: str | None = None,
     data: Path | str | None = None,
     recipe: str | None = None,
-    replicates: int = 3,
+    replicates: int = 5,
     levels: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (0.0, 0.25, 0.5, 0.75, 1.0),
     epochs: int = 100,
     lr: float = 0.05,
-    batch_size: int = 32,
+    batch_size: int = 64,
     precision: Literal["float32", "bfloat16"] = "float32",
     examples: int | None = None,
     store: Path = STORE,
@@ -147,7 +147,7 @@ def report(name: str, *, scale: ScaleName = "smoke", store: Path = STORE, output
 
     experiment = _experiment(name, scale)
     with Store(store, create=False) as opened:
-        rows = opened.rows(keys=[trial.key for trial in experiment.trials])
+        rows = experiment.select(opened.rows())
     if not rows:
         raise InvalidPart(f"report: rows of {name} at scale {scale} are required, {store} has none. Run `shatterlab run {name} --scale {scale}` first.")
     again = f"shatterlab run {name} --scale {scale}"

@@ -21,8 +21,9 @@ class UnknownName(ShatterlabError, LookupError):
 
     def __init__(self, owner: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        lowered = {candidate.lower(): candidate for candidate in names}
-        close = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
+        lowered = dict.fromkeys(candidate.lower() for candidate in names)
+        matches = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
+        close = [candidate for match in matches for candidate in names if candidate.lower() == match]
         hint = f"Did you mean {', '.join(close)}?" if close else f"Known: {', '.join(names)}."
         super().__init__(f"{owner}: a known name is required, got {name!r}. {hint}")
 

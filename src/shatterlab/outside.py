@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,7 +28,7 @@ def user_code(owner: str) -> Iterator[None]:
         yield
     except ShatterlabError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         frames = traceback.extract_tb(problem.__traceback__)
         ours = [i for i, frame in enumerate(frames) if frame.filename.startswith((_PACKAGE, "<frozen", "<@beartype"))]
         theirs = frames[ours[-1] + 1 :] if ours else frames
@@ -80,6 +81,7 @@ def resolve(reference: str, owner: str) -> Any:
                 remedy = f"Run where {place} can be imported, or give path/to/file.py:{name}."
                 raise InvalidPart(f"{owner}: an importable module is required, got {place!r}. {remedy}")
             module = importlib.import_module(place)
+    _require_unchanged(reference, module, owner)
     found: Any = module
     for step in name.split("."):
         if not hasattr(found, step):
@@ -100,10 +102,18 @@ def fingerprint(reference: str, owner: str) -> str:
         return f"{place}:{name}@{_version(place)}"
     if not path.is_file():
         raise InvalidPart(f"{owner}: a Python file is required, nothing is at {path}. Check the path.")
-    sources = hashlib.sha256()
-    for each in _local_sources(path):
-        sources.update(each.read_bytes())
-    return f"{name}@{sources.hexdigest()[:16]}"
+    return f"{name}@{_digest(path)}"
+
+
+_imported: dict[ModuleType, str] = {}
+
+
+def _require_unchanged(reference: str, module: ModuleType, owner: str) -> None:
+    """An edited file must not run as its old self under the new fingerprint."""
+    now = fingerprint(reference, owner).rpartition("@")[2]
+    if _imported.setdefault(module, now) != now:
+        place = reference.rpartition(":")[0]
+        raise InvalidPart(f"{owner}: code that stays as it was imported is required, {place} or a file that it imports has changed. Start Python anew.")
 
 
 def _split(reference: str, owner: str) -> tuple[str, str]:
@@ -120,6 +130,23 @@ def _find(place: str) -> Any:
         return None
 
 
+_digests: dict[Path, tuple[dict[Path, tuple[int, int]], str]] = {}
+
+
+def _digest(path: Path) -> str:
+    """sha256 over a file and the local files that it imports; read again only when one of them has changed."""
+    known, digest = _digests.get(path, ({}, ""))
+    if not known or known != _stamps(known):
+        sources = _local_sources(path)
+        digest = hashlib.sha256(b"".join(each.read_bytes() for each in sources)).hexdigest()[:16]
+        _digests[path] = _stamps(sources), digest
+    return digest
+
+
+def _stamps(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file()}
+
+
 def _origin(place: str) -> Path | None:
     """The source file of a module of the user's own; None for an installed or a built-in one."""
     with _importable(Path.cwd()):
@@ -131,6 +158,7 @@ def _origin(place: str) -> Path | None:
     return None if installed else path
 
 
+@functools.cache  # the list of installed packages takes 0.2 s to read, and each key of an estimator asks
 def _version(place: str) -> str:
     top = place.partition(".")[0]
     names = importlib.metadata.packages_distributions().get(top, [])

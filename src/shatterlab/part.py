@@ -76,6 +76,11 @@ class Part:
         return [item for item in dataclasses.fields(cls) if not item.metadata.get("fitted")]
 
     @classmethod
+    def mappings(cls) -> set[str]:
+        """The fields declared as mappings: plain data, whatever their keys are called."""
+        return {name for name, declared in _declared_types(typing.cast(Any, cls)).items() if typing.get_origin(declared) in (Mapping, dict)}
+
+    @classmethod
     def specimens(cls) -> tuple[Part, ...]:
         """Instances that the laws of the kind are tried on; override where a field has no default."""
         return (cls(),)
@@ -192,9 +197,7 @@ def _normalize_union(value: Any, options: tuple[Any, ...], owner: str) -> Any:
             return _normalize(value, option, owner)
         except ShatterlabError as problem:
             problems.append(problem)
-    if len(problems) == 1:
-        raise problems[0]
-    wanted = " or ".join(getattr(option, "__name__", str(option)) for option in real)
+    wanted = " or ".join(str(problem).removeprefix(f"{owner} is ").removesuffix(f", got {value!r}") for problem in problems)
     raise InvalidPart(f"{owner} is {wanted}, got {value!r}")
 
 

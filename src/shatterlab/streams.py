@@ -40,7 +40,7 @@ class Seeds(Part):
     def validate(self) -> None:
         for stream in _STREAMS:
             value = getattr(self, stream)
-            self.require(value >= 0, f"{stream} is a whole number >= 0", value)
+            self.require(0 <= value < 2**63, f"{stream} is a whole number in 0 .. 2^63 - 1", value)
 
     @classmethod
     def replicate(cls, r: int) -> Seeds:

@@ -23,7 +23,7 @@ from shatterlab import __version__
 from shatterlab.catalog import build
 from shatterlab.checks import SelfCheck
 from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Progress, Row, Runtime, Scalar, Seeds, Splits
-from shatterlab.errors import InvalidPart, NotApplicable, UserCodeError
+from shatterlab.errors import InvalidPart, NotApplicable, ShatterlabError, UserCodeError
 from shatterlab.evaluation import evaluate
 from shatterlab.part import canonical, digest
 
@@ -95,10 +95,12 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
     with _threads(runtime.threads):
         try:
             row = _completed(trial, runtime)
-        except Exception as problem:  # a row, not a crash: the sweep goes on
+        except (Exception, SystemExit) as problem:  # a row, not a crash: the sweep goes on
             trace = problem.trace if isinstance(problem, UserCodeError) else traceback.format_exc()
-            name = "" if str(problem).partition(":")[0].isidentifier() else f"{type(problem).__name__}: "
+            name = "" if isinstance(problem, ShatterlabError) else f"{type(problem).__name__}: "
             row = failed(trial, f"{name}{problem}".partition("\n")[0], trace)
+    if row["status"] == "failed":
+        _load.cache_clear()  # what failed may have written into the sample that later trials would share
     spent = {"seconds": round(time.perf_counter() - start, 6), "peak_memory": _peak_memory()}
     return Row({**row, **spent, **_provenance()}, row.curves, row.arrays)
 

@@ -31,7 +31,9 @@ def serve(line: Connection, threads: int) -> None:
             answer = _answer(*line.recv())
             try:
                 line.send(answer)
-            except (TypeError, AttributeError, ValueError) as problem:  # something in the row cannot travel
+            except OSError:
+                raise
+            except Exception as problem:  # something in the row cannot be pickled
                 line.send(_told(problem))
 
 

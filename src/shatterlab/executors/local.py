@@ -103,6 +103,8 @@ class LocalPool:
                 return None
             remedy = "Out of memory? Use fewer --workers." if cause == "signal 9" else "Run it alone to see why."
             row, error, trace = None, f"LocalPool: a worker process died ({cause}) twice while running this trial. {remedy}", ""
+        except Exception as problem:  # the row holds something that this process cannot read
+            row, error, trace = None, f"{type(problem).__name__}: {problem}".partition("\n")[0], ""
         return failed(attempt.task.trial, error, trace) if row is None else row
 
 

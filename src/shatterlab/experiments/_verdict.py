@@ -65,7 +65,7 @@ def _by_seed(rows: Iterable[Row], level: float) -> dict[Any, Row]:
 
 
 def _fits(row: Mapping[str, Any]) -> bool:
-    return row["status"] == "ok" and row["train.error"] == 0
+    return bool(row["status"] == "ok" and row["train.error"] == 0)
 
 
 def _fitting(fitted: int, noise: Mapping[Any, Row]) -> str:

@@ -83,7 +83,7 @@ def audit(
     model: Any = None,
     data: Any = None,
     *,
-    replicates: int = 3,
+    replicates: int = 5,
     levels: Sequence[float] = LEVELS,
     store: Store | Path | str | None = None,
     workers: int = 0,
@@ -153,7 +153,7 @@ def _training(architecture: Architecture, recipe: dict[str, Any]) -> Training:
     for name in fields:
         if name not in known:
             raise UnknownName("audit: recipe", name, [*known, "lr"])
-    return Training(architecture, optimizer, **({"batch_size": 32, "epochs": 100} | fields))
+    return Training(architecture, optimizer, **({"batch_size": 64, "epochs": 100} | fields))
 
 
 def chosen(model: str | None, recipe: str | None, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -182,7 +182,7 @@ def dataset(data: Any = None, examples: int | None = None) -> Dataset:
         UnknownName: no data set has that name; the nearest are offered.
     """
     if data is None:
-        return Digits(examples=examples or 600)
+        return Digits(examples=examples or 400)
     if isinstance(data, Dataset):
         return data
     found = _described(data)
@@ -204,7 +204,7 @@ def _described(data: Any) -> Dataset:
     raise InvalidPart(f"audit: data is a Dataset, the name of one, an .npz file or a folder, got {type(data).__name__}. Save arrays with numpy.savez.")
 
 
-def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 3, levels: Sequence[float] = LEVELS) -> Experiment:
+def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 5, levels: Sequence[float] = LEVELS) -> Experiment:
     """The audit as an experiment: six settings and a sweep of levels, replicates outermost so that an early look is balanced."""
     if replicates < 1:
         raise InvalidPart(f"audit: replicates is a whole number >= 1, got {replicates}. Three give an interval.")

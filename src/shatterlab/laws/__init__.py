@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shatterlab import catalog
 from shatterlab.core import Architecture, Corruption, Dataset, Learner, Measure, Optimizer
-from shatterlab.errors import LawBroken, NotApplicable, ShatterlabError, UnknownName
+from shatterlab.errors import InvalidPart, LawBroken, NotApplicable, ShatterlabError, UnknownName
 from shatterlab.laws import architectures, corruptions, datasets, learners, measures, optimizers, parts
 from shatterlab.laws.law import Finding, Law, words
 from shatterlab.part import Part
 
-__all__ = ["Finding", "Law", "check", "laws", "words"]
+__all__ = ["Finding", "Law", "check", "check_all", "laws", "words"]
 
 _OF_A_KIND: dict[str, tuple[type[Part], tuple[Law, ...]]] = {
     "datasets": (Dataset, datasets.LAWS),
@@ -44,6 +50,55 @@ def check(part: Part) -> list[Finding]:
         One finding a law, in order. A law that does not concern this part has passed, with the reason as its text.
     """
     return [_tried(law, part) for law in laws(part)]
+
+
+def check_all(file: Path | str | None = None) -> Iterator[tuple[str, list[Finding]]]:
+    """Tries the laws on every specimen of every part, of an outside file or (None) of the package.
+
+    Yields:
+        A specimen in words, `PartialLabels(level=0.3)`, and what came of each law.
+
+    Raises:
+        InvalidPart: there is no such file, or it defines no part.
+        UserCodeError: the file fails while it is imported.
+    """
+    for cls in _outside_parts(file) if file is not None else _package_parts():
+        try:
+            specimens = cls.specimens()
+        except Exception as problem:  # a field without default, or a fault of the user's own
+            got = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+            yield cls.__name__, [_no_specimens(cls, got)]
+            continue
+        if not specimens and file is not None:
+            yield cls.__name__, [_no_specimens(cls, "none")]
+        for part in specimens:
+            yield _label(part), check(part)
+
+
+def _package_parts() -> list[type[Part]]:
+    return [catalog.get(name) for name, entry in catalog.find().items() if entry.is_part]
+
+
+def _outside_parts(file: Path | str) -> list[type[Part]]:
+    module = catalog.load(file)
+    parts = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Part) and value.__module__ == module.__name__]
+    if not parts:
+        raise InvalidPart(f"{Path(file).name}: at least one part is required, it defines none. Derive a frozen dataclass from a kind of shatterlab.")
+    return [part for part in parts if not inspect.isabstract(part)]
+
+
+def _no_specimens(cls: type[Part], got: str) -> Finding:
+    text = f"{cls.__name__}: specimens() gives instances for the laws to try, got {got}. Override it where a field has no default."
+    return Finding("There are specimens to try", False, text)
+
+
+def _label(part: Part) -> str:
+    fields = {name: value for name, value in part.describe().items() if name != "kind"}
+    return f"{part.kind}({', '.join(f'{name}={_short(value)}' for name, value in fields.items())})"
+
+
+def _short(value: Any) -> str:
+    return str(value["kind"]) if isinstance(value, dict) and "kind" in value else repr(value)
 
 
 def _tried(law: Law, part: Part) -> Finding:

@@ -22,7 +22,13 @@ def takes_some_input(part: Architecture) -> None:
     refusals = {shape: _refusal(part, shape, classes) for shape, classes in _SHAPES}
     for shape, refusal in refusals.items():
         got = f"{type(refusal).__name__}: {refusal}".partition("\n")[0]
-        demand(part, refusal is None or isinstance(refusal, InvalidPart), f"shape {shape} is taken, or refused as InvalidPart", got, "Look at the shape in `build`.")
+        demand(
+            part,
+            refusal is None or isinstance(refusal, InvalidPart),
+            f"shape {shape} is taken, or refused as InvalidPart",
+            got,
+            "Look at the shape in `build`.",
+        )
     tried = ", ".join(str(shape) for shape in refusals)
     demand(part, None in refusals.values(), f"one of the shapes {tried} is taken", "a refusal of each", "Let `build` follow the shape that it is given.")
 

@@ -157,13 +157,16 @@ def splits_are_drawn_apart(part: Corruption) -> None:
     """Where every image has a draw of its own, training image i and test image i have different ones."""
     sample = samples.copies()
     ready, seed = _ready(part, sample)
-    indices = np.arange(len(sample.train))
-    train, test = (ready.inputs(sample.train.inputs.clone(), indices, split, seed) for split in ("train", "test"))
+    n = len(sample.train)
+    train, test = (ready.inputs(sample.train.inputs.clone(), np.arange(n), split, seed) for split in ("train", "test"))
     if not differing(train, train[:1].expand_as(train)):
         raise NotApplicable("all images share one draw")
-    same = len(train) - differing(train, test)
-    got = f"{same} of {len(train)} equal pairs"
-    demand(part, same <= len(train) // 100, "equal images of the two splits are corrupted differently", got, "Pass `split` on to random_bits.")
+    shifts = range(1, n // 2)
+    chance = 1 - sum(differing(train, train.roll(shift, 0)) for shift in shifts) / (n * len(shifts))  # that two draws agree
+    most = n * chance + 6 * (n * chance * (1 - chance)) ** 0.5 + 6  # six deviations; 6 more where chance is next to none
+    same = n - differing(train, test)
+    required = f"equal images of the two splits are corrupted alike no more often than by chance, {n * chance:.1f} of {n} times"
+    demand(part, same <= most, required, same, "Pass `split` on to random_bits.")
 
 
 def clips_nothing(part: Corruption) -> None:

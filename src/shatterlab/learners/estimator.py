@@ -57,10 +57,10 @@ class Estimator(Learner):
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
         made = _made({"estimator": self.estimator, "arguments": self.arguments})
         states = {name: seeds.integer("init", name) % 2**32 for name in made.get_params() if name.split("__")[-1] == "random_state"}
-        rows, labels = train.inputs.flatten(1).numpy().copy(), train.labels.numpy().copy()
+        rows, labels = train.inputs.flatten(1).numpy(), train.labels.numpy()
         with threadpool_limits(runtime.threads), user_code(f"Estimator: {self.estimator}"):
             made.set_params(**states)
-            made.fit(rows, labels)
+            made.fit(rows.copy(), labels.copy())  # its own, to work in place on
         score = _scorer(made, train.classes, self.estimator, runtime.threads)
         if observe is not None:
             given = Batch(torch.arange(len(train)), torch.from_numpy(rows).view(train.inputs.shape), torch.from_numpy(labels))
@@ -72,7 +72,7 @@ def _scorer(made: Any, classes: int, name: str, threads: int) -> Any:
     columns = np.asarray(made.classes_, dtype=int)
 
     def score(inputs: Tensor) -> Tensor:
-        rows = inputs.flatten(1).numpy()
+        rows = inputs.flatten(1).numpy().copy()
         scores = np.zeros((len(rows), classes), dtype=np.float64)
         with threadpool_limits(threads), user_code(f"Estimator: {name}"):
             if hasattr(made, "predict_proba"):
@@ -118,5 +118,3 @@ def _written(value: Any) -> Any:
 
 def _same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
-
-

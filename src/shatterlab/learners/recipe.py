@@ -42,20 +42,19 @@ class Recipe(Learner):
         return {"function": fingerprint(self.function, "Recipe")}
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        function = resolve(self.function, "Recipe")
-        device, inputs, labels = torch.device(runtime.device), train.inputs.clone(), train.labels.clone()
+        function, device = resolve(self.function, "Recipe"), torch.device(runtime.device)
         seed = seeds.integer("init", "recipe") % 2**31
         with seeded(seeds.integer("init"), device), user_code(f"Recipe: {self.function}"):
-            predict = function(inputs, labels, train.classes, seed)
+            predict = function(train.inputs.clone(), train.labels.clone(), train.classes, seed)
         if not callable(predict):
             raise UserCodeError(f"Recipe: {self.function} returns a function from inputs to scores, got {type(predict).__name__}. Return predict.")
 
         def score(rows: Tensor) -> Tensor:
             with seeded(None, device), user_code(f"Recipe: predict of {self.function}"), torch.no_grad():
-                return _tensor(predict(rows), self.function)
+                return _tensor(predict(rows.clone()), self.function)
 
         if observe is not None:
-            observe(Progress(1, 1, score, self.output, last=True, batch=Batch(torch.arange(len(train)), inputs, labels)))
+            observe(Progress(1, 1, score, self.output, last=True, batch=Batch(torch.arange(len(train)), train.inputs, train.labels)))
         return Fit(score, self.output, predict)
 
 

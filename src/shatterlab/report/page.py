@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
         "seeds": sections.seeds(found),
         "versions": sections.versions(found),
         "finished": _finished(found),
-        "seconds": sum(float(value) for row in found if isinstance(value := row.get("seconds"), int | float)),
+        "seconds": sum(float(value) for row in found if isinstance(value := row.get("seconds"), int | float) and math.isfinite(value)),
         "reproduce": list(reproduce),
         "level": LEVEL,
         "version": __version__,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shatterlab.values import Row
 from shatterlab.views import Grid, View, model, setting
+from shatterlab.views.groups import censoring
 from shatterlab.views.naming import heading, number, text_of, with_interval
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def trials(rows: Sequence[Row]) -> list[TrialLine]:
 def _trial(row: Row) -> TrialLine:
     numbers = [row.get(column) for column in _NUMBERS]
     told = [number(float(value), column) if isinstance(value, int | float) else "-" for column, value in zip(_NUMBERS, numbers, strict=True)]
-    if row.get("fit.epochs_to_interpolation") is None and row.get("fit.censored") and isinstance(row.get("fit.epochs"), int | float):
+    if censoring(row, "fit.epochs_to_interpolation") is not None:
         told[3] = f"≥ {told[2]}"
     status, key = str(row.get("status", "ok")), str(row.get("key", ""))
     cells = (setting(row), model(row), _replicate(row), *told, status, key[:12])
@@ -190,9 +191,9 @@ def checks(rows: Sequence[Row]) -> Checks:
     lines, tests = [], 0
     found = dict.fromkeys(column.removeprefix("check.") for row in rows for column in row if column.startswith("check."))
     for name in sorted(found, key=lambda each: list(_CHECKS).index(each) if each in _CHECKS else len(_CHECKS)):
-        values = [row[f"check.{name}"] for row in rows if row.get(f"check.{name}") is not None]
+        values: list[Any] = [row[f"check.{name}"] for row in rows if row.get(f"check.{name}") is not None]
         statistical = name.endswith("_p")
-        judged = [value for value in values if isinstance(value, float if statistical else bool)]
+        judged = [value for value in values if (isinstance(value, float) if statistical else _yes_or_no(name, value))]
         if not judged or name == "passed":
             continue
         good = sum(float(value) > FALSE_ALARM if statistical else bool(value) for value in judged)
@@ -200,8 +201,13 @@ def checks(rows: Sequence[Row]) -> Checks:
         smallest = f"{min(map(float, judged)):.2g}" if statistical else "exact"
         title, meaning = _CHECKS.get(name, (heading(name), ""))
         lines.append(CheckLine(title, meaning, f"{good} of {len(judged)}", smallest, good == len(judged) or name in _NOT_JUDGED))
-    passed = [row["check.passed"] for row in rows if isinstance(row.get("check.passed"), bool)]
+    passed = [row["check.passed"] for row in rows if row.get("check.passed") in (True, False)]
     return Checks(tuple(lines), sum(map(bool, passed)), len(passed), f"{tests * FALSE_ALARM:.7f}".rstrip("0"))
+
+
+def _yes_or_no(name: str, value: Any) -> bool:
+    """Whether the value is an outcome; a database gives truth as 0 and 1, so of what is not known here only booleans are."""
+    return isinstance(value, bool) or (name in _CHECKS and value in (0, 1))
 
 
 def configuration(rows: Sequence[Row]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -227,7 +233,8 @@ def seeds(rows: Sequence[Row]) -> list[str]:
 
 def versions(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Each program that made the rows with its version; several where they differ."""
-    columns = dict.fromkeys(column for row in rows for column in row if column.startswith("version."))
+    found = dict.fromkeys(column for row in rows for column in row if column.startswith("version."))
+    columns = sorted(found, key=lambda column: column != "version.shatterlab")
     return [(column.removeprefix("version."), ", ".join(dict.fromkeys(str(row[column]) for row in rows if row.get(column) is not None))) for column in columns]
 
 

@@ -10,6 +10,7 @@ from shatterlab.views.naming import heading
 from shatterlab.views.theme import GREY, HEIGHT, capital, vertical
 
 _LINE = 46  # pixels a category
+_TWO_LINES = "split(replace(datum.label, 'partially corrupted ', 'partially corrupted|'), '|')"  # the one long name
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Axes:
 
         if not self.numeric:
             offset = {"yOffset": alt.YOffset("by:N", sort=list(self.series))} if len(self.series) > 1 else {}
-            axis = alt.Axis(grid=False, labelLimit=230, ticks=False, domain=False)
+            axis = alt.Axis(grid=False, labelLimit=230, ticks=False, domain=False, labelExpr=_TWO_LINES)
             return {"y": alt.Y("x:N", title=None, sort=list(self.xs), axis=axis, scale=alt.Scale(padding=0.3)), **offset, **self._value(field)}
         few: dict[str, Any] = {"values": sorted(self.xs), "labelExpr": "format(datum.value, '.4~g')"} if len(self.xs) <= 11 else {}
         axis = alt.Axis(grid=False, labelOverlap="greedy", **few)

@@ -36,7 +36,7 @@ class Curve:
 
     Example:
         >>> rows = [Row({"corruption.level": 1.0, "test.error": error}) for error in (0.89, 0.91)]
-        >>> print(Curve("corruption.level", "test.error").text(rows).splitlines()[3])
+        >>> print(Curve("corruption.level", "test.error").text(rows).splitlines()[-1])
         1                2  90.0 % [77.3, 102.7]
     """
 

@@ -39,7 +39,7 @@ class Grid:
         blocks = [self._block(columns) for columns in self._split(width)]
         notes = "\n".join(textwrap.fill(plain(note), width, subsequent_indent="  ") for note in self.notes)
         body = "\n\n".join(blocks) if self.rows else "(no rows)"
-        return "\n".join(part for part in (plain(title), body, notes) if part)
+        return "\n".join(part for part in (textwrap.fill(plain(title), width), body, notes) if part)
 
     def _width(self, column: int) -> int:
         cells = max((len(plain(row[column])) for row in self.rows), default=0)

@@ -71,7 +71,7 @@ def model(row: Columns) -> str:
     if architecture is not None and architecture != "Imported":
         return str(architecture)
     for column, value in row.items():
-        user_made = column.startswith("learner.") and isinstance(value, str) and re.fullmatch(r"[^\s:{\[]+:[\w.]+", value)
+        user_made = column.startswith("learner.") and isinstance(value, str) and re.fullmatch(r'[^{\["]+:[A-Za-z_][\w.]*', value)
         if user_made and not column.endswith("fingerprint"):
             return str(value).rpartition(":")[2]
     return str(architecture or row.get("learner.kind") or "-")

@@ -54,8 +54,8 @@ def domain(values: Sequence[float], column: str) -> list[float]:
         room = 0.12 * (high - low) or 0.12 * abs(high) or 1.0
         return [min(0.0, low - room) if low < 0 else 0.0, high + room]
     bottom = math.floor(low * 10) / 10 if low > 0.5 else 0.0
-    top = min(1.0, (math.floor(high * 10 - 1e-9) + 1) / 10)
-    return [bottom - 0.1 if bottom >= top else bottom, max(top, 0.1)]
+    top = max(0.1, min(1.0, (math.floor(high * 10 - 1e-9) + 1) / 10))
+    return [min(bottom, top - 0.1), top]
 
 
 def vertical(values: Sequence[float], column: str, scale: str) -> dict[str, Any]:
