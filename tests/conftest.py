@@ -1,3 +1,4 @@
+# ruff: noqa: E402 (the number of threads is set before torch and numpy are imported)
 """One thread, shapes and types checked at run time, derandomized properties, and markers that say why they skip."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 import os
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # before torch and numpy are imported
+    os.environ.setdefault(_name, "1")
 
 import random
 import shutil

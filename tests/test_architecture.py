@@ -63,10 +63,11 @@ MAY_IMPORT = {
     "export": f"{BASE} report store",
     "_terminal": f"{BASE} views",
     "cli": f"{RUN} _terminal claims datasets executors experiment experiments export laws report shatterlab store",
+    "__main__": "cli",
 }
 
 LIGHT = ("core", "values", "part", "streams", "errors", "catalog", "outside", "cli", "statistics", "views", "_terminal")  # quick: no torch at import
-LONGER = {"cli": 330}  # modules over 300 lines, and how long they may be
+LONGER: dict[str, int] = {}  # modules over 300 lines, and how long they may be
 LONG_FUNCTIONS: set[str] = set()  # functions over 40 lines
 
 
@@ -159,7 +160,7 @@ def test_a_module_is_short_and_so_are_its_functions(name):
             assert f"{name}:{node.name}" in LONG_FUNCTIONS or node.end_lineno - first + 1 <= 40, f"{name}: {node.name}"
 
 
-@pytest.mark.parametrize("name", [name or "shatterlab" for name in modules()])
+@pytest.mark.parametrize("name", [name or "shatterlab" for name in modules() if name != "__main__"])
 def test_everything_public_is_documented(name):
     module = importlib.import_module("shatterlab" if name == "shatterlab" else f"shatterlab.{name}")
     assert module.__doc__
@@ -204,7 +205,7 @@ CONTRACT = """
     Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table audit Audit
     Dataset Corruption LabelCorruption PixelCorruption Architecture Optimizer Learner Measure
     NotApplicable ShatterlabError random_bits
-""".split()
+""".split()  # noqa: SIM905 (sixty names in quotes are harder to read)
 
 
 @pytest.mark.parametrize("name", CONTRACT)

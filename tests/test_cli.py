@@ -220,7 +220,7 @@ def test_a_failing_factory_shows_its_own_frames_only(here, capsys):
 def test_a_wrong_output_width_is_told_before_training(here, table, capsys):
     code, line = refusal(capsys, "audit", "--model", "my_models.py:narrow", "--data", table)
     assert code == 2
-    assert line == "error: Training: the model gives one score for each of 3 classes, shape (2, 3), got (2, 2). Change its last layer"
+    assert line == "error: Training: the model gives one score for each of 3 classes, shape (2, 3), got (2, 2). Change its last layer."
 
 
 @pytest.mark.parametrize(

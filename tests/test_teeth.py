@@ -676,7 +676,7 @@ class ForgetsMomentum(SGD):
 class Means(sl.Learner):
     """Scores by distance to the mean of each class, with places for a bug."""
 
-    def means(self, rows, labels, classes, seeds, observe, report):
+    def means(self, rows, labels, classes, seeds, observe):
         return torch.stack([rows[labels == each].mean(0) if (labels == each).any() else torch.full(rows.shape[1:], 1e3) for each in range(classes)])
 
     def scores(self, rows, means):
@@ -689,7 +689,7 @@ class Means(sl.Learner):
         return {}
 
     def fit(self, train, seeds=sl.Seeds(), observe=None, runtime=sl.Runtime()):
-        means = self.means(train.inputs.flatten(1), train.labels, train.classes, seeds, observe, self.report)
+        means = self.means(train.inputs.flatten(1), train.labels, train.classes, seeds, observe)
 
         def score(inputs):
             return self.scores(inputs.flatten(1), means)
@@ -732,8 +732,8 @@ class SharesItsGenerator(Means):
     def report(self, score, batch):
         return replace(super().report(score, batch), epoch=2)
 
-    def means(self, rows, labels, classes, seeds, observe, report):
-        means = super().means(rows, labels, classes, seeds, observe, report)
+    def means(self, rows, labels, classes, seeds, observe):
+        means = super().means(rows, labels, classes, seeds, observe)
         with seeded(seeds.init, torch.device("cpu")):
             if observe is not None:
                 batch = Batch(torch.arange(3), rows[:3].view(3, *samples.IMAGE) if rows.shape[1] > 7 else rows[:3], labels[:3])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from shatterlab.errors import ShatterlabError, UserCodeError
+from shatterlab.errors import InvalidPart, ShatterlabError, UserCodeError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -63,3 +67,42 @@ def complain(problem: ShatterlabError) -> int:
         print(problem.trace.rstrip(), file=sys.stderr)
     print(f"error: {problem}", file=sys.stderr)
     return problem.exit_code
+
+
+def workers_or_cores(asked: int | None) -> int:
+    """As many as asked for, by default one a core that this process may use."""
+    if asked is not None and asked < 1:
+        raise InvalidPart(f"--workers: a whole number >= 1 is required, got {asked}. Leave it out for one a core.")
+    return asked or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def require_writable(output: Path) -> None:
+    """Refuses an output that cannot be written before an hour of trials, not after."""
+    folder = output.absolute().parent
+    if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
+        raise InvalidPart(f"--output: a file in a folder that can be written is required, got {output}. Name another one.")
+
+
+@contextlib.contextmanager
+def interruptible(store: Path) -> Iterator[None]:
+    """Says, where Ctrl-C ends the trials, where the finished ones are."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"Interrupted. What is done is in {store}; the same command does the rest.", file=sys.stderr)
+        raise
+
+
+def outcome(rows: Iterable[Row]) -> int:
+    """The exit code of finished trials: 1 where one failed, and says so."""
+    failures = [row for row in rows if row["status"] == "failed"]
+    if failures:
+        print(f"error: {len(failures)} trials failed, the first with: {failures[0]['error']}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def print_names(heading: str, names: Iterable[tuple[str, str]]) -> None:
+    """A heading, and below it each name with its summary."""
+    print(f"{heading}:")
+    for name, summary in names:
+        print(f"  {name:18} {summary}")

@@ -167,7 +167,7 @@ class Claim(Part):
             kind = "replicates" if self.versus is None else "pairs with one other configuration that agrees in everything else"
             said.append(f"{sample.n} distinct {kind}, at least 2 are required")
         elif interval is not None and not sample.lost:
-            said.append(f"the {100 * interval.level:.4g} % interval [{interval.low:.4g}, {interval.high:.4g}] {place[verdict]} {_span(self.low, self.high)}")
+            said.append(f"the {100 * interval.level:.4g} % interval {place[verdict]} what is claimed")
         return "; ".join([*said, *sample.notes])
 
 
@@ -233,15 +233,15 @@ def _ends(row: Row, column: str) -> tuple[float, float] | None:
 
 
 def _labels(configurations: Iterable[Configuration]) -> dict[Configuration, str]:
-    """What tells the configurations apart."""
+    """What tells the configurations apart: the kinds of their parts where these do, else every field that differs."""
     all_of_them = list(configurations)
     common = set.intersection(*(set(each) for each in all_of_them)) if all_of_them else set()
-    return {each: ", ".join(f"{column} = {value}" for column, value in each if (column, value) not in common) for each in all_of_them}
+    differing = {each: [item for item in each if item not in common] for each in all_of_them}
+    kinds = {each: ", ".join(str(value) for column, value in items if column.endswith(".kind")) for each, items in differing.items()}
+    if len(set(kinds.values())) == len(kinds):
+        return kinds
+    return {each: ", ".join(f"{column} = {value}" for column, value in items) for each, items in differing.items()}
 
 
 def _told(where: Mapping[str, Any]) -> str:
     return ", ".join(f"{column} = {value}" for column, value in where.items()) or "any configuration"
-
-
-def _span(low: float | None, high: float | None) -> str:
-    return f"[{'-inf' if low is None else f'{low:.4g}'}, {'inf' if high is None else f'{high:.4g}'}]"

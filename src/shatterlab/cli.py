@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from shatterlab import __version__
-from shatterlab._terminal import ProgressLine, complain
+from shatterlab._terminal import ProgressLine, complain, interruptible, outcome, print_names, require_writable, workers_or_cores
 from shatterlab.errors import InvalidPart, ShatterlabError
 
 if TYPE_CHECKING:
-    from shatterlab.core import Row
     from shatterlab.experiment import Experiment
 
 EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
@@ -79,17 +76,17 @@ def audit(
     from shatterlab.core import Runtime
     from shatterlab.experiments import audit as audits
 
-    _require_writable(output)
+    require_writable(output)
     options: dict[str, Any] = {"epochs": epochs, "lr": lr, "batch_size": batch_size, "precision": precision}
     chosen, options = audits.chosen(model, recipe, options)
-    with ProgressLine() as progress, _interruptible(store):
+    with ProgressLine() as progress, interruptible(store):
         result = audits.audit(
             chosen,
             audits.dataset(data, examples),
             replicates=replicates,
             levels=levels,
             store=store,
-            workers=_workers(workers),
+            workers=workers_or_cores(workers),
             runtime=Runtime(device=device),
             on_row=progress,
             reproduce=(shlex.join(["shatterlab", *sys.argv[1:]]),),
@@ -98,7 +95,7 @@ def audit(
     result.save(output)
     print(result.text())
     print(f"\nReport: {output}")
-    return _outcome(result.rows)
+    return outcome(result.rows)
 
 
 @app.command
@@ -126,10 +123,10 @@ def run(
     from shatterlab.report import text_report
 
     experiment = _experiment(name, scale)
-    with ProgressLine() as progress, _interruptible(store):
-        rows = complete(experiment, store, _workers(workers), Runtime(device=device, data=data), progress)
+    with ProgressLine() as progress, interruptible(store):
+        rows = complete(experiment, store, workers_or_cores(workers), Runtime(device=device, data=data), progress)
     print(text_report(experiment, rows))
-    return _outcome(rows)
+    return outcome(rows)
 
 
 @app.command
@@ -153,7 +150,7 @@ def report(name: str, *, scale: ScaleName = "smoke", store: Path = STORE, output
     again = f"shatterlab run {name} --scale {scale}"
     write(output, render(experiment, rows, scale=scale, reproduce=(again, f"shatterlab report {name} --scale {scale}")))
     print(f"{len(rows)} of {len(experiment.trials)} trials. Report: {output}")
-    return _outcome(rows)
+    return outcome(rows)
 
 
 @app.command
@@ -179,9 +176,9 @@ def list_() -> int:
     """Lists the experiments and the parts that exist."""
     from shatterlab import catalog, experiments
 
-    _print_names("experiments", experiments.summaries().items())
+    print_names("experiments", experiments.summaries().items())
     for kind in catalog.KINDS:
-        _print_names(kind, ((entry.name, entry.summary) for entry in catalog.find(kind).values()))
+        print_names(kind, ((entry.name, entry.summary) for entry in catalog.find(kind).values()))
     return 0
 
 
@@ -265,42 +262,6 @@ def _experiment(name: str, scale: str) -> Experiment:
 
     maker = experiments.load(name) if name.endswith(".py") else experiments.find(name)
     return maker(Scale.named(scale))
-
-
-def _workers(asked: int | None) -> int:
-    """As many as asked for, by default one a core that this process may use."""
-    if asked is not None and asked < 1:
-        raise InvalidPart(f"--workers: a whole number >= 1 is required, got {asked}. Leave it out for one a core.")
-    return asked or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-def _require_writable(output: Path) -> None:
-    """Refuses an output that cannot be written before an hour of trials, not after."""
-    folder = output.absolute().parent
-    if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
-        raise InvalidPart(f"--output: a file in a folder that can be written is required, got {output}. Name another one.")
-
-
-@contextlib.contextmanager
-def _interruptible(store: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(f"Interrupted. What is done is in {store}; the same command does the rest.", file=sys.stderr)
-        raise
-
-
-def _outcome(rows: Iterable[Row]) -> int:
-    failures = [row for row in rows if row["status"] == "failed"]
-    if failures:
-        print(f"error: {len(failures)} trials failed, the first with: {failures[0]['error']}", file=sys.stderr)
-    return 1 if failures else 0
-
-
-def _print_names(heading: str, names: Iterable[tuple[str, str]]) -> None:
-    print(f"{heading}:")
-    for name, summary in names:
-        print(f"  {name:18} {summary}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

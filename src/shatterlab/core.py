@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -104,7 +104,12 @@ class Dataset(Part, ABC):
 
 
 class Corruption(Part, ABC):
-    """A change of the data that removes what could be learned, drawn once from the corruption stream."""
+    """A change of the data that removes what could be learned, drawn once from the corruption stream.
+
+    `random` is False for a corruption that draws nothing (a blur, say): another seed then changes nothing.
+    """
+
+    random: ClassVar[bool] = True
 
     def fitted(self, train: Examples, seeds: Seeds) -> Corruption:
         """This corruption with what it must know of the data (moments, say); by default itself."""

@@ -63,7 +63,7 @@ class Part:
     def require(self, condition: object, required: str, got: object, remedy: str = "") -> None:
         """Raises InvalidPart in the one form of this package unless the condition holds."""
         if not condition:
-            raise InvalidPart(f"{self.kind}: {required}, got {got!r}" + (f". {remedy}" if remedy else ""))
+            raise InvalidPart(f"{self.kind}: {required}, got {got!r}" + (f". {remedy.rstrip('.')}." if remedy else ""))
 
     @property
     def kind(self) -> str:

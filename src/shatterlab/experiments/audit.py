@@ -182,7 +182,7 @@ def dataset(data: Any = None, examples: int | None = None) -> Dataset:
         UnknownName: no data set has that name; the nearest are offered.
     """
     if data is None:
-        return Digits(examples=examples or 400)
+        return Digits(examples=examples or 300)
     if isinstance(data, Dataset):
         return data
     found = _described(data)

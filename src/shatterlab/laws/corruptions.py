@@ -91,7 +91,7 @@ def level_is_a_probability(part: Corruption) -> None:
     _require_level(part)
     for level in (-0.1, 1.1, float("nan")):
         try:
-            dataclasses.replace(part, level=level)
+            _at(part, level)
         except InvalidPart:
             continue
         remedy = 'Write `validate`: self.require(0 <= self.level <= 1, "level is a probability in [0, 1]", self.level).'
@@ -102,7 +102,7 @@ def level_zero_is_the_identity(part: Corruption) -> None:
     """Level 0 changes nothing."""
     _require_level(part)
     sample = _sample(part)
-    calm = dataclasses.replace(part, level=0.0)  # type: ignore[call-arg]
+    calm = _at(part, 0.0)
     got = _difference(sample, calm.apply(sample, SEEDS))
     demand(part, not got, "level 0 is the identity", got, "Change each example with probability `level`.")
 
@@ -110,7 +110,7 @@ def level_zero_is_the_identity(part: Corruption) -> None:
 def level_one_hides_the_class(part: Corruption) -> None:
     """At level 1 the new labels say nothing of the true ones, unless `transition` says otherwise."""
     _require_level(part)
-    full = dataclasses.replace(part, level=1.0)  # type: ignore[call-arg]
+    full = _at(part, 1.0)
     if not isinstance(full, LabelCorruption):
         raise NotApplicable("it changes no labels")
     stated = full.transition(samples.CLASSES)
@@ -210,6 +210,10 @@ def _ready(part: Corruption, sample: Splits) -> tuple[PixelCorruption, int]:
     ready = part.fitted(sample.train, SEEDS)
     assert isinstance(ready, PixelCorruption)
     return ready, SEEDS.integer("corruption", "pixels")
+
+
+def _at(part: Corruption, level: float) -> Corruption:
+    return dataclasses.replace(part, **{"level": level})
 
 
 def _require_level(part: Corruption) -> None:

@@ -70,6 +70,9 @@ def model(row: Columns) -> str:
     architecture = row.get("learner.architecture.kind")
     if architecture is not None and architecture != "Imported":
         return str(architecture)
+    live = str(row.get("learner.architecture.factory", ""))
+    if live.startswith("live:"):
+        return live.removeprefix("live:").partition("#")[0].rpartition(".")[2]
     for column, value in row.items():
         user_made = column.startswith("learner.") and isinstance(value, str) and re.fullmatch(r'[^{\["]+:[A-Za-z_][\w.]*', value)
         if user_made and not column.endswith("fingerprint"):
