@@ -274,3 +274,21 @@ def test_the_data_files_are_listed_and_checked(here, capsys, monkeypatch):
     (folder / "train-labels-idx1-ubyte").write_bytes(b"no labels")
     assert shatterlab("data", "check") == 3
     assert "damaged" in capsys.readouterr().out
+
+
+@pytest.mark.data
+def test_real_images_with_random_labels_are_fitted_and_test_accuracy_is_not(here, capsys):
+    """The paper's claim on the real CIFAR-10, in small: an MLP fits 300 images under any labels."""
+    audit = ("audit", "--data", "CIFAR10", "--examples", 300, "--model", "MLP", "--replicates", 2, "--levels", 0, 1, "--workers", 2)
+    assert shatterlab(*audit) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "MLP: fits random labels: 2 of 2" in told
+    assert "Self-checks: passed in 12 of 12 trials" in told
+
+
+@pytest.mark.data
+def test_the_real_files_are_whole(capsys):
+    assert shatterlab("data", "check") == 0
+    told = capsys.readouterr().out
+    assert told.count("ok ") >= 14  # MNIST 4, Fashion-MNIST 4, CIFAR-10 6
+    assert "damaged" not in told

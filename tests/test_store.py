@@ -657,3 +657,19 @@ def test_the_documented_tables_are_the_tables(store):
         columns = ", ".join(f"`{column}`" for _, column, *_ in store._connection.execute(f"PRAGMA table_info({table})"))
         assert f"| `{table}` | {columns} |" in page.replace(" (a view)", "")
     assert f"describes schema {_schema.VERSION}." in page
+
+
+def test_a_trial_whose_measures_were_not_taken_is_missing(tmp_path):
+    from types import SimpleNamespace
+
+    def asked(*kinds):
+        return SimpleNamespace(key="a", measures=tuple(SimpleNamespace(kind=kind) for kind in kinds))
+
+    with Store(tmp_path / "rows.sqlite") as store:
+        store.add(Row({"key": "a", "status": "ok", "measure.Margins.minimum": 0.1, "measure.Count": None, "measure.Count.reason": "no net"}))
+        assert store.missing([asked()]) == []
+        assert store.missing([asked("Margins", "Count")]) == []
+        assert len(store.missing([asked("Margins", "PathNorm")])) == 1
+        store.add(Row({"key": "a", "status": "ok"}, arrays={"measure.PathNorm.values": np.ones(2)}))
+        assert len(store.missing([asked("Margins")])) == 1  # the newest run speaks for the key
+        assert store.missing([asked("PathNorm")]) == []

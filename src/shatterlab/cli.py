@@ -44,7 +44,7 @@ def audit(
     replicates: int = 5,
     levels: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (0.0, 0.25, 0.5, 0.75, 1.0),
     epochs: int = 100,
-    lr: float = 0.05,
+    lr: float | None = None,
     batch_size: int = 64,
     precision: Literal["float32", "bfloat16"] = "float32",
     examples: int | None = None,
@@ -64,7 +64,7 @@ def audit(
         replicates: Runs of each setting.
         levels: Corruption levels of the sweep.
         epochs: Budget of a torch model.
-        lr: Initial learning rate of a torch model.
+        lr: Initial learning rate of a torch model. Default: 0.01; 0.05 for the two default nets.
         batch_size: Examples a step of a torch model.
         precision: Number format of a torch model's products.
         examples: Keep only so many training examples, class-stratified.
@@ -77,7 +77,7 @@ def audit(
     from shatterlab.experiments import audit as audits
 
     require_writable(output)
-    options: dict[str, Any] = {"epochs": epochs, "lr": lr, "batch_size": batch_size, "precision": precision}
+    options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "precision": precision, **({} if lr is None else {"lr": lr})}
     chosen, options = audits.chosen(model, recipe, options)
     with ProgressLine() as progress, interruptible(store):
         result = audits.audit(

@@ -16,7 +16,7 @@ from shatterlab.errors import StoreError
 
 
 class Keyed(Protocol):
-    """Anything with a key; a trial, to the store."""
+    """Anything with a key, and perhaps `measures` that have a kind; a trial, to the store."""
 
     @property
     def key(self) -> str:
@@ -25,6 +25,15 @@ class Keyed(Protocol):
 
 
 K = TypeVar("K", bound=Keyed)
+
+# (key, kind of measure) of the runs that speak for their keys; a column is measure.KIND or measure.KIND.name
+_MEASURED = """
+    WITH named AS (
+        SELECT run, substr(name, 9) || '.' AS rest FROM scalars WHERE name LIKE 'measure.%'
+        UNION SELECT run, substr(name, 9) || '.' FROM arrays WHERE name LIKE 'measure.%'
+    )
+    SELECT DISTINCT key, substr(rest, 1, instr(rest, '.') - 1) FROM named JOIN newest USING (run)
+"""
 
 
 class Store:
@@ -92,13 +101,14 @@ class Store:
             return read_rows(connection, chosen, curves, arrays)
 
     def missing(self, trials: Iterable[K]) -> list[K]:
-        """The trials without an ok or diverged run, in their order, each key once."""
+        """The trials without an ok or diverged run that has their measures, in their order, each key once."""
         with self._snapshot() as connection:
             seen = {key for (key,) in connection.execute("SELECT key FROM runs WHERE status <> 'failed'")}
+            measured = set(connection.execute(_MEASURED))
         absent: dict[str, K] = {}
         for trial in trials:
-            key = trial.key
-            if key not in seen:
+            key, kinds = trial.key, [measure.kind for measure in getattr(trial, "measures", ())]
+            if key not in seen or any((key, kind) not in measured for kind in kinds):
                 absent.setdefault(key, trial)
         return list(absent.values())
 

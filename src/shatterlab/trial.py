@@ -118,7 +118,8 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     corrupted = corruption.apply(splits, trial.seeds)
     check = SelfCheck(splits, corrupted, corruption)
     clock.lap("corrupt")
-    watch = _Watch(corrupted.test, check, runtime.test_every)
+    often_enough = math.ceil(len(corrupted.test) / len(corrupted.train))  # scoring a large test split costs no more than training
+    watch = _Watch(corrupted.test, check, max(runtime.test_every, often_enough))
     fit = trial.learner.fit(corrupted.train, trial.seeds, watch, runtime)
     clock.lap("fit")
     results = {

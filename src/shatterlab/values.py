@@ -61,7 +61,8 @@ class Runtime:
         device: a torch device, "cpu" or "cuda".
         threads: threads a process, >= 1; one is fastest where processes fill the cores.
         data: the folder that holds the data sets (None: SHATTERLAB_DATA, else the user's cache folder).
-        test_every: epochs between evaluations of the test split (the last epoch is always evaluated), >= 1.
+        test_every: epochs between evaluations of the test split, >= 1; more where it is larger than the training
+            split, so that watching never costs more than training. The last epoch is always evaluated.
     """
 
     device: str = "cpu"
