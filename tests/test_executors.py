@@ -335,7 +335,9 @@ def test_a_driver_that_dies_leaves_its_rows_and_no_worker(probe, tmp_path, numbe
     """The script has no `if __name__ == "__main__"`; a worker that imported it would print, and start workers of its own."""
     script, store, mark = tmp_path / "script.py", tmp_path / "results.sqlite", tmp_path / "mark"
     script.write_text(SCRIPT)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    # a background job inherits an ignored SIGINT, which a terminal's programs do not have
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True, **heard}
     with subprocess.Popen([sys.executable, script, probe, store, mark], **pipes) as driver:
         until(lambda: written(mark) or driver.poll() is not None)
         assert written(mark), driver.communicate(timeout=5)
