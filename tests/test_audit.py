@@ -8,7 +8,7 @@ from torch import nn
 
 import shatterlab as sl
 from shatterlab.experiments import audit as audits
-from shatterlab.experiments._verdict import findings
+from shatterlab.experiments._verdict import findings, verdict
 from shatterlab.values import Row
 
 
@@ -43,7 +43,7 @@ def made(level, accuracy, test, *, seed=0, epochs=10, ended="interpolation", sta
     return Row(columns | seeds | more)
 
 
-def verdict(*rows):
+def told_of(*rows):
     (found,) = findings(rows)
     return found.text
 
@@ -51,7 +51,7 @@ def verdict(*rows):
 def test_a_recipe_that_fits_noise():
     rows = [made(0.0, 1.0, 0.95, seed=r, epochs=10) for r in range(3)]
     rows += [made(1.0, 1.0, test, seed=r, epochs=21) for r, test in enumerate((0.09, 0.1, 0.11))]
-    assert verdict(*rows) == (
+    assert told_of(*rows) == (
         "MLP: fits random labels: 3 of 3 (P(fit) >= 0.29 at 95 %); 2.1x [2.1, 2.1] slower than true labels; "
         "test accuracy then is 10.0 %, chance (10.0 %) to within 5 points; "
         "so a perfect training score cannot by itself certify generalization for this recipe."
@@ -61,7 +61,7 @@ def test_a_recipe_that_fits_noise():
 def test_a_recipe_that_does_not():
     rows = [made(0.0, 1.0, 0.95, seed=r) for r in range(3)]
     rows += [made(1.0, 0.3, 0.1, seed=r, epochs=50, ended="budget") for r in range(3)]
-    told = verdict(*rows)
+    told = told_of(*rows)
     assert "does not fit random labels within 50 epochs: 0 of 3 (P(fit) <= 0.71 at 95 %), training accuracy on them reaches 30.0 %" in told
     assert "slower" not in told  # nothing was reached, so nothing is divided
     assert "about 30.0 % is what memory alone reaches on this sample and budget" in told
@@ -70,29 +70,32 @@ def test_a_recipe_that_does_not():
 
 def test_a_recipe_that_learns_nothing_is_not_called_honest():
     rows = [made(level, 0.2, 0.1, seed=r, ended="budget") for level in (0.0, 1.0) for r in range(3)]
-    assert "but true labels are not fitted either (training accuracy 20.0 %): raise the epochs or the learning rate" in verdict(*rows)
+    assert "but true labels are not fitted either (training accuracy 20.0 %): raise the epochs or the learning rate" in told_of(*rows)
 
 
 def test_test_accuracy_above_chance_is_an_alarm():
     rows = [made(1.0, 1.0, test, seed=r) for r, test in enumerate((0.3, 0.31, 0.29))]
-    assert "test accuracy then is 30.0 %, ABOVE chance (10.0 %): look for examples that are in both splits" in verdict(*rows)
+    assert "test accuracy then is 30.0 %, ABOVE chance (10.0 %): look for examples that are in both splits" in told_of(*rows)
 
 
 def test_a_wide_spread_decides_nothing_about_chance():
     rows = [made(1.0, 1.0, test, seed=r) for r, test in enumerate((0.02, 0.1, 0.2))]
-    assert "whether that is chance (10.0 %) needs more replicates" in verdict(*rows)
+    assert "whether that is chance (10.0 %) needs more replicates" in told_of(*rows)
 
 
 def test_lost_trials_are_said_and_left_out():
     rows = [made(1.0, 1.0, 0.1, seed=0), Row({**made(1.0, 1.0, 0.1, seed=1), "status": "failed"})]
-    assert "fits random labels: 1 of 1" in verdict(*rows)
-    assert "1 of 2 trials failed and are left out" in verdict(*rows)
-    assert "no verdict: no trial with random labels ended" in verdict(Row({**made(1.0, 1.0, 0.1), "status": "failed"}))
+    assert "fits random labels: 1 of 1" in told_of(*rows)
+    assert "1 of 2 trials failed and are left out" in told_of(*rows)
+    assert "no verdict: no trial with random labels ended" in told_of(Row({**made(1.0, 1.0, 0.1), "status": "failed"}))
 
 
 def test_each_recipe_has_its_own_finding():
     rows = [made(1.0, 1.0, 0.1), Row({**made(1.0, 0.5, 0.1, ended="budget"), "learner.architecture.kind": "Linear", "key": "other"})]
     assert [(found.model, found.fitted, found.replicates) for found in findings(rows)] == [("MLP", 1, 1), ("Linear", 0, 1)]
+    lines = verdict(findings(rows))
+    assert lines[0] == "1 of 2 recipes fit random labels (MLP): for these a perfect training score cannot by itself certify generalization."
+    assert [line.partition(":")[0] for line in lines[1:]] == ["MLP", "Linear"]
 
 
 def test_the_plan_has_the_six_settings_and_the_sweep_for_each_replicate():

@@ -46,6 +46,15 @@ def findings(rows: Iterable[Row]) -> list[Finding]:
     return [_finding(each) for each in recipes.values()]
 
 
+def verdict(found: Sequence[Finding]) -> list[str]:
+    """The answer in plain words: a line a recipe, led by a summary where there are several."""
+    if len(found) == 1:
+        return [found[0].text]
+    fit = [each.model for each in found if each.fitted]
+    named = f" ({', '.join(fit)}): for these a perfect training score cannot by itself certify generalization" if fit else ""
+    return [f"{len(fit)} of {len(found)} recipes fit random labels{named}.", *(each.text for each in found)]
+
+
 def _finding(rows: Sequence[Row]) -> Finding:
     name = model(rows[0])
     ended = [row for row in rows if row["status"] in ("ok", "diverged")]

@@ -22,7 +22,7 @@ from shatterlab.datasets.image_folder import ImageFolder
 from shatterlab.errors import InvalidPart, UnknownName
 from shatterlab.experiment import Claim, Experiment, Scale
 from shatterlab.experiments._complete import complete
-from shatterlab.experiments._verdict import Finding, findings
+from shatterlab.experiments._verdict import Finding, findings, verdict
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.recipe import Recipe
 from shatterlab.learners.training import Training
@@ -62,8 +62,8 @@ class Audit:
 
     @property
     def verdict(self) -> str:
-        """The answer in plain words, one line a recipe."""
-        return "\n".join(finding.text for finding in self.findings)
+        """The answer in plain words: a line a recipe, led by a summary where there are several."""
+        return "\n".join(verdict(self.findings))
 
     def text(self) -> str:
         """The report for a terminal: verdict first, then the tables."""
