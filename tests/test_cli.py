@@ -189,6 +189,7 @@ def test_an_outside_file_runs_and_is_checked_by_the_laws(here, capsys):
         (("audit", "--epochs", "0"), 2, "error: Training: epochs is a whole number >= 1, got 0"),
         (("audit", "--lr", "-1"), 2, "error: SGD: lr is "),
         (("audit", "--workers", "0"), 2, "error: --workers: a whole number >= 1 is required, got 0. Leave it out for one a core."),
+        (("audit", "--device", "gpu"), 2, "error: Runtime: device is one that torch can use here, got 'gpu' ("),
         (("audit", "--model", "MPL"), 2, "error: audit: model: a known name is required, got 'MPL'. Did you mean MLP"),
         (("audit", "--data", "Digit"), 2, "error: audit: data: a known name is required, got 'Digit'. Did you mean Digits?"),
         (("audit", "--model", "my_models.py:nett"), 2, "error: audit: --model: my_models.py: a known name is required, got 'nett'. Did you mean net?"),

@@ -21,6 +21,7 @@ from shatterlab.evaluation import evaluate, losses
 from shatterlab.learners import _precision
 from shatterlab.learners._layers import Standardization, Whitening, preparation
 from shatterlab.learners._seeded import seeded
+from shatterlab.learners.training import _batches
 
 FAST = {"batch_size": 16, "epochs": 60}
 CPU = torch.device("cpu")
@@ -546,3 +547,11 @@ def test_the_recipe_to_copy_from_knows_what_it_should(images):
     assert evaluate(fit.scores, images.test, fit.output)[1] > 0.95
     lost = learner.fit(randomized(images))
     assert evaluate(lost.scores, images.test, lost.output)[1] < 0.6
+
+
+def test_a_last_batch_of_one_example_joins_the_one_before():
+    sizes = [len(batch) for batch in _batches(torch.arange(65), 32)]
+    assert sizes == [32, 33]  # batch norm has no variance of a single example
+    assert [len(batch) for batch in _batches(torch.arange(64), 32)] == [32, 32]
+    assert [len(batch) for batch in _batches(torch.arange(3), 1)] == [1, 1, 1]
+    assert torch.equal(torch.cat(_batches(torch.arange(65), 32)), torch.arange(65))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
 from shatterlab.errors import UserCodeError
+from shatterlab.learners._device import usable_device
 from shatterlab.learners._seeded import seeded
 from shatterlab.outside import fingerprint, resolve, user_code
 
@@ -42,7 +43,7 @@ class Recipe(Learner):
         return {"function": fingerprint(self.function, "Recipe")}
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        function, device = resolve(self.function, "Recipe"), torch.device(runtime.device)
+        function, device = resolve(self.function, "Recipe"), usable_device(runtime)
         seed = seeds.integer("init", "recipe") % 2**31
         with seeded(seeds.integer("init"), device), user_code(f"Recipe: {self.function}"):
             predict = function(train.inputs.clone(), train.labels.clone(), train.classes, seed)

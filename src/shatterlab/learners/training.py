@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Architecture, Batch, Examples, Fit, Learner, Observer, Optimizer, Progress, Runtime, Scalar, Seeds
 from shatterlab.evaluation import evaluate, losses
+from shatterlab.learners._device import usable_device
 from shatterlab.learners._layers import preparation
 from shatterlab.learners._precision import autocast
 from shatterlab.learners._seeded import seeded
@@ -36,7 +37,7 @@ class Training(Learner):
         optimizer: the rule of a step and the initial learning rate.
         decay: factor on the learning rate every `decay_steps` steps, in (0, 1].
         decay_steps: steps, >= 1.
-        batch_size: examples a step, >= 1; None takes the full sample.
+        batch_size: examples a step, >= 1; None takes the full sample. A last batch of one example joins the one before.
         epochs: the budget, >= 1.
         stop: "interpolation" ends at zero training error, a number when the training loss is at or below it,
             "budget" never before `epochs`. Both are measured after each epoch in evaluation mode on the full sample.
@@ -83,7 +84,7 @@ class Training(Learner):
         return "logits" if self.loss == "cross_entropy" else "values"
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        device = torch.device(runtime.device)
+        device = usable_device(runtime)
         model = self.build(train, seeds, runtime)
         initial = {name: value.detach().cpu().clone() for name, value in model.named_parameters()}
         session = _Session(self, model, Examples(train.inputs.to(device), train.labels.to(device), train.classes, train.levels), device)
@@ -102,7 +103,7 @@ class Training(Learner):
             InvalidPart: it does not give k scores, or has nothing to train.
             UserCodeError: it cannot be built, or its forward pass fails.
         """
-        device = torch.device(runtime.device)
+        device = usable_device(runtime)
         with seeded(seeds.integer("init"), device):
             network = self.architecture.build(train.shape, train.classes)
         model = nn.Sequential(preparation(train.inputs, self.whiten), network).to(device)
@@ -172,7 +173,7 @@ class _Session:
         size = self.recipe.batch_size or len(order)
         total, correct = torch.zeros(2, dtype=torch.float64, device=self.device)
         first: Batch | None = None
-        for indices in order.split(size):
+        for indices in _batches(order, size):
             inputs, labels = self.train.inputs[indices], self.train.labels[indices]
             first = first or Batch(indices, inputs, labels)
             for group in self.optimizer.param_groups:
@@ -207,6 +208,14 @@ class _Session:
         self.facts |= {"epochs": epoch, "steps": self.step, "ended": ended}
         self.facts |= {"censored": ended == "budget" and not wanted, "diverged": ended == "diverged"}
         self.facts["learning_rate_left"] = self.recipe.decay ** (self.step / self.recipe.decay_steps)
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """The order in batches; a last one of a single example, of which batch norm has no variance, joins the one before."""
+    batches = list(order.split(size))
+    if len(batches) > 1 and size > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def _targets(loss: float, accuracy: float) -> Iterator[str]:
