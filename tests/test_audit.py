@@ -107,6 +107,17 @@ def test_the_plan_has_the_six_settings_and_the_sweep_for_each_replicate():
     assert {trial.seeds for trial in experiment.trials[:7]} == {sl.Seeds.replicate(0)}  # an early look sees whole replicates
 
 
+def test_the_budget_is_enough_steps_on_a_small_sample_and_enough_epochs_on_a_large_one():
+    def budget(examples, **recipe):
+        (learner,) = audits.learners("MLP", examples, **recipe)
+        return learner.epochs
+
+    assert budget(300) == 1000  # 5 steps an epoch
+    assert budget(50_000) == 100
+    assert budget(300, batch_size=None) == 5000
+    assert budget(300, epochs=7) == 7
+
+
 def test_a_live_factory_a_forest_and_a_recipe_on_the_user_s_own_data(blobs):
     width = 128
 

@@ -24,13 +24,16 @@ class ProgressLine:
     def __enter__(self) -> ProgressLine:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Column
 
         self._console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         if self._console.is_terminal:
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("trials"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-            self._bar = Progress(*columns, TextColumn("{task.description}"), console=self._console, transient=True)
+            fixed, rest = Column(no_wrap=True, min_width=7), Column(no_wrap=True, overflow="ellipsis", ratio=1)
+            counted = (BarColumn(20), MofNCompleteColumn(table_column=fixed), TimeElapsedColumn(table_column=fixed))
+            left = (TextColumn("left", table_column=Column(min_width=4)), TimeRemainingColumn(table_column=fixed))
+            self._bar = Progress(*counted, *left, TextColumn("{task.description}", table_column=rest), console=self._console, transient=True, expand=True)
             self._bar.start()
         return self
 

@@ -43,7 +43,7 @@ def audit(
     recipe: str | None = None,
     replicates: int = 5,
     levels: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (0.0, 0.25, 0.5, 0.75, 1.0),
-    epochs: int = 100,
+    epochs: int | None = None,
     lr: float | None = None,
     batch_size: int = 64,
     precision: Literal["float32", "bfloat16"] = "float32",
@@ -63,7 +63,7 @@ def audit(
         recipe: Your own training, "module:function", in place of a model.
         replicates: Runs of each setting.
         levels: Corruption levels of the sweep.
-        epochs: Budget of a torch model.
+        epochs: Budget of a torch model. Default: 100, or 5,000 steps where these are more.
         lr: Initial learning rate of a torch model. Default: 0.01; 0.05 for the two default nets.
         batch_size: Examples a step of a torch model.
         precision: Number format of a torch model's products.
@@ -77,7 +77,11 @@ def audit(
     from shatterlab.experiments import audit as audits
 
     require_writable(output)
-    options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "precision": precision, **({} if lr is None else {"lr": lr})}
+    options: dict[str, Any] = {
+        "batch_size": batch_size,
+        "precision": precision,
+        **{name: value for name, value in (("epochs", epochs), ("lr", lr)) if value is not None},
+    }
     chosen, options = audits.chosen(model, recipe, options)
     with ProgressLine() as progress, interruptible(store):
         result = audits.audit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from shatterlab.architectures.imported import Imported
 from shatterlab.architectures.mlp import MLP
 from shatterlab.architectures.small_inception import SmallInception
 from shatterlab.catalog import build, find
-from shatterlab.core import Architecture, Dataset, Learner, Part, Row, Runtime, Seeds
+from shatterlab.core import Architecture, Dataset, Examples, Learner, Part, Row, Runtime, Seeds
 from shatterlab.corruptions.gaussian_pixels import GaussianPixels
 from shatterlab.corruptions.partial_labels import PartialLabels, RandomLabels, TrueLabels
 from shatterlab.corruptions.random_pixels import RandomPixels
@@ -34,6 +35,7 @@ from shatterlab.trial import Trial
 from shatterlab.views import Curve, LearningCurves, Table
 from shatterlab.views.naming import model as model_name
 
+DIGITS = 300  # examples of the default data set: an audit of two nets then takes minutes
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 QUESTION = "Does this recipe fit noise as well as it fits the data, and what does its training score then certify?"
 _RANDOM = {"corruption.kind": "PartialLabels", "corruption.level": 1.0}
@@ -105,7 +107,8 @@ def audit(
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many were to do.
         reproduce: commands to print in the report.
-        recipe: fields of `Training` for a torch model: epochs, batch_size, stop, ..., and `lr`.
+        recipe: fields of `Training` for a torch model: `epochs` (by default 100, or 5,000 steps where these are
+            more), `batch_size` (64), `stop`, ..., and `lr` (0.01; 0.05 for the two default nets).
 
     Raises:
         InvalidPart: a live module, an unknown kind of model or data, or a field out of range.
@@ -115,28 +118,30 @@ def audit(
     Source:
         Zhang et al. 2017, section 2.
     """
-    experiment = plan(learners(model, **recipe), dataset(data), replicates, levels)
-    preflight(experiment, runtime)
+    source = dataset(data)
+    train = source.load(runtime.data, Seeds.replicate(0)).train
+    experiment = plan(learners(model, len(train), **recipe), source, replicates, levels)
+    preflight(experiment, train, runtime)
     rows = complete(experiment, store, workers, runtime, on_row)
     return Audit(experiment, tuple(rows), tuple(reproduce))
 
 
-def learners(model: Any = None, **recipe: Any) -> list[Learner]:
-    """The recipes that a description of a model asks for."""
+def learners(model: Any = None, examples: int = DIGITS, **recipe: Any) -> list[Learner]:
+    """The recipes that a description of a model asks for, their budget fit for so many training examples."""
     if isinstance(model, Learner):
         if recipe:
             raise InvalidPart(f"audit: fields of Training go with a torch model, got {', '.join(recipe)} beside a {model.kind}. Set them on the learner.")
         return [model]
     if model is None:
         recipe = {"lr": 0.05} | recipe  # both fit 300 digits with random labels in some 50 epochs at this rate
-        return [_training(MLP(), recipe), _training(SmallInception(width=0.25), recipe)]
+        return [_training(MLP(), recipe, examples), _training(SmallInception(width=0.25), recipe, examples)]
     if isinstance(model, Architecture):
-        return [_training(model, recipe)]
+        return [_training(model, recipe, examples)]
     if isinstance(model, str) and ":" not in model:
-        return [_training(_architecture(model), recipe)]
+        return [_training(_architecture(model), recipe, examples)]
     if hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type):
         return [Estimator.of(model)]
-    return [_training(Imported(model) if isinstance(model, str) else Imported.live(model), recipe)]
+    return [_training(Imported(model) if isinstance(model, str) else Imported.live(model), recipe, examples)]
 
 
 def _architecture(name: str) -> Architecture:
@@ -147,14 +152,16 @@ def _architecture(name: str) -> Architecture:
     return part
 
 
-def _training(architecture: Architecture, recipe: dict[str, Any]) -> Training:
-    fields = dict(recipe)
+def _training(architecture: Architecture, recipe: dict[str, Any], examples: int) -> Training:
+    """The recipe with a budget of 100 epochs, or of 5,000 steps where these are more: a small sample has few an epoch."""
+    fields = {"batch_size": 64} | recipe
+    fields.setdefault("epochs", max(100, 5000 // math.ceil(examples / (fields["batch_size"] or examples))))
     optimizer = fields.pop("optimizer", None) or SGD(lr=fields.pop("lr", 0.01))
     known = [item.name for item in Training.configuration()]
     for name in fields:
         if name not in known:
             raise UnknownName("audit: recipe", name, [*known, "lr"])
-    return Training(architecture, optimizer, **({"batch_size": 64, "epochs": 100} | fields))
+    return Training(architecture, optimizer, **fields)
 
 
 def chosen(model: str | None, recipe: str | None, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -183,7 +190,7 @@ def dataset(data: Any = None, examples: int | None = None) -> Dataset:
         UnknownName: no data set has that name; the nearest are offered.
     """
     if data is None:
-        return Digits(examples=examples or 300)
+        return Digits(examples=examples or DIGITS)
     if isinstance(data, Dataset):
         return data
     found = _described(data)
@@ -241,16 +248,15 @@ def _views(models: Sequence[str], epochs: bool) -> tuple[Any, ...]:
     return (table, *learning, times, error)
 
 
-def preflight(experiment: Experiment, runtime: Runtime) -> None:
-    """Loads the data and builds each model once, so that a mistake costs seconds and shows where it is.
+def preflight(experiment: Experiment, train: Examples, runtime: Runtime) -> None:
+    """Builds each model once, so that a mistake costs seconds and shows where it is.
 
     Raises:
         ShatterlabError: what every trial would fail with.
     """
-    splits = experiment.trials[0].dataset.load(runtime.data, experiment.trials[0].seeds)
     for learner in {trial.learner.kind + str(trial.learner.describe()): trial.learner for trial in experiment.trials}.values():
         if isinstance(learner, Training):
-            learner.build(splits.train, runtime=runtime)
+            learner.build(train, runtime=runtime)
         for part in learner.parts():
             Part.fingerprints(part)
 
