@@ -73,6 +73,15 @@ def test_a_recipe_that_learns_nothing_is_not_called_honest():
     assert "but true labels are not fitted either (training accuracy 20.0 %): raise the epochs or the learning rate" in told_of(*rows)
 
 
+def test_divergence_is_not_taken_for_a_small_budget():
+    rows = [made(level, 0.1, 0.1, seed=r, epochs=1, ended="diverged", status="diverged") for level in (0.0, 1.0) for r in range(2)]
+    told = told_of(*rows)
+    assert "but training diverges on true labels too: lower the learning rate" in told
+    assert "within 1 epoch:" in told
+    assert "4 of 4 trials diverged" in told
+    assert "raise" not in told
+
+
 def test_test_accuracy_above_chance_is_an_alarm():
     rows = [made(1.0, 1.0, test, seed=r) for r, test in enumerate((0.3, 0.31, 0.29))]
     assert "test accuracy then is 30.0 %, ABOVE chance (10.0 %): look for examples that are in both splits" in told_of(*rows)

@@ -61,6 +61,8 @@ def _finding(rows: Sequence[Row]) -> Finding:
     true, noise = _by_seed(ended, 0.0), _by_seed(ended, 1.0)
     failures = len(rows) - len(ended)
     lost = [f"{failures} of {len(rows)} trials failed and are left out"] if failures else []
+    diverged = sum(row["status"] == "diverged" for row in ended)
+    lost += [f"{diverged} of {len(rows)} trials diverged"] if diverged else []
     if not noise:
         return Finding(name, 0, 0, ("no verdict: no trial with random labels ended", *lost))
     fitted = sum(_fits(row) for row in noise.values())
@@ -84,7 +86,7 @@ def _fitting(fitted: int, noise: Mapping[Any, Row]) -> str:
         return f"fits random labels: {fitted} of {n} (P(fit) >= {interval.low:.2f} at 95 %)"
     reached = max(float(row["train.accuracy"]) for row in noise.values())  # type: ignore[arg-type]
     budgets = {int(str(row["fit.epochs"])) for row in noise.values() if row.get("fit.epochs")}
-    within = f" within {max(budgets)} epochs" if budgets else ""
+    within = f" within {max(budgets)} epoch{'s' if max(budgets) > 1 else ''}" if budgets else ""
     return f"does not fit random labels{within}: 0 of {n} (P(fit) <= {interval.high:.2f} at 95 %), training accuracy on them reaches {_percent(reached)}"
 
 
@@ -123,6 +125,8 @@ def _conclusion(fitted: int, true: Mapping[Any, Row], noise: Mapping[Any, Row]) 
     if fitted:
         return "so a perfect training score cannot by itself certify generalization for this recipe"
     if true and not learned:
+        if any(row["status"] == "diverged" for row in true.values()):
+            return "but training diverges on true labels too: lower the learning rate before reading more into it"
         best = max(float(str(row["train.accuracy"])) for row in true.values())
         return f"but true labels are not fitted either (training accuracy {_percent(best)}): raise the epochs or the learning rate before reading more into it"
     memory = mean_interval([float(str(row["train.accuracy"])) for row in noise.values()], _LEVEL)
