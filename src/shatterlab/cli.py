@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -270,6 +271,7 @@ def _experiment(name: str, scale: str) -> Experiment:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `shatterlab` command."""
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def _prepare(threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent decides
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"  # a line for a person, without our source
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     import torch
 

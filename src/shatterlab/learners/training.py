@@ -87,14 +87,14 @@ class Training(Learner):
         device = usable_device(runtime)
         model = self.build(train, seeds, runtime)
         initial = {name: value.detach().cpu().clone() for name, value in model.named_parameters()}
-        session = _Session(self, model, Examples(train.inputs.to(device), train.labels.to(device), train.classes, train.levels), device)
+        descent = _Descent(self, model, Examples(train.inputs.to(device), train.labels.to(device), train.classes, train.levels), device)
         with seeded(seeds.integer("order", "dropout"), device):
-            for progress in session.epochs(seeds):
+            for progress in descent.epochs(seeds):
                 if observe is not None:
                     with seeded(None, device):
                         observe(progress)
-        facts = session.facts | {"parameters": sum(value.numel() for value in model.parameters() if value.requires_grad)}
-        return Fit(session.scores, self.output, model, initial, facts)
+        facts = descent.facts | {"parameters": sum(value.numel() for value in model.parameters() if value.requires_grad)}
+        return Fit(descent.scores, self.output, model, initial, facts)
 
     def build(self, train: Examples, seeds: Seeds = Seeds(), runtime: Runtime = Runtime()) -> nn.Sequential:
         """The model as training will start from it: input layer and network, tried on two examples.
@@ -126,7 +126,7 @@ class Training(Learner):
         self.require(trainable, "the model has at least one trainable parameter", "none")
 
 
-class _Session:
+class _Descent:
     """One run: the model as it changes, and the facts about it as they become known."""
 
     def __init__(self, recipe: Training, model: nn.Module, train: Examples, device: torch.device) -> None:
