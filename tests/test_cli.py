@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -258,6 +259,14 @@ def test_a_store_that_cannot_be_used_is_refused_and_left_alone(here, capsys):
     assert "99" in told
     code, told = refusal(capsys, "run", "figure1c", "--store", "nowhere/rows.sqlite")
     assert code == 4
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_stops_early_gets_no_traceback(unbuffered):
+    """As `shatterlab list | true` does."""
+    command = f'"{sys.executable}" -m shatterlab list | true'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert done.stderr == ""
 
 
 def test_an_unknown_option_exits_with_2(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import warnings
@@ -117,7 +118,7 @@ def run(
 
     Args:
         name: An experiment of `shatterlab list`, or a file my_idea.py that defines experiment(scale).
-        scale: How large: smoke (seconds), laptop (minutes), paper.
+        scale: How large: smoke (seconds), laptop (2 cores, no GPU), paper.
         store: Where rows are kept; rows already there are not computed again.
         data: The folder that holds the published data sets.
         workers: Processes; default: one a core.
@@ -274,12 +275,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError:
         code = 2  # cyclopts has printed what is wrong
     except ShatterlabError as problem:
         code = complain(problem)
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:  # `| head` has read enough; nothing is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -24,7 +24,7 @@ class Scale(Part):
     """How large an experiment is; its numbers enter the trials, so a smoke result is never taken for a paper result.
 
     Args:
-        name: "smoke" (under a minute), "laptop" (hours on 2 cores) or "paper" (the published size, a GPU).
+        name: "smoke" (under a minute), "laptop" (2 cores, no GPU) or "paper" (the published size, a GPU).
         examples: training examples to keep (None: all), >= 1.
         test_examples: test examples to keep (None: all), >= 1.
         replicates: seeds a configuration, >= 1.
