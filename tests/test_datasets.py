@@ -280,7 +280,7 @@ def test_what_is_no_idx_file_is_refused(tmp_path, content, got):
     assert message.startswith("MNIST: ") and got in message and f" at {path}. Delete it and get it again." in message
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(idx(np.zeros((9, 9, 9), np.uint8)))[:-12]])
+@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(idx(np.zeros((9, 9, 9), np.uint8)), mtime=0)[:-12]], ids=["no gzip", "cut short"])
 def test_a_damaged_gz_is_refused(tmp_path, content):
     path = tmp_path / "images.gz"
     path.write_bytes(content)
