@@ -1,9 +1,10 @@
 """MLP 1x512 on all 50,000 images of CIFAR-10 at the eleven levels of Figure 1(c), by the paper's recipe.
 
-    SHATTERLAB_DATA=folder shatterlab run benchmarks/full_mlp.py --scale paper --store full_mlp.sqlite
-    shatterlab export --store full_mlp.sqlite --output benchmarks/results/full_mlp.jsonl
+    SHATTERLAB_DATA=folder shatterlab run benchmarks/full_mlp.py --scale paper --store benchmarks/results/full_mlp.sqlite
+    shatterlab export --store benchmarks/results/full_mlp.sqlite --output benchmarks/results/full_mlp.jsonl
 
-Resumable: rows already in the store are not computed again. On two cores about an hour a replicate.
+Resumable: rows already in the store are not computed again. On two cores about an hour a replicate. So far levels 0, 0.1,
+0.5 and 1 are in the store, one replicate each.
 """
 
 from __future__ import annotations
