@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shatterlab import _resources as resources
 from shatterlab import catalog
 from shatterlab.core import Fit, Learner, Row, Runtime, Seeds
 from shatterlab.corruptions.partial_labels import PartialLabels
-from shatterlab.errors import InvalidPart, StoreError
-from shatterlab.executors import Executor, Task
+from shatterlab.errors import InvalidPart, ShatterlabError, StoreError
+from shatterlab.executors import Executor, Task, local
 from shatterlab.executors.drive import drive
 from shatterlab.executors.in_process import InProcess
 from shatterlab.executors.local import LocalPool
@@ -63,6 +64,10 @@ class Probe(Learner):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.act == "exit":
             sys.exit("enough")
+        if self.act == "lose the GPU":
+            raise RuntimeError("CUDA error: unspecified launch failure\\nCUDA kernel errors might be asynchronously reported.")
+        if self.act == "ask for too much":
+            torch.empty(10**14)
         if self.act == "hang":
             Path(self.mark).write_text(str(os.getpid()))
             time.sleep(60)
@@ -232,6 +237,7 @@ def a_keyboard_interruption_stops(pool, store, mark):
     assert len(store) > before
 
 
+@pytest.mark.filterwarnings("ignore:LocalPool")  # where there is one core
 def test_a_pool_gives_the_rows_of_this_process_and_survives_dying_workers(probe, store, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend("a place of my own")
     monkeypatch.chdir(tmp_path)
@@ -262,10 +268,63 @@ def test_a_pool_gives_the_rows_of_this_process_and_survives_dying_workers(probe,
     assert {name: rows[7][name] for name in ("key", "status", "error", "learner.act", "trace")} == {
         "key": dies.key,
         "status": "failed",
-        "error": "LocalPool: a worker process died (signal 9) twice while running this trial. Out of memory? Use fewer --workers.",
+        "error": "LocalPool: a worker process died (signal 9) twice while running this trial. "
+        "Out of memory? Use fewer --workers, or a smaller network or batch_size.",
         "learner.act": "die",
         "trace": None,
     }
+
+
+LOST = "Trial: a GPU that answers is required, got CUDA error: unspecified launch failure. What is done is kept; the same command does the rest."
+SHORT = "Trial: memory for the network, its batches and the sample is required, got none for a block of 372,529 GiB. Use a smaller network or batch_size."
+
+
+def test_a_worker_whose_gpu_failed_is_replaced_and_one_that_ran_short_of_memory_goes_on(probe, store, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # so that no GPU answers
+    place = catalog.get("Place")()
+    trials = [asked(learner=place), asked("ask for too much"), asked(replicate=1, learner=place), asked("lose the GPU"), asked(replicate=2, learner=place)]
+    pool = LocalPool(1)
+    try:
+        rows = drive(trials, store, pool)
+    finally:
+        pool.shutdown(cancel=True)
+    assert [row["error"] for row in rows] == [None, SHORT, None, LOST, None]
+    before, between, after = (rows[i]["fit.pid"] for i in (0, 2, 4))
+    assert before == between != after
+    assert not alive(before)
+
+
+def test_this_process_stops_where_its_gpu_failed_and_keeps_what_is_done(probe, store, monkeypatch):
+    monkeypatch.setattr(resources, "_gpu_answers", lambda device: False)
+    trials = [asked(), asked("ask for too much"), asked("lose the GPU"), asked(replicate=1), asked(replicate=2)]
+    with pytest.raises(ShatterlabError) as problem:
+        drive(trials, store, InProcess())
+    assert str(problem.value) == "InProcess: a GPU that answers this process is required, it failed and 2 trials are left. Start anew, or use worker processes."
+    assert {row["key"]: row["error"] for row in store.rows()} == {trials[0].key: None, trials[1].key: SHORT, trials[2].key: LOST}
+    assert [row["status"] for row in drive(trials[:2] + trials[3:], store, InProcess())] == ["ok", "failed", "ok", "ok"]
+    assert drive([trials[2]], store, InProcess())[0]["error"] == LOST  # nothing is left to be stopped
+
+
+def test_a_gpu_that_recovers_stops_nothing(probe, store, monkeypatch):
+    monkeypatch.setattr(resources, "_gpu_answers", lambda device: True)
+    rows = drive([asked("lose the GPU"), asked()], store, InProcess())
+    assert [row["error"] for row in rows] == ["RuntimeError: CUDA error: unspecified launch failure", None]
+
+
+def test_more_workers_than_cores_bring_one_warning(monkeypatch):
+    monkeypatch.setattr(local, "cores", lambda: 2)
+    with pytest.warns(UserWarning, match="^LocalPool: ") as told:
+        LocalPool(3)
+    assert [str(each.message) for each in told] == ["LocalPool: at most one worker a core is fastest, got 3 on 2. Use --workers 2."]
+    LocalPool(2)  # no warning, which would be an error here
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
+    assert local.cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert local.cores() == 7
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from shatterlab.datasets.digits import Digits
 from shatterlab.errors import InvalidPart, UnknownName, UserCodeError
 from shatterlab.experiment import SCALES, Claim, Experiment, Scale, by_configuration, distinct, grid
 from shatterlab.learners.training import Training
-from shatterlab.statistics import t_interval
+from shatterlab.statistics import ratio_interval, t_interval
 from shatterlab.trial import Trial, run
 
 DOCS = Path(__file__).parents[1] / "docs" / "how-to"
@@ -298,6 +298,134 @@ class TestCensored:
         assert slower.judge([*self.times(None, None, 80), *quick]).verdict == "reproduced"
         assert slower.judge([*self.times(10, 11, 12), *self.times(None, None, None, level=0.0)]).verdict == "contradicted"
         assert slower.judge([*self.times(None, None, None), *self.times(None, None, None, level=0.0)]).verdict == "undecided"
+
+
+class TestRatios:
+    COLUMN = "fit.epochs_to_interpolation"
+
+    def claim(self, **fields):
+        return Claim("t", self.COLUMN, where={"corruption.level": 1.0}, versus={"corruption.level": 0.0}, ratio=True, **fields)
+
+    def times(self, *values, level=1.0, budget=100, **more):
+        return rows(*values, level=level, column=self.COLUMN, **{"fit.epochs": budget, "fit.steps": 10 * budget}, **more)
+
+    def pairs(self, ours, theirs, **more):
+        return [*self.times(*ours, **more), *self.times(*theirs, level=0.0, **more)]
+
+    def test_the_number_is_the_geometric_mean_of_the_paired_ratios(self):
+        judged = self.claim(high=5).judge(self.pairs((20, 33, 90), (10, 11, 30)))
+        expected = ratio_interval([20, 33, 90], [10, 11, 30], 0.95)
+        found = judged.interval
+        assert (found.estimate, found.low, found.high) == pytest.approx((expected.estimate, expected.low, expected.high), rel=1e-12)
+        assert found.estimate == pytest.approx((2 * 3 * 3) ** (1 / 3))
+        assert (found.level, found.method, judged.n) == (0.95, "log-ratio t", 3)
+
+    def test_verdicts(self):
+        theirs = (10, 11, 12)
+        assert self.claim(high=5).judge(self.pairs((30, 33, 37), theirs)).verdict == "reproduced"
+        assert self.claim(high=5).judge(self.pairs((80, 84, 97), theirs)).verdict == "contradicted"
+        assert self.claim(high=5).judge(self.pairs((30, 99, 40), theirs)).verdict == "undecided"
+        assert self.claim(high=5).judge(self.pairs((30,), theirs)).verdict == "too few trials"
+        assert self.claim(low=2).judge(self.pairs((30, 33, 37), theirs)).verdict == "reproduced"
+
+    def test_one_pair_has_an_estimate_and_no_ends(self):
+        judged = self.claim(high=5).judge(self.pairs((30,), (10,)))
+        assert (judged.verdict, judged.interval.estimate, judged.interval.low, judged.interval.high) == ("too few trials", pytest.approx(3), 0, math.inf)
+
+    def test_other_means_would_say_otherwise(self):
+        """The planted bugs: ten times as long and a tenth are 1 on average, which the mean of ratios and of differences do not see."""
+        made = self.pairs((1000, 100, 990, 99), (100, 1000, 99, 990))
+        assert np.mean([10, 0.1, 10, 0.1]) == pytest.approx(5.05)
+        assert self.claim(low=0.9, high=1.1).judge(made).interval.estimate == pytest.approx(1)
+        skewed = self.pairs((10, 10, 10.1, 1000), (5, 5, 5.05, 500))
+        assert np.mean([10, 10, 10.1, 1000]) - np.mean([5, 5, 5.05, 500]) > 100
+        judged = self.claim(low=1.9, high=2.1).judge(skewed)
+        assert judged.verdict == "reproduced" and judged.interval.estimate == pytest.approx(2)
+
+    def test_pairs_by_seeds(self):
+        """Crosswise the ratios would be 30 and 0.3."""
+        ours, theirs = self.times(30, 300), self.times(10, 100, level=0.0)
+        judged = self.claim(low=2.9, high=3.1).judge([*ours, *reversed(theirs)])
+        assert judged.verdict == "reproduced" and judged.interval.estimate == pytest.approx(3)
+
+    def test_configurations_are_judged_one_by_one(self):
+        """Pooled, twice and half as long would be equal."""
+        made = [*self.pairs((20, 22, 24), (10, 11, 12)), *self.pairs((5, 5.5, 6), (10, 11, 12), model="Linear")]
+        judged = self.claim(low=0.9, high=1.1).judge(made)
+        assert judged.verdict == "contradicted" and judged.reason.startswith("2 configurations: 2 contradicted;")
+
+    def test_equivalence_is_two_one_sided_tests(self):
+        """At level 0.9 the interval lies inside just where both one-sided tests at 5 % reject: not where it merely holds 1."""
+        same = self.claim(low=0.9, high=1.1, level=0.9)
+        theirs = [30, 33, 37, 35, 31]
+
+        def judged(*factors):
+            return same.judge(self.pairs([time * factor for time, factor in zip(theirs, factors, strict=True)], theirs))
+
+        assert judged(1.01, 0.99, 1.02, 0.98, 1.0).verdict == "reproduced"
+        wide = judged(1.3, 0.8, 1.1, 0.75, 1.2)
+        assert wide.interval.low < 1 < wide.interval.high and wide.verdict == "undecided"
+        assert judged(1.31, 1.29, 1.32, 1.28, 1.3).verdict == "contradicted"
+
+    def test_a_censored_side_is_a_bound(self):
+        slow = self.pairs((None, None, 90), (10, 11, 12))
+        judged = self.claim(low=5).judge(slow)
+        assert judged.verdict == "reproduced" and judged.reason.endswith("; 2 of 3 censored: decided by bounds only")
+        assert math.isnan(judged.interval.estimate) and judged.interval.high == math.inf
+        assert judged.interval.low == pytest.approx(ratio_interval([100, 100, 90], [10, 11, 12]).low)
+        assert self.claim(high=5).judge(slow).verdict == "contradicted"
+        assert self.claim(high=50).judge(slow).verdict == "undecided"
+        quick = self.pairs((10, 11, 12), (None, None, 90))
+        judged = self.claim(high=0.2).judge(quick)
+        assert judged.verdict == "reproduced" and (judged.interval.low, judged.interval.high < 0.2) == (0, True)
+        assert self.claim(low=0.5).judge(quick).verdict == "contradicted"
+        assert self.claim(low=0.05).judge(quick).verdict == "undecided"
+        assert self.claim(low=0.05).judge(self.pairs((None, None), (None, None))).verdict == "undecided"
+
+    def test_leaving_a_censored_pair_out_would_have_passed(self):
+        """The planted bug: of the pairs that are known, the ratio is 3."""
+        made = self.pairs((30, 33, 36, None), (10, 11, 12, 1))
+        assert self.claim(high=5).judge(self.pairs((30, 33, 36), (10, 11, 12))).verdict == "reproduced"
+        assert self.claim(high=5).judge(made).verdict == "undecided"
+
+    @pytest.mark.parametrize("value", [0, 0.0, -1.5])
+    def test_what_has_no_ratio_is_told(self, value):
+        claim = Claim("t", "train.loss", where={"corruption.level": 1.0}, versus={"corruption.level": 0.0}, high=5, ratio=True)
+        low = rows(0.5, 0.6, value, level=0.0, column="train.loss")
+        judged = claim.judge([*rows(1.0, 1.2, 1.1, column="train.loss"), *low])
+        assert (judged.verdict, judged.n) == ("undecided", 2)
+        assert judged.reason == "1 of 3 with train.loss <= 0 on a side, of which no ratio can be taken"
+        none = claim.judge([*rows(value, value, column="train.loss"), *rows(value, value, level=0.0, column="train.loss")])
+        assert (none.verdict, none.interval, none.n) == ("undecided", None, 0)
+        assert none.reason == "2 of 2 with train.loss <= 0 on a side, of which no ratio can be taken"
+
+    def test_a_diverged_side_leaves_it_undecided(self):
+        made = [*self.pairs((30, 33, 36), (10, 11, 12)), row(30, seed=3, column=self.COLUMN, status="diverged"), row(10, 0.0, 3, column=self.COLUMN)]
+        judged = self.claim(high=5).judge(made)
+        assert judged.verdict == "undecided" and judged.reason == "1 of 4 diverged or infinite, of which no mean can be taken"
+
+    def test_ends_beyond_the_largest_number_leave_it_undecided(self):
+        claim = Claim("t", "train.loss", where={"corruption.level": 1.0}, versus={"corruption.level": 0.0}, high=5, ratio=True)
+        far = [*rows(1e-40, 1e30, column="train.loss"), *rows(1.0, 1.0, level=0.0, column="train.loss")]
+        assert claim.judge(far).verdict == "undecided"
+        farther = [*rows(1e-300, 1e300, column="train.loss"), *rows(1e300, 1e-300, level=0.0, column="train.loss")]
+        assert claim.judge(farther).verdict == "undecided"
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"high": 5}, "Claim: versus is required for a ratio, got None. Say what to divide by."),
+            ({"high": 5, "low": 0, "versus": {}}, "Claim: low and high of a ratio are factors > 0, got 0.0. 1 stands for as large as."),
+            ({"high": -0.1, "versus": {}}, "Claim: low and high of a ratio are factors > 0, got -0.1. 1 stands for as large as."),
+        ],
+    )
+    def test_refusals(self, fields, message):
+        with pytest.raises(InvalidPart) as refusal:
+            Claim("t", "test.error", ratio=True, **fields)
+        assert str(refusal.value) == message
+
+    def test_claims_of_other_kinds_keep_their_description(self):
+        assert "ratio" not in RISES.describe() and self.claim(high=5).describe()["ratio"] is True
 
 
 class TestByConfiguration:

@@ -19,9 +19,9 @@ from shatterlab.core import Batch, Progress
 from shatterlab.errors import InvalidPart, UnknownName, UserCodeError
 from shatterlab.evaluation import evaluate, losses
 from shatterlab.learners import _precision
+from shatterlab.learners._descent import _batches
 from shatterlab.learners._layers import Standardization, Whitening, preparation
 from shatterlab.learners._seeded import seeded
-from shatterlab.learners.training import _batches
 
 FAST = {"batch_size": 16, "epochs": 60}
 CPU = torch.device("cpu")

@@ -127,6 +127,46 @@ def test_the_claims_carry_their_intervals(read):
     assert "judged at paper scale only" in read.text.replace("Judged", "judged")
 
 
+def paired(ours, theirs, column):
+    """One row a replicate and level: ours with random labels, theirs with true ones."""
+    budget = {"status": "ok", "fit.epochs": 100}
+    return [
+        Row({"key": f"{level} {seed}", "corruption.level": level, "seeds.order": seed, column: value, **budget})
+        for level, values in ((1.0, ours), (0.0, theirs))
+        for seed, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "ours", "theirs", "bounds", "told", "claimed"),
+    [
+        ("test.error", (0.2, 0.4), (0.1, 0.2), {"high": 5}, "2 [2, 2]", "at most 5"),  # not 200 %
+        ("test.error", (0.2, 0.4), (0.1, 0.2), {"low": 0.9, "high": 1.1}, "2 [2, 2]", "0.9 to 1.1"),
+        ("fit.epochs_to_interpolation", (20, 30, 80), (10, 10, 20), {"low": 1.5}, "2.9 [1.2, 6.9]", "at least 1.5"),  # e^(1.059 +- 4.303 x 0.201)
+        ("fit.epochs_to_interpolation", (20,), (10,), {"low": 1.5}, "2", "at least 1.5"),
+        ("fit.epochs_to_interpolation", (None, None), (10, 10), {"low": 1.5}, "≥ 10", "at least 1.5"),
+        ("fit.epochs_to_interpolation", (20, 20), (None, None), {"high": 1.5}, "at most 0.2", "at most 1.5"),
+        ("fit.epochs_to_interpolation", (None, 20), (None, None), {"high": 1.5}, "", "at most 1.5"),
+    ],
+)
+def test_a_ratio_is_told_without_the_unit_of_its_column(column, ours, theirs, bounds, told, claimed):
+    claim = Claim("longer", column, where={"corruption.level": 1.0}, versus={"corruption.level": 0.0}, ratio=True, **bounds)
+    (line,) = sections.claims(replace(EXPERIMENT, claims=(claim,)), paired(ours, theirs, column))
+    assert (line.interval, line.claimed) == (told, claimed)
+    difference = replace(claim, ratio=False)
+    (line,) = sections.claims(replace(EXPERIMENT, claims=(difference,)), paired(ours, theirs, column))
+    assert ("%" in line.claimed) is (column == "test.error")
+
+
+def test_a_difference_from_something_that_was_not_reached_has_an_upper_end():
+    claim = Claim("shorter", "fit.epochs_to_interpolation", where={"corruption.level": 1.0}, versus={"corruption.level": 0.0}, high=0)
+    experiment, rows = replace(EXPERIMENT, claims=(claim,), views=()), paired((20, 20), (None, None), claim.column)
+    (line,) = sections.claims(experiment, rows)
+    assert (line.interval, line.verdict) == ("at most -80", "reproduced")
+    text = text_report(experiment, rows)
+    assert text.isascii() and "shorter: at most -80, claimed at most 0 (n = 2)" in text
+
+
 def test_numbers_stand_beside_every_chart(read):
     assert len(charts(read)) == 5
     assert read.text.count("Numbers behind this figure") == 5

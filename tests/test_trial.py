@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import shatterlab as sl
+from shatterlab import _resources as resources
 from shatterlab import trial as trials
 from shatterlab.errors import InvalidPart, NotApplicable, UnknownName, UserCodeError
 from shatterlab.part import canonical
@@ -190,7 +191,6 @@ class Fails(sl.Learner):
         (ValueError("word"), "ValueError: word"),
         (InvalidPart("Mine: a is b, got c"), "Mine: a is b, got c"),
         (UserCodeError("Recipe: it failed", "the trace"), "Recipe: it failed"),
-        (MemoryError(), "MemoryError: "),
         (SystemExit(3), "SystemExit: 3"),
     ],
 )
@@ -202,6 +202,95 @@ def test_whatever_is_raised_becomes_a_row(problem, error, monkeypatch):
     assert row["trace"] == "the trace" if isinstance(problem, UserCodeError) else type(problem).__name__ in row["trace"]
     assert row["learner.kind"] == "Fails" and "train.error" not in row
     assert row["version.shatterlab"] == sl.__version__
+
+
+MEMORY = "Trial: memory for the network, its batches and the sample is required, got "
+REMEDY = "Use a smaller network or batch_size"
+
+
+@pytest.mark.parametrize(
+    ("problem", "got"),
+    [
+        (MemoryError(), "MemoryError"),
+        (MemoryError("Unable to allocate 728. TiB for an array with shape (100000000000000,) and data type float64"), "none for a block of 745,472 GiB"),
+        (OSError(12, "Cannot allocate memory"), "[Errno 12] Cannot allocate memory"),
+        (RuntimeError("Storage size calculation overflowed with sizes=[1, 2]"), "Storage size calculation overflowed with sizes=[1, 2]"),
+        (RuntimeError("[enforce fail] not enough memory: you tried to allocate 5368709120 bytes."), "none for a block of 5 GiB"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"), "CUDA error: out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 512.00 MiB. GPU 0 has a total capacity of 1 GiB."), "none for a block of 0.5 GiB"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), None),
+        (RuntimeError("MPS backend out of memory (allocated: 1 GB). Tried to allocate 256.00 MB on the pool."), "none for a block of 0.25 GiB"),
+    ],
+)
+def test_a_machine_that_runs_short_of_memory_is_told_as_such(problem, got, monkeypatch):
+    monkeypatch.setattr(Fails, "problem", problem, raising=False)
+    row = sl.run(sl.Trial(DIGITS, sl.TrueLabels(), Fails()))
+    assert (row["status"], row["error"]) == ("failed", f"{MEMORY}{got or problem}. {REMEDY}.")
+    assert type(problem).__name__ in row["trace"]
+
+
+def too_wide(classes):
+    """A network of 25.6 PB, more than a process can address: whatever a system promises, nothing is touched."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10**14), torch.nn.Linear(10**14, classes))
+
+
+def test_a_network_too_large_for_memory_fails_its_own_trial_and_leaves_nothing_behind():
+    asked = sl.Trial(DIGITS, sl.TrueLabels(), replace(LEARNER, architecture=sl.Imported(too_wide)))
+    row, after = sl.run(asked), sl.run(replace(TRIAL, learner=replace(LEARNER, epochs=1)))
+    assert (row["status"], row["error"]) == ("failed", f"{MEMORY}none for a block of 23,841,858 GiB. {REMEDY}.")
+    assert "too_wide" in row["trace"]
+    assert after["status"] == "ok"
+    if row["peak_memory"] is not None:
+        assert row["peak_memory"] < after["peak_memory"] + 2**30
+
+
+def test_a_layer_that_is_too_large_in_the_forward_pass_is_a_lack_of_memory_too():
+    class Repeats(torch.nn.Module):
+        """Asks for 512 TB."""
+
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, inputs):
+            return inputs.flatten(1).repeat(10**6, 10**6) * self.scale
+
+    row = sl.run(sl.Trial(DIGITS, sl.TrueLabels(), replace(LEARNER, architecture=sl.Imported(Repeats))))
+    assert row["error"].startswith(MEMORY) and row["error"].endswith(f" GiB. {REMEDY}.")
+    assert "repeat(10**6, 10**6)" in row["trace"]
+
+
+LAUNCH = "CUDA error: unspecified launch failure\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."
+LOST = "Trial: a GPU that answers is required, got CUDA error: unspecified launch failure. What is done is kept; the same command does the rest."
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_gpu_that_is_gone_is_told_as_such(hidden, monkeypatch):
+    problem = RuntimeError(LAUNCH)
+    if hidden:
+        problem = UserCodeError("Recipe: mine failed with RuntimeError", "my frames")
+        problem.__cause__ = RuntimeError(LAUNCH)
+    monkeypatch.setattr(Fails, "problem", problem, raising=False)
+    monkeypatch.setattr(resources, "_gpu_answers", lambda device: False)
+    row = sl.run(sl.Trial(DIGITS, sl.TrueLabels(), Fails()))
+    assert (row["status"], row["error"]) == ("failed", LOST)
+    assert resources.gpu_lost(row) and (row["trace"] == "my frames") is hidden
+
+
+def test_a_gpu_that_goes_on_answering_is_not_gone(monkeypatch):
+    """A kernel that could not be launched, say, fails its own trial; and a device that was never there is its own error."""
+    monkeypatch.setattr(resources, "_gpu_answers", lambda device: True)
+    monkeypatch.setattr(Fails, "problem", RuntimeError("CUDA error: invalid configuration argument"), raising=False)
+    row = sl.run(sl.Trial(DIGITS, sl.TrueLabels(), Fails()))
+    assert row["error"] == "RuntimeError: CUDA error: invalid configuration argument" and not resources.gpu_lost(row)
+    monkeypatch.setattr(resources, "_gpu_answers", lambda device: False)
+    row = sl.run(TRIAL, sl.Runtime(device="cuda:99"))
+    assert row["error"].startswith("Runtime: device is one that torch can use here, got 'cuda:99'") and not resources.gpu_lost(row)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks what a machine without a GPU says")
+def test_no_gpu_does_not_answer():
+    assert not resources._gpu_answers("cuda") and not resources._gpu_answers("cpu")
 
 
 def test_an_interruption_passes_through(monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from shatterlab.values import Row
-from shatterlab.views import Curve, Grid, LearningCurves, Table, model, setting
+from shatterlab.views import Curve, Grid, LearningCurves, Scatter, Table, model, setting
 from shatterlab.views.groups import censoring, summarize
 from shatterlab.views.naming import heading, number
 from shatterlab.views.theme import colors, domain
@@ -207,6 +207,8 @@ def test_where_chooses_rows_as_claims_do():
     assert Table(where={"model": "nothing"}).grid(rows) is None
 
 
+TIME = "fit.epochs_to_interpolation"
+PUBLISHED = [{"x": epoch, "y": 2.0 / epoch**2, "name": name} for name in ("true labels", "random pixels") for epoch in range(1, 200)]
 VIEWS = [
     Table(),
     Curve("corruption.level", "test.error", by="model"),
@@ -217,6 +219,11 @@ VIEWS = [
     LearningCurves("train.loss"),
     LearningCurves("test.error", by="model"),
     LearningCurves("test.accuracy", where={"model": "MLP"}),
+    LearningCurves("train.loss", reference=PUBLISHED, title="With published curves"),
+    Curve("corruption.level", TIME, by="model", relative={"corruption.level": 0.0}),
+    Curve("setting", TIME, by="model", relative={"setting": "true labels"}, scale="log"),
+    Scatter(TIME, "test.error", by="setting"),
+    Scatter("test.loss", "test.error", x_scale="log"),
 ]
 
 
@@ -355,3 +362,182 @@ def test_a_setting_has_one_colour_in_every_chart():
 )
 def test_an_axis_shows_the_values_and_where_they_stand(values, column, expected):
     assert domain(values, column) == pytest.approx(expected)
+
+
+def test_a_published_curve_has_the_colour_of_its_setting_and_lies_behind():
+    rows = [learning_row([1.0, 0.5, 0.25])]  # random pixels
+    points = [{"x": e, "y": 1 / e, "name": name} for name in ("random pixels", "Gaussian pixels") for e in (1, 2, 3)]
+    spec = LearningCurves("train.loss", reference=points).spec(rows)
+    first = spec["layer"][0]
+    assert (first["data"]["name"], first["mark"]["strokeWidth"]) == ("published", 1.25)
+    color = first["encoding"]["color"]["scale"]
+    assert dict(zip(color["domain"], color["range"], strict=True)) == colors(["random pixels", "Gaussian pixels"])
+    dash = first["encoding"]["strokeDash"]["scale"]
+    assert dash["domain"] == ["-", "published"] and dash["range"][0] == [1, 0] != dash["range"][1]
+    assert "Thin dashed lines: published." in spec["description"]
+    assert [(point["by"], point["epoch"], point["y"]) for point in spec["datasets"]["published"]][:2] == [("random pixels", 1, 1.0), ("random pixels", 2, 0.5)]
+    assert "published" not in json.dumps(LearningCurves("train.loss").spec(rows))
+
+
+@pytest.mark.parametrize(("epochs", "longest", "last"), [(40, 100, 60), (40, 50, 50), (3, 100, 10), (40, 20, 40)])
+def test_a_long_published_curve_does_not_squeeze_ours(epochs, longest, last):
+    points = [{"x": e, "y": 1.0, "name": "random pixels"} for e in range(1, longest + 1)]
+    spec = LearningCurves("train.loss", reference=points).spec([learning_row([1.0] * epochs)])
+    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == [1, last]
+    assert max(point["epoch"] for point in spec["datasets"]["published"]) == min(longest, last + 1)  # one more, so that the line runs to the edge
+
+
+@pytest.mark.parametrize(
+    ("scale", "theirs", "expected"),
+    [
+        ("log", [1e-6, 1.0], [0.01 / 1.25, 1.25]),  # ours reach 0.1: a factor of 10 below, no more
+        ("log", [0.05, 1.0], [0.05 / 1.25, 1.25]),
+        ("linear", [0.5, 9.0], [0.0, 1.5 + 0.12 * 1.4]),  # half of our range above
+    ],
+)
+def test_published_values_stretch_an_axis_only_so_far(scale, theirs, expected):
+    points = [{"x": e, "y": y, "name": "random pixels"} for e, y in enumerate(theirs, 1)]
+    spec = LearningCurves("train.loss", scale=scale, reference=points).spec([learning_row([1.0, 0.1])])
+    assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == pytest.approx(expected)
+
+
+def test_published_values_that_a_log_axis_cannot_show_are_dropped():
+    points = [{"x": e, "y": y, "name": "random pixels"} for e, y in enumerate([1.0, 0.0, -1.0, math.nan, None, 0.5], 1)]
+    rows = [learning_row([1.0, 0.1])]
+    assert [point["y"] for point in LearningCurves("train.loss", reference=points).spec(rows)["datasets"]["published"]] == [1.0, 0.5]
+    linear = LearningCurves("train.loss", scale="linear", reference=points).spec(rows)["datasets"]["published"]
+    assert [point["y"] for point in linear] == [1.0, 0.0, -1.0, 0.5]
+    nothing = LearningCurves("train.loss", reference=[{"x": 1, "y": 0.0, "name": "random pixels"}]).spec(rows)
+    assert "published" not in json.dumps(nothing)
+    curve = Curve("corruption.level", "test.loss", scale="log", reference=[{"x": 0.0, "y": y} for y in (0.0, 0.5)])
+    assert [point["y"] for point in curve.spec([made_row()])["datasets"]["reference"]] == [0.5]
+
+
+def timed_row(level, replicate, time, architecture="MLP", **more):
+    return Row({**made_row(level=level, replicate=replicate, architecture=architecture), TIME: time, "fit.epochs": time or 60, **more})
+
+
+LEVEL_0 = Curve("corruption.level", TIME, by="model", relative={"corruption.level": 0.0})
+
+
+def test_a_relative_curve_is_the_geometric_mean_of_paired_ratios():
+    rows = [timed_row(0.0, r, time) for r, time in enumerate((10, 20, 40))] + [timed_row(1.0, r, time) for r, time in enumerate((15, 32, 56))]
+    ratios = [1.5, 1.6, 1.4]
+    low, high = np.exp(stats.t.interval(0.95, 2, np.mean(np.log(ratios)), stats.sem(np.log(ratios))))
+    spec = LEVEL_0.spec(rows[::-1])  # pairs are found by seeds, not by order
+    data = spec["datasets"]
+    assert sorted(point["y"] for point in data["points"] if point["x"] == 1.0) == sorted(ratios)
+    assert data["means"][0] == {"x": 0.0, "y": 1.0, "by": "MLP", "told": "× 1 (all 3)", "n": 3}
+    assert (data["means"][1]["y"], data["means"][1]["low"], data["means"][1]["high"]) == pytest.approx((stats.gmean(ratios), low, high))
+    assert LEVEL_0.grid(rows).rows == (("0", "MLP", "3", "× 1 (all 3)"), ("1", "MLP", "3", f"× {stats.gmean(ratios):.2f} [{low:.2f}, {high:.2f}]"))
+    assert LEVEL_0.title == "Epochs to interpolation relative to corruption level 0 against corruption level"
+    assert spec["layer"][-1]["encoding"]["y"]["title"] == ["Epochs to interpolation", "relative to corruption level 0"]
+    assert "geometric means of the paired ratios" in spec["description"] and "Left out" not in spec["description"]
+    text = LEVEL_0.text(rows)
+    assert text.isascii() and f"x {stats.gmean(ratios):.2f} [" in text
+
+
+def test_a_relative_curve_pairs_within_a_configuration_only():
+    rows = [timed_row(level, 0, time, name, **{"dataset.examples": n}) for level, time, name, n in [(0.0, 10, "MLP", 500), (1.0, 30, "MLP", 500)]]
+    rows += [timed_row(1.0, 0, 30, "MLP", key="more", **{"dataset.examples": 900}), timed_row(1.0, 0, 30, "SmallAlexNet", **{"dataset.examples": 500})]
+    assert [point["y"] for point in LEVEL_0.spec(rows)["datasets"]["points"]] == [1.0, 3.0]
+    assert any(note.startswith("Left out: 2 trials whose ratio to the trial with the same seeds at corruption level 0") for note in LEVEL_0.grid(rows).notes)
+    assert LEVEL_0.spec([timed_row(1.0, 0, 30), timed_row(0.0, 1, 30, "SmallAlexNet")])["datasets"]["points"][0]["x"] == 0.0  # never the only other one
+
+
+def test_a_relative_curve_of_runs_that_did_not_get_there():
+    cut = [timed_row(0.0, 0, 20), timed_row(1.0, 0, None), timed_row(0.0, 1, None), timed_row(1.0, 1, 40), timed_row(1.0, 2, 40)]
+    data = LEVEL_0.spec(cut)["datasets"]
+    assert [(point["x"], point["y"], point["bound"], point["told"]) for point in data["points"]] == [(0.0, 1.0, False, "× 1"), (1.0, 3.0, True, "≥ × 3")]
+    assert [mean["x"] for mean in data["means"]] == [0.0]
+    grid = LEVEL_0.grid(cut)
+    assert [line[-1] for line in grid.rows] == ["× 1", "× ≥ 3 (1 of 1)"]
+    assert any("Left out: 3 trials" in note for note in grid.notes)  # the censored partner itself, the one it had, and one without
+    diverged = [timed_row(0.0, 0, 20), timed_row(1.0, 0, None, status="diverged")]
+    assert [line[2:] for line in LEVEL_0.grid(diverged).rows] == [("1", "× 1"), ("1 diverged", "-")]
+    assert LEVEL_0.spec([timed_row(0.0, 0, 20, status="diverged"), timed_row(1.0, 0, 20)]) is None
+
+
+def test_a_partner_may_lie_outside_of_what_is_shown_and_differ_in_all_of_a_corruption():
+    rows = [timed_row(0.0, 0, 20), Row({**made_row("RandomPixels", None), TIME: 30})]
+    shown = Curve("setting", TIME, relative={"setting": "true labels"}, where={"setting": "random pixels"})
+    assert shown.title == "Epochs to interpolation relative to true labels against setting"
+    assert shown.grid(rows).rows == (("random pixels", "1", "× 1.5"),)
+    errors = Curve("setting", "test.error", relative={"setting": "true labels"}, where={"setting": "random pixels"})
+    rows = [Row({**row, "test.error": error}) for row, error in zip(rows, (0.25, 0.75), strict=True)]
+    assert errors.grid(rows).rows[0][-1] == "× 3"  # a ratio is never a percentage
+    assert "chance" not in errors.spec(rows)["description"]
+
+
+def test_partners_in_which_nothing_was_random_still_count_each():
+    same = {"status": "ok", "train.loss": 0.1, "test.loss": 0.2, "check.train_fingerprint": "f"}
+    rows = [timed_row(0.0, r, 10, **same) for r in range(2)] + [timed_row(1.0, r, 20 + r) for r in range(2)]
+    assert sorted(point["y"] for point in LEVEL_0.spec(rows)["datasets"]["points"]) == [1.0, 2.0, 2.1]
+
+
+def scattered(n=8, model="MLP", replicates=1, **more):
+    return [
+        Row({"key": f"{model}{i}{r}{sorted(more.items())}", "learner.kind": model, "corruption.kind": "PartialLabels", "corruption.level": i / n, "classes": 10,
+             "fit.epochs": 100 + i, TIME: 10 + i, "test.error": 0.1 * i + 0.01 * r, **more})
+        for i in range(n) for r in range(replicates)
+    ]  # fmt: skip
+
+
+def test_a_scatter_gives_tau_within_each_model_first():
+    rows = [*scattered(model="A"), *[Row({**row, TIME: 200 - row[TIME], "key": f"b{row['key']}"}) for row in scattered(model="B")]]
+    view = Scatter(TIME, "test.error", by="setting")
+    lines = view.grid(rows).rows
+    assert [line[0] for line in lines] == ["A", "B", "all trials"]
+    assert [line[1:4] for line in lines] == [("8", "8", "0"), ("8", "8", "0"), ("16", "16", "0")]
+    assert lines[0][4].startswith("1.00 [") and lines[1][4].startswith("-1.00 [")
+    told = view.spec(rows)["description"]
+    assert "Kendall's tau-b: A 1.00 [" in told and "models are mixed" in told
+    alone = view.grid(scattered())
+    assert [line[0] for line in alone.rows] == ["all trials"] and not any("mixed" in note for note in alone.notes)
+    assert view.text(rows).isascii()
+
+
+def test_a_scatter_counts_configurations_not_replicates():
+    rows = scattered(n=4, replicates=5)
+    (line,) = Scatter(TIME, "test.error").grid(rows).rows
+    assert line[1:3] == ("20", "4") and line[-1].endswith(" (too few configurations)")
+    from_by = Scatter(TIME, "test.error", by="dataset.kind").grid(
+        [*scattered(6, **{"dataset.kind": "Digits"}), *scattered(4, "MLP", **{"dataset.kind": "MNIST"})]
+    )
+    assert [row[0] for row in from_by.rows] == ["data set Digits", "all trials"]  # four configurations make no line
+
+
+def test_a_scatter_does_not_depend_on_its_colours():
+    rows = made_rows()
+    taus = [Scatter(TIME, "test.error", by=by).grid(rows).rows for by in (None, "model", "setting")]
+    assert taus[0] == taus[1] == taus[2]
+
+
+def test_a_censored_time_is_a_triangle_and_ranks_only_where_its_order_is_known():
+    rows = [Row({**row, TIME: None, "fit.epochs": 12.0}) if i == 0 else row for i, row in enumerate(scattered(6))]  # the smallest error, not there at 12
+    spec = Scatter(TIME, "test.error", by="setting").spec(rows)
+    points = spec["datasets"]["points"]
+    assert [(point["x"], point["bound"], point["x_told"]) for point in points if point["bound"]] == [(12.0, True, "≥ 12")]
+    assert [layer["mark"].get("shape") for layer in spec["layer"] if layer["mark"]["type"] == "point"] == [None, "triangle-right"]
+    (line,) = Scatter(TIME, "test.error").grid(rows).rows
+    assert line[3] == "1" and line[4].startswith(f"{(10 - 2) / 12:.2f} [")  # ten known pairs agree; against 11 and 12 it stands above
+    assert "Triangles" in spec["description"]
+    only = Scatter(TIME, "test.error").grid([Row({**row, TIME: None}) for row in rows])
+    assert only.rows[0][4] == "- (no two trials in a known order)"
+
+
+def test_a_scatter_leaves_out_what_it_cannot_place_and_says_so():
+    rows = [*scattered(3), Row({**scattered(4)[3], "status": "diverged"}), Row({**scattered(5)[4], "test.error": math.nan})]
+    view = Scatter(TIME, "test.error")
+    assert "Left out: 2 trials that diverged or failed, or lack one of the two numbers." in view.spec(rows)["description"]
+    log = Scatter("test.error", TIME, x_scale="log").spec(scattered(3))
+    assert "Not drawn: 1 trial with test error at or below 0." in log["description"]
+    assert len(log["datasets"]["points"]) == 2
+
+
+def test_a_scatter_tells_models_apart_by_shape_where_colour_means_something_else():
+    rows = made_rows()
+    shape = Scatter(TIME, "test.error", by="setting").spec(rows)["layer"][2]["encoding"]["shape"]
+    assert (shape["field"], shape["scale"]["domain"]) == ("model", ["MLP", "SmallAlexNet"])
+    assert not any(each.startswith("triangle") for each in shape["scale"]["range"])
+    assert not any("shape" in layer["encoding"] for layer in Scatter(TIME, "test.error").spec(rows)["layer"])

@@ -12,7 +12,7 @@ import numpy as np
 from shatterlab.core import Part, Row
 from shatterlab.errors import UnknownName
 from shatterlab.replicates import Configuration, by_configuration, distinct, matches, outcome, pairs, partners
-from shatterlab.statistics import Interval, mean_interval
+from shatterlab.statistics import Interval, mean_interval, ratio_interval
 
 SCALE_NAMES = ("smoke", "laptop", "paper")
 Verdict = Literal["reproduced", "contradicted", "undecided", "too few trials", "not at this scale"]
@@ -26,8 +26,8 @@ class Judgement:
         claim: the sentence judged.
         verdict: "reproduced" (the interval lies inside the claim's), "contradicted" (outside), "undecided",
             "too few trials" (fewer than two distinct replicates) or "not at this scale".
-        interval: of the mean or the mean difference; where configurations are many, of the one that decides; its
-            estimate is NaN where censored values leave bounds only; None where there is none.
+        interval: of the mean, the mean difference or the geometric mean ratio; where configurations are many, of the
+            one that decides; its estimate is NaN where censored values leave bounds only; None where there is none.
         n: distinct replicates (or pairs) behind that interval.
         reason: why, in one sentence.
     """
@@ -45,25 +45,39 @@ class Claim(Part):
 
     Each configuration that `where` matches is judged by itself and the claim holds if it holds in all: means over
     different models are no replicates. With `versus`, the number is the paired difference column[where] -
-    column[versus], paired by seeds between configurations that agree in everything else. "Contradicted" by one of m
-    configurations takes an interval of level 1 - (1 - level) / m.
+    column[versus], paired by seeds between configurations that agree in everything else; with `ratio` it is the
+    geometric mean of column[where] / column[versus]. "Contradicted" by one of m configurations takes an interval of
+    level 1 - (1 - level) / m.
 
-    Failed rows are left out. Diverged ones enter no mean, and while there is one the claim is undecided. A time that
-    was not reached (`fit.epochs_to_...` is null) is a bound, and such claims are decided by bounds only.
+    Failed rows are left out. Diverged ones enter no mean, and while there is one the claim is undecided; so it is
+    while a ratio has a side <= 0. A time that was not reached (`fit.epochs_to_...` is null) is a bound, and such
+    claims are decided by bounds only.
 
     Args:
         text: the sentence.
         column: a column of numbers, "test.error", say.
         where: column -> value, or a sequence of values of which one must match.
-        versus: likewise, the side to subtract; None for a claim about the mean itself.
-        low: lower end of what is claimed, in the column's unit; None for no bound. State orderings with a margin.
+        versus: likewise, the side to subtract or to divide by; None for a claim about the mean itself.
+        low: lower end of what is claimed, in the column's unit, of a ratio a factor > 0; None for no bound. State
+            orderings with a margin.
         high: upper end likewise; one of the two is required.
         scales: the scales at which it is judged; empty: at every one.
         level: confidence, in (0, 1).
         reference: where it is published, "Figure 1(c)", say.
+        ratio: compare with `versus` by the ratio: "at most 5 times the epochs" is high=5; equal within a tenth is
+            low=0.9, high=1.1, at level=0.9 the two one-sided tests at 5 %.
 
     Raises:
-        InvalidPart: no bound, low above high, a level outside (0, 1), or an unknown scale.
+        InvalidPart: no bound, low above high, a level outside (0, 1), an unknown scale, or a ratio without `versus` or
+            with a bound <= 0.
+
+    Example:
+        >>> slower = Claim("random labels take at most 5 times as long", "fit.epochs_to_interpolation", {"corruption.level": 1.0},
+        ...                versus={"corruption.level": 0.0}, high=5, ratio=True)
+        >>> times = {(0.0, 0): 10, (0.0, 1): 20, (1.0, 0): 30, (1.0, 1): 60}  # three times as long with either seed
+        >>> judged = slower.judge({"corruption.level": level, "seeds.order": seed, slower.column: time} for (level, seed), time in times.items())
+        >>> judged.verdict, round(judged.interval.estimate, 9)
+        ('reproduced', 3.0)
     """
 
     text: str
@@ -75,12 +89,16 @@ class Claim(Part):
     scales: tuple[str, ...] = ()
     level: float = 0.95
     reference: str = ""
+    ratio: bool = False
 
     def validate(self) -> None:
         low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
         self.require(self.low is not None or self.high is not None, "low, high or both are required", self.text, "Say what is claimed as a range.")
         self.require(low <= high, "low is at most high", (self.low, self.high))
         self.require(0 < self.level < 1, "level is a confidence in (0, 1)", self.level)
+        self.require(self.versus is not None or not self.ratio, "versus is required for a ratio", None, "Say what to divide by")
+        for bound in (self.low, self.high) if self.ratio else ():
+            self.require(bound is None or bound > 0, "low and high of a ratio are factors > 0", bound, "1 stands for as large as")
         for scale in self.scales:
             self.require(scale in SCALE_NAMES, f"scales are among {', '.join(SCALE_NAMES)}", scale)
 
@@ -120,7 +138,7 @@ class Claim(Part):
             theirs = by_configuration(row for row in rows if matches(row, self.versus))
             observed = {each: pairs(ours[each], theirs[other] if other else []) for each, other in partners(ours, theirs, self._freed()).items()}
         labels = _labels(observed)
-        return [_sample(labels[each], groups, self.column) for each, groups in observed.items()]
+        return [_sample(labels[each], groups, self) for each, groups in observed.items()]
 
     def _freed(self) -> tuple[str, ...]:
         """The columns in which the two sides of a comparison may differ; another kind of part has other fields."""
@@ -180,44 +198,64 @@ class _Sample:
     highs: tuple[float, ...]
     lost: int
     notes: tuple[str, ...]
+    ratio: bool = False
 
     @property
     def n(self) -> int:
         return len(self.lows)
 
     def interval(self, level: float) -> Interval:
-        """Of the mean: t below 10 replicates, BCa from there on; from bounds, the outer end of each side's interval."""
-        low, high = (_end(values, level) for values in (self.lows, self.highs))
+        """Of the mean: t below 10 replicates, BCa from there on; of ratios: log-ratio t; from bounds, the outer end of each side's interval."""
+        low, high = (self._end(values, level) for values in (self.lows, self.highs))
         if self.lows == self.highs and low is not None:
             return low
-        ends = (-math.inf if low is None else low.low, math.inf if high is None else high.high)
-        return Interval(math.nan, *ends, level, "bounds of censored values", self.n)
+        least = 0.0 if self.ratio else -math.inf
+        return Interval(math.nan, least if low is None else low.low, math.inf if high is None else high.high, level, "bounds of censored values", self.n)
+
+    def _end(self, values: Sequence[float], level: float) -> Interval | None:
+        if not all(map(math.isfinite, values)):
+            return None
+        if not self.ratio:
+            return mean_interval(values, level, np.random.default_rng(0))
+        return ratio_interval(values, [1.0] * len(values), level) if min(values) > 0 else None
 
 
-def _end(values: Sequence[float], level: float) -> Interval | None:
-    return mean_interval(values, level, np.random.default_rng(0)) if all(map(math.isfinite, values)) else None
-
-
-def _sample(label: str, groups: Sequence[tuple[Row, ...]], column: str) -> _Sample:
+def _sample(label: str, groups: Sequence[tuple[Row, ...]], claim: Claim) -> _Sample:
     """Reads the values; notes what has none."""
-    lows, highs, censored, lost, blank = [], [], 0, 0, 0
+    bounds: list[tuple[float, float]] = []
+    censored, diverged, blank, impossible = 0, 0, 0, 0
     kept = list({tuple(outcome(row) for row in each): each for each in groups}.values())
     for each in kept:
-        ends = [_ends(row, column) for row in each]
-        if any(row.get("status") == "diverged" for row in each) or any(end is not None and not math.isfinite(end[0]) for end in ends):
-            lost += 1
+        ends = [_ends(row, claim.column) for row in each]
+        known = [end for end in ends if end is not None]
+        if any(row.get("status") == "diverged" for row in each) or any(not math.isfinite(low) for low, _ in known):
+            diverged += 1
         elif None in ends:
             blank += 1
+        elif claim.ratio and min(low for low, _ in known) <= 0:
+            impossible += 1
         else:
-            known = [end for end in ends if end is not None]
-            lows.append(known[0][0] - (known[1][1] if len(known) > 1 else 0.0))
-            highs.append(known[0][1] - (known[1][0] if len(known) > 1 else 0.0))
+            bounds.append(_compared(known, claim.ratio))
             censored += any(low != high for low, high in known)
     n = len(kept)
-    notes = ((lost, "diverged or infinite, of which no mean can be taken"), (censored, "censored: decided by bounds only"), (blank, "without a value"))
+    notes = (
+        (diverged, "diverged or infinite, of which no mean can be taken"),
+        (impossible, f"with {claim.column} <= 0 on a side, of which no ratio can be taken"),
+        (censored, "censored: decided by bounds only"),
+        (blank, "without a value"),
+    )
     told = [f"{count} of {n} {what}" for count, what in notes if count]
     same = [f"{len(groups) - n} identical to another, counted once"] if n < len(groups) else []
-    return _Sample(label, tuple(lows), tuple(highs), lost, tuple(told + same))
+    lows, highs = tuple(low for low, _ in bounds), tuple(high for _, high in bounds)
+    return _Sample(label, lows, highs, diverged + impossible, tuple(told + same), claim.ratio)
+
+
+def _compared(known: Sequence[tuple[float, float]], ratio: bool) -> tuple[float, float]:
+    """The bounds of a value itself, of a difference or of a ratio of two positive numbers."""
+    if len(known) == 1:
+        return known[0]
+    (low, high), (least, most) = known
+    return (low / most, high / least) if ratio else (low - most, high - least)
 
 
 def _ends(row: Row, column: str) -> tuple[float, float] | None:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from shatterlab import __version__
+from shatterlab._resources import release_after, told
 from shatterlab.catalog import build
 from shatterlab.checks import SelfCheck
 from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Progress, Row, Runtime, Scalar, Seeds, Splits
@@ -87,7 +88,8 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
     """Runs a trial from data to row.
 
     Whatever goes wrong becomes a row too: `status` is "failed" with the `error` (and the user's own traceback in
-    `trace`) where something raised or a self-check failed, "diverged" where the loss is not finite, else "ok".
+    `trace`) where something raised, memory ran out or a self-check failed, "diverged" where the loss is not finite,
+    else "ok".
     Only an interruption from the keyboard passes through.
     """
     start = time.perf_counter()
@@ -98,9 +100,10 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
         except (Exception, SystemExit) as problem:  # a row, not a crash: the sweep goes on
             trace = problem.trace if isinstance(problem, UserCodeError) else traceback.format_exc()
             name = "" if isinstance(problem, ShatterlabError) else f"{type(problem).__name__}: "
-            row = failed(trial, f"{name}{problem}".partition("\n")[0], trace)
+            row = failed(trial, told(problem, runtime.device) or f"{name}{problem}".partition("\n")[0], trace)
     if row["status"] == "failed":
         _load.cache_clear()  # what failed may have written into the sample that later trials would share
+        release_after(row)
     spent = {"seconds": round(time.perf_counter() - start, 6), "peak_memory": _peak_memory()}
     return Row({**row, **spent, **_provenance()}, row.curves, row.arrays)
 
@@ -118,7 +121,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     corrupted = corruption.apply(splits, trial.seeds)
     check = SelfCheck(splits, corrupted, corruption)
     clock.lap("corrupt")
-    often_enough = math.ceil(len(corrupted.test) / len(corrupted.train))  # scoring a large test split costs no more than training
+    often_enough = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then costs a fifth of training
     watch = _Watch(corrupted.test, check, max(runtime.test_every, often_enough))
     fit = trial.learner.fit(corrupted.train, trial.seeds, watch, runtime)
     clock.lap("fit")

@@ -58,8 +58,8 @@ class SmallAlexNet(Architecture):
         for block, inputs in enumerate((colors, self.channels), 1):
             layers += [
                 (f"conv{block}", nn.Conv2d(inputs, self.channels, 5, padding=2)),
-                (f"relu{block}", nn.ReLU()),
                 (f"pool{block}", SameMaxPool2d()),
+                (f"relu{block}", nn.ReLU()),  # after the pool, which it commutes with, on a quarter of the numbers
                 (f"norm{block}", LocalResponseNorm(self.channels)),
             ]
         layers += [("flatten", nn.Flatten()), ("full1", nn.Linear(features, 384)), ("relu3", nn.ReLU())]

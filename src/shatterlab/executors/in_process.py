@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from shatterlab._resources import gpu_lost
 from shatterlab.core import Row
+from shatterlab.errors import ShatterlabError
 from shatterlab.executors import Task
 from shatterlab.trial import run
 
@@ -21,10 +23,19 @@ class InProcess:
         self._waiting.append(task)
 
     def as_completed(self) -> Iterator[tuple[Task, Row]]:
-        """Each task with its row, in the order of submission."""
+        """Each task with its row, in the order of submission.
+
+        Raises:
+            ShatterlabError: the GPU failed under a trial and answers this process no more, and trials are left; the
+                row of that trial is given before.
+        """
         while self._waiting:
             task = self._waiting.popleft()
-            yield task, run(task.trial, task.runtime)
+            row = run(task.trial, task.runtime)
+            yield task, row
+            if gpu_lost(row) and self._waiting:
+                left = f"{len(self._waiting)} trials are left"
+                raise ShatterlabError(f"InProcess: a GPU that answers this process is required, it failed and {left}. Start anew, or use worker processes.")
 
     def shutdown(self, cancel: bool = False) -> None:
         """Forgets what waits; nothing else is held."""

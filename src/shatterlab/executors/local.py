@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
+from shatterlab._resources import gpu_lost
 from shatterlab.catalog import outside_files
 from shatterlab.core import Row
 from shatterlab.errors import InvalidPart, ShatterlabError
@@ -26,14 +29,20 @@ _LIVES = 2  # workers that a trial may take down with it before it counts as fai
 _LOOK_EVERY = 2.0  # seconds between looks for dead workers whose line a process of their own holds open
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class LocalPool:
     """Runs trials in worker processes of this machine, each with its own few threads.
 
     A worker is given the trial's description and the files that define its parts; it never imports the script that
-    started it. The death of a worker takes down its own trial only, which is tried once more and then `failed`.
+    started it. The death of a worker takes down its own trial only, which is tried once more and then `failed`. A
+    worker whose GPU failed under a trial is replaced before the next one.
 
     Args:
-        workers: how many trials run at once, >= 1; one a core is fastest.
+        workers: how many trials run at once, >= 1; one a core is fastest, and more bring a warning.
         threads: threads of each worker, >= 1; takes the place of `Runtime.threads`.
 
     Raises:
@@ -44,6 +53,8 @@ class LocalPool:
         for name, value in (("workers", workers), ("threads", threads)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InvalidPart(f"LocalPool: {name} is a whole number >= 1, got {value!r}. Use 1 for one after the other.")
+        if workers > cores():
+            warnings.warn(f"LocalPool: at most one worker a core is fastest, got {workers} on {cores()}. Use --workers {cores()}.", stacklevel=2)
         self._threads = threads
         self._idle = [_Slot(threads) for _ in range(workers)]
         self._running: list[tuple[_Slot, _Attempt]] = []
@@ -101,10 +112,12 @@ class LocalPool:
             if attempt.deaths < _LIVES:
                 self._waiting.appendleft(attempt)
                 return None
-            remedy = "Out of memory? Use fewer --workers." if cause == "signal 9" else "Run it alone to see why."
+            remedy = "Out of memory? Use fewer --workers, or a smaller network or batch_size." if cause == "signal 9" else "Run it alone to see why."
             row, error, trace = None, f"LocalPool: a worker process died ({cause}) twice while running this trial. {remedy}", ""
         except Exception as problem:  # the row holds something that this process cannot read
             row, error, trace = None, f"{type(problem).__name__}: {problem}".partition("\n")[0], ""
+        if row is not None and gpu_lost(row):
+            slot.replace()
         return failed(attempt.task.trial, error, trace) if row is None else row
 
 
@@ -171,6 +184,11 @@ class _Slot:
         self.end()
         code = process.exitcode if process else None
         return "no exit code" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def replace(self) -> None:
+        """Ends a worker that has answered but cannot go on; the next task starts another one."""
+        self.kill()
+        self.end()
 
     def kill(self) -> None:
         if self._process is not None:

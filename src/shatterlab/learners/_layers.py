@@ -42,3 +42,35 @@ def preparation(inputs: Tensor, whiten: bool) -> nn.Module:
     if not whiten:
         return nn.Identity()
     return Whitening() if inputs.ndim > 2 else Standardization(inputs)
+
+
+class ChannelsLast(nn.Module):
+    """The images as they are, with the channels of a pixel side by side in memory, as convolutions like them best."""
+
+    def forward(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "m c h w"]:
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+def laid_out(model: nn.Sequential, few: Tensor) -> nn.Sequential:
+    """The model with channels last in memory where it convolves and gives the same scores that way; else as it is.
+
+    A step of the paper's convolutional nets takes about a fifth less time so. A network of the user's may depend on
+    the usual layout (`x.view(len(x), -1)` does); it keeps that.
+
+    Args:
+        model: input layer and network, in evaluation mode.
+        few: examples to try it on.
+    """
+    if few.ndim != 4 or not any(isinstance(layer, nn.Conv2d) for layer in model.modules()):
+        return model
+    with torch.no_grad():
+        wanted = model(few)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        faster = nn.Sequential(nn.Sequential(model[0], ChannelsLast()), model[1])
+        try:
+            scores = faster(few)
+        except Exception:  # whatever the user's network raises: it is shown to work in the usual layout
+            scores = None
+    if isinstance(scores, Tensor) and torch.allclose(scores, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max())):
+        return faster.eval()
+    return model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]

@@ -102,24 +102,34 @@ def claims(experiment: Experiment, rows: Sequence[Row]) -> list[ClaimLine]:
 
 
 def _claim(claim: Claim, judged: Judgement) -> ClaimLine:
-    told = "" if judged.interval is None else _interval(judged.interval, claim.column)
+    told = "" if judged.interval is None else _interval(judged.interval, claim)
     source = f" ({claim.reference})" if claim.reference else ""
     return ClaimLine(claim.text, judged.verdict, told, _claimed(claim) + source, judged.n, judged.reason)
 
 
+def _unit(claim: Claim) -> str:
+    """The column whose unit the claim's number has: none for a ratio."""
+    return "" if claim.ratio else claim.column
+
+
 def _claimed(claim: Claim) -> str:
+    unit = _unit(claim)
     if claim.low is None or claim.high is None:
-        return f"at least {number(claim.low, claim.column)}" if claim.high is None else f"at most {number(claim.high, claim.column)}"
-    low, high = number(claim.low, claim.column), number(claim.high, claim.column)
+        return f"at least {number(claim.low, unit)}" if claim.high is None else f"at most {number(claim.high, unit)}"
+    low, high = number(claim.low, unit), number(claim.high, unit)
     return low if low == high else f"{low} to {high}"
 
 
-def _interval(interval: Interval, column: str) -> str:
-    """The interval as printed; only the ends that exist: one value has none, censored values have a lower one."""
+def _interval(interval: Interval, claim: Claim) -> str:
+    """The interval as printed; only the ends that exist: one value has none, censored values leave one at most."""
+    column = _unit(claim)
+    if math.isnan(interval.estimate):
+        nothing_below = interval.low == (0 if claim.ratio else -math.inf)
+        if nothing_below:
+            return f"at most {number(interval.high, column)}" if math.isfinite(interval.high) else ""
+        return f"≥ {number(interval.low, column)}"
     if math.isfinite(interval.low) and math.isfinite(interval.high):
         return with_interval(interval.estimate, interval.low, interval.high, column)
-    if math.isnan(interval.estimate):
-        return f"≥ {number(interval.low, column)}" if math.isfinite(interval.low) else ""
     return number(interval.estimate, column)
 
 

@@ -13,6 +13,7 @@ from shatterlab.statistics.intervals import (
     ratio_interval,
     t_interval,
 )
+from shatterlab.statistics.rank import kendall_interval, kendall_tau
 from shatterlab.statistics.significance import (
     Significance,
     binomial_two_sided,
@@ -23,6 +24,6 @@ from shatterlab.statistics.significance import (
 
 __all__ = [
     "CensoredSummary", "Equivalence", "Interval", "Significance", "binomial_two_sided", "bootstrap_interval", "censored_summary",
-    "clopper_pearson", "equivalence", "g_test_bound", "mean_interval", "paired_difference", "permutation_test",
+    "clopper_pearson", "equivalence", "g_test_bound", "kendall_interval", "kendall_tau", "mean_interval", "paired_difference", "permutation_test",
     "poisson_binomial_two_sided", "ratio_interval", "t_interval",
 ]  # fmt: skip

@@ -204,7 +204,8 @@ def ratio_interval(a: Values, b: Values, level: float = 0.95) -> Interval:
     if min(first.min(), second.min()) <= 0:
         raise DataError(f"ratio_interval: positive numbers are required, got {min(first.min(), second.min())}. Use paired_difference.")
     logs = t_interval(np.log(first) - np.log(second), level)
-    estimate, low, high = (math.exp(value) for value in (logs.estimate, logs.low, logs.high))
+    with np.errstate(over="ignore"):  # an end beyond the largest number is infinite
+        estimate, low, high = (float(each) for each in np.exp([logs.estimate, logs.low, logs.high]))
     return Interval(estimate, low, high, level, "too few" if logs.n == 1 else "log-ratio t", logs.n)
 
 

@@ -21,9 +21,10 @@ class Axes:
         xs: the different x in order, numbers or names.
         values: all y that are drawn, at least one.
         x: the column of x, named on its axis.
-        y: the column of y.
+        y: the column of y; "" where y is a ratio.
         scale: "linear" or "log", of y.
         series: the names of the lines, which stand side by side in a category.
+        title: of the axis of y, in place of the column's heading.
     """
 
     xs: Sequence[Any]
@@ -32,6 +33,7 @@ class Axes:
     y: str
     scale: str
     series: Sequence[str]
+    title: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -63,7 +65,7 @@ class Axes:
         """A dotted line across the chart at this y, and its name; their data is a single point, "once"."""
         import altair as alt
 
-        once, shared = alt.Chart(alt.NamedData("once")), vertical(self.values, self.y, self.scale)
+        once, shared = alt.Chart(alt.NamedData("once")), vertical(self.values, self.y, self.scale, self.title)
         datum = {"y": alt.YDatum(value, **shared)} if self.numeric else {"x": alt.XDatum(value, **shared)}
         corner = {"x": alt.value(0)} if self.numeric else {"y": alt.value(0)}
         rule = once.mark_rule(color=GREY, strokeDash=[2, 4], strokeWidth=1.5).encode(**datum)
@@ -73,5 +75,5 @@ class Axes:
     def _value(self, field: str) -> dict[str, Any]:
         import altair as alt
 
-        shared = vertical(self.values, self.y, self.scale)
+        shared = vertical(self.values, self.y, self.scale, self.title)
         return {"y": alt.Y(f"{field}:Q", **shared)} if self.numeric else {"x": alt.X(f"{field}:Q", **shared)}

@@ -9,11 +9,12 @@ from typing import Any, Literal
 from shatterlab.values import Row
 from shatterlab.views.axes import Axes
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import Summary, caveats, censoring, grouped, selected, standing, summarize
+from shatterlab.views.groups import Summary, caveats, censoring, chance, grouped, selected, standing, summarize
 from shatterlab.views.naming import heading, number, text_of, value_of
+from shatterlab.views.published import published
+from shatterlab.views.relative import Ratios, in_words, ratios
 from shatterlab.views.theme import GREY, capital, colors, dashes, finished, legend, seen
 
-_CHANCE = {"test.error": lambda classes: 1 - 1 / classes, "test.accuracy": lambda classes: 1 / classes}
 Groups = dict[tuple[Any, ...], list[Row]]
 
 
@@ -25,14 +26,20 @@ class Curve:
     point is an open triangle at its lower bound and no mean is drawn. A dashed line marks chance for test errors and
     accuracies. Rows that have no `x` are left out and counted in the caption.
 
+    With `relative` every value is first divided by that of its partner, the trial with the same seeds and the same
+    configuration but for these columns; means are then geometric, with the t interval of the logarithms. A trial that
+    ended before it got there gives a lower bound of its ratio; trials whose partner did, or is missing, are left out
+    and counted.
+
     Args:
         x: a column, or "setting"; numbers make an axis, anything else categories.
         y: a column of numbers.
         by: what makes a line: a column, "setting" or "model"; None: one line.
         title: the heading; by default made from the columns.
-        reference: a published curve to draw behind, points {"x": .., "y": .., "name": ..}.
+        reference: a published curve to draw behind, points {"x": .., "y": .., "name": ..}; with `relative`, of ratios.
         scale: "linear" or "log", of the y axis.
         where: only rows whose columns have these values.
+        relative: what y is divided by, as the values that a partner has: {"corruption.level": 0.0}, {"setting": "true labels"}.
 
     Example:
         >>> rows = [Row({"corruption.level": 1.0, "test.error": error}) for error in (0.89, 0.91)]
@@ -47,11 +54,25 @@ class Curve:
     reference: Sequence[Mapping[str, Any]] | None = None
     scale: Literal["linear", "log"] = "linear"
     where: Mapping[str, Any] = field(default_factory=dict)
+    relative: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.title:
-            told = f"{heading(self.y)} against {heading(self.x)}"
+            told = f"{self._heading} against {heading(self.x)}"
             object.__setattr__(self, "title", capital(told))
+
+    @property
+    def _heading(self) -> str:
+        return f"{heading(self.y)} relative to {in_words(self.relative)}" if self.relative else heading(self.y)
+
+    @property
+    def _unit(self) -> str:
+        """The column in whose unit values are printed; "" for ratios."""
+        return "" if self.relative else self.y
+
+    def _summary(self, members: Iterable[Row]) -> Summary:
+        summary = summarize(members, self.y)
+        return Ratios(**vars(summary)) if self.relative else summary
 
     def grid(self, rows: Iterable[Row]) -> Grid | None:
         """One line for each x (and `by`); None where no row has an x."""
@@ -62,8 +83,8 @@ class Curve:
         lines = []
         for names, members in groups.items():
             named = [text_of(name, column) for name, column in zip(names, keys, strict=False)]
-            lines.append((*named, standing(members), summarize(members, self.y).text(self.y)))
-        return Grid((*map(heading, keys), "trials", heading(self.y)), tuple(lines), len(keys), (*caveats(groups, (self.y,)), *notes))
+            lines.append((*named, standing(members), self._summary(members).text(self.y)))
+        return Grid((*map(heading, keys), "trials", self._heading), tuple(lines), len(keys), (*caveats(groups, (self.y,)), *notes))
 
     def text(self, rows: Iterable[Row]) -> str:
         """The means with their intervals for a terminal."""
@@ -76,23 +97,27 @@ class Curve:
         points = [point for names, members in groups.items() for row in members for point in self._points(names, row)]
         if not points:
             return None
-        means = [self._mean(names, summarize(members, self.y)) for names, members in groups.items()]
-        chance = self._chance(groups)
+        means = [self._mean(names, self._summary(members)) for names, members in groups.items()]
+        guessing = None if self.relative else chance((row for members in groups.values() for row in members), self.y)
         data: dict[str, list[dict[str, Any]]] = {
             "points": points,
             "means": [mean for mean in means if mean is not None],
-            "reference": self._reference(),
+            "reference": published(self.reference, self._unit, self.scale),
             "once": [{}],
         }
-        axes = self._axes(data, chance)
-        told = self._description(data, chance is not None, [*caveats(groups, ()), *notes, *self._zeros(groups)])
-        return finished(self._chart(data, axes, chance), data, told, axes.height)
+        axes = self._axes(data, guessing)
+        told = self._description(data, guessing is not None, [*caveats(groups, ()), *notes, *self._zeros(groups)])
+        return finished(self._chart(data, axes, guessing), data, told, axes.height)
 
     def _groups(self, rows: Iterable[Row]) -> tuple[Groups, list[str]]:
+        rows = list(rows)
         chosen, notes = selected(rows, self.where)
         having = [row for row in chosen if value_of(row, self.x) is not None]
         count = len(chosen) - len(having)
         notes += [f"Left out: {count} {'trial' if count == 1 else 'trials'} without {heading(self.x)}."] if count else []
+        if self.relative:
+            having, more = ratios(having, rows, self.y, self.relative)
+            notes += more
         return grouped(having, (self.x, self.by) if self.by else (self.x,)), notes
 
     def _series(self, names: tuple[Any, ...]) -> str:
@@ -103,11 +128,11 @@ class Curve:
         return names[0] if number_like else text_of(names[0], self.x)
 
     def _points(self, names: tuple[Any, ...], row: Row) -> list[dict[str, Any]]:
-        summary, bound = summarize([row], self.y), censoring(row, self.y)
+        summary, bound = self._summary([row]), censoring(row, self.y)
         value = bound if bound is not None else summary.mean
         if value is None or summary.trials == 0 or (self.scale == "log" and value <= 0):
             return []
-        told = f"{'≥ ' if bound is not None else ''}{number(value, self.y)}"
+        told = f"{'≥ ' if bound is not None else ''}{'× ' if self.relative else ''}{number(value, self._unit)}"
         return [{"x": self._x(names), "y": value, "by": self._series(names), "told": told, "bound": bound is not None, "trial": str(row.get("key", ""))[:12]}]
 
     def _mean(self, names: tuple[Any, ...], summary: Summary) -> dict[str, Any] | None:
@@ -119,29 +144,25 @@ class Curve:
         return {"x": self._x(names), "y": summary.mean, "by": self._series(names), "told": summary.text(self.y), "n": len(summary.values), **ends}
 
     def _zeros(self, groups: Groups) -> list[str]:
-        values = [value for members in groups.values() for value in summarize(members, self.y).values]
+        values = [value for members in groups.values() for value in self._summary(members).values]
         count = sum(value <= 0 for value in values) if self.scale == "log" else 0
         return [f"Not drawn: {count} {'trial' if count == 1 else 'trials'} at or below 0, which a log axis cannot show."] if count else []
 
-    def _chance(self, groups: Groups) -> float | None:
-        classes = {row.get("classes") for members in groups.values() for row in members if row.get("classes")}
-        known = _CHANCE.get(self.y)
-        return known(int(str(classes.pop()))) if known and len(classes) == 1 else None
-
-    def _axes(self, data: Mapping[str, list[dict[str, Any]]], chance: float | None) -> Axes:
-        values = [point["y"] for point in data["points"] + data["reference"]] + ([chance] if chance is not None else [])
+    def _axes(self, data: Mapping[str, list[dict[str, Any]]], guessing: float | None) -> Axes:
+        values = [point["y"] for point in data["points"] + data["reference"]] + ([guessing] if guessing is not None else [])
         xs, series = (list(dict.fromkeys(point[field] for point in data["points"])) for field in ("x", "by"))
-        return Axes(xs, values, self.x, self.y, self.scale, series)
+        return Axes(xs, values, self.x, self._unit, self.scale, series, self._heading.replace(" relative to ", "\nrelative to "))
 
-    def _chart(self, data: Mapping[str, list[dict[str, Any]]], axes: Axes, chance: float | None) -> Any:
+    def _chart(self, data: Mapping[str, list[dict[str, Any]]], axes: Axes, guessing: float | None) -> Any:
         import altair as alt
 
         color = {"color": legend(self.by, colors(axes.series))}
         picked = alt.selection_point(fields=["by"], bind="legend", name="picked", toggle="true")
-        told = [alt.Tooltip(f"{field}:N", title=heading(column)) for field, column in (("told", self.y), ("x", self.x), ("by", self.by)) if column]
+        titles = {"told": self._heading, "x": heading(self.x), **({"by": heading(self.by)} if self.by else {})}
+        told = [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
         single = {**axes.place(), **color, "tooltip": [*told, alt.Tooltip("trial:N")]}
         means, points = alt.Chart(alt.NamedData("means")), alt.Chart(alt.NamedData("points"))
-        layers = [*self._published(axes), *(axes.level(chance, "chance") if chance is not None else [])]
+        layers = [*self._published(axes, data["reference"]), *(axes.level(guessing, "chance") if guessing is not None else [])]
         circles = points.mark_point(size=30, strokeWidth=1.25).transform_filter("!datum.bound")
         layers.append(circles.encode(opacity=seen(picked, 0.45), **single).add_params(picked))
         if any(point["bound"] for point in data["points"]):
@@ -157,24 +178,22 @@ class Curve:
             layers.append(dots.encode(tooltip=[*told, alt.Tooltip("n:Q", title="trials")]))
         return alt.layer(*layers)
 
-    def _published(self, axes: Axes) -> list[Any]:
+    def _published(self, axes: Axes, points: list[dict[str, Any]]) -> list[Any]:
         import altair as alt
 
-        if not self.reference:
+        if not points:
             return []
-        dash = dashes("name:N", list(dict.fromkeys(str(point["name"]) for point in self._reference())), "Published")
-        told = [alt.Tooltip("name:N"), alt.Tooltip("x:N", title=heading(self.x)), alt.Tooltip("told:N", title=heading(self.y))]
+        dash = dashes("name:N", list(dict.fromkeys(str(point["name"]) for point in points)), "Published")
+        told = [alt.Tooltip("name:N"), alt.Tooltip("x:N", title=heading(self.x)), alt.Tooltip("told:N", title=self._heading)]
         drawn = alt.Chart(alt.NamedData("reference")).mark_line(color=GREY, strokeWidth=1.75, clip=True)
         return [drawn.encode(**axes.place(), strokeDash=dash, tooltip=told)]
 
-    def _reference(self) -> list[dict[str, Any]]:
-        return [{"name": "published", "told": number(point["y"], self.y), **point} for point in self.reference or ()]
-
     def _description(self, data: Mapping[str, list[dict[str, Any]]], chance: bool, more: list[str]) -> str:
         points = data["points"]
-        parts = ["Filled: means over replicates with 95 % intervals (where one leaves the frame, the table has its ends);"]
+        means = "geometric means of the paired ratios" if self.relative else "means over replicates"
+        parts = [f"Filled: {means} with 95 % intervals (where one leaves the frame, the table has its ends);"]
         parts.append(f"open circles: the {len(points)} single trials.")
         if any(point["bound"] for point in points):
             parts.append("Open triangles: lower bounds of runs that ended before they got there; no mean is drawn there.")
-        parts += ["Dotted line: chance."] * chance + ["Grey: published."] * bool(self.reference)
+        parts += ["Dotted line: chance."] * chance + ["Grey: published."] * bool(data["reference"])
         return " ".join(parts + more)

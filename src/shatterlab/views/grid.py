@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from shatterlab.values import Row
 
-_PLAIN = str.maketrans({"≥": ">=", "–": "-", "·": "-"})
+_PLAIN = str.maketrans({"≥": ">=", "×": "x", "–": "-", "·": "-"})
 _GAP = "  "
 
 

@@ -14,6 +14,7 @@ from shatterlab.views.naming import heading, number, rank, value_of, with_interv
 
 LEVEL = 0.95  # of every interval that a view prints or draws
 _SPECIFICATION = ("dataset.", "corruption.", "learner.")
+_CHANCE = {"test.error": lambda classes: 1 - 1 / classes, "test.accuracy": lambda classes: 1 / classes}
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,13 @@ def caveats(groups: Mapping[tuple[Any, ...], Sequence[Row]], columns: Sequence[s
         reasons = dict.fromkeys(each.reason for each in summaries if each.reason and not each.values)
         notes += [f"{heading(column)}: - means {reason}." for reason in reasons]
     return notes
+
+
+def chance(rows: Iterable[Mapping[str, Any]], column: str) -> float | None:
+    """What guessing gives in a column of test errors or accuracies; None for others, and where the numbers of classes differ."""
+    classes = {row.get("classes") for row in rows if row.get("classes")}
+    known = _CHANCE.get(column)
+    return known(int(str(classes.pop()))) if known and len(classes) == 1 else None
 
 
 def standing(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from shatterlab.values import Row
 from shatterlab.views.grid import Grid
 from shatterlab.views.groups import Summary, grouped, selected, standing
 from shatterlab.views.naming import heading, model, number, text_of
+from shatterlab.views.published import NAME, framing, last_epoch, published
 from shatterlab.views.theme import capital, colors, dashes, finished, legend, seen, vertical
 
 _POINTS = 8000  # of single runs in one chart; more are thinned evenly, ends kept
@@ -28,12 +29,17 @@ class LearningCurves:
     smallest to the largest of them. Faint lines: single runs, each to its own end, which a dot marks (a cross where
     it diverged). Nothing is drawn beyond the end of a run. Failed trials are left out.
 
+    Published curves lie behind, thin and dashed, in the colour of what they are named after. They never squeeze ours:
+    the epochs end at most half beyond our longest run (or at epoch 10 where that is more), and a value other than an
+    error or an accuracy stretches a log axis at most by a factor of 10, a linear one by half of our range, either way.
+
     Args:
         y: the curve: "train.loss", "train.accuracy", "train.error", the same of "online" and "test", "learning_rate".
         by: what makes a colour: a column, "setting" or "model".
         title: the heading; by default made from the columns.
         scale: "linear" or "log"; None: log for a loss.
         where: only rows whose columns have these values.
+        reference: published curves, points {"x": epoch, "y": value, "name": "random labels"}, the name as `by` gives it.
     """
 
     y: str = "train.loss"
@@ -41,6 +47,7 @@ class LearningCurves:
     title: str = ""
     scale: Literal["linear", "log"] | None = None
     where: Mapping[str, Any] = field(default_factory=dict)
+    reference: Sequence[Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         if not self.title:
@@ -84,7 +91,9 @@ class LearningCurves:
                 thinned |= len(path) > every
                 data["runs"] += [{"epoch": epoch, "y": value, "by": label, "run": len(data["ends"])} for epoch, value in _thin(path, every)]
                 data["ends"].append(self._end(path[-1], row) | named)
-        told = self._description(len(data["ends"]), thinned)
+        theirs = self._published(max(end["epoch"] for end in data["ends"]))
+        told = self._description(len(data["ends"]), thinned) + (" Thin dashed lines: published." if theirs else "")
+        data |= {"published": theirs} if theirs else {}
         return finished(self._chart(data), data, " ".join([told, *notes, *self._zeros(groups.values())]))
 
     def _zeros(self, groups: Iterable[Sequence[Row]]) -> list[str]:
@@ -140,26 +149,42 @@ class LearningCurves:
         told = number(last[1], self.y)
         return {"epoch": last[0], "y": last[1], "ended": why, "diverged": diverged, "told": told, "trial": str(row.get("key", ""))[:12]}
 
+    def _published(self, longest: int) -> list[dict[str, Any]]:
+        """The published points up to where the frame ends and each curve's next one, so that its line runs to the edge."""
+        points = sorted(published(self.reference, self.y, self._scale), key=lambda point: float(point["x"]))
+        limit = last_epoch([longest], [point["x"] for point in points])
+        kept = []
+        for name in dict.fromkeys(str(point["name"]) for point in points):
+            mine = [point for point in points if str(point["name"]) == name]
+            inside = sum(point["x"] <= limit for point in mine)
+            kept += [{"epoch": point["x"], "y": point["y"], "by": name, "model": NAME, "told": point["told"]} for point in mine[: inside + 1]]
+        return kept
+
     def _chart(self, data: Mapping[str, list[dict[str, Any]]]) -> Any:
         import altair as alt
 
-        shared = vertical([each["y"] for name in data for each in data[name]], self.y, self._scale)
+        own, theirs = [each for name in ("runs", "means", "ends") for each in data[name]], data.get("published", [])
+        shared = vertical(framing([each["y"] for each in own], [each["y"] for each in theirs], self.y, self._scale), self.y, self._scale)
         axis = alt.Axis(grid=False, tickMinStep=1, tickCount=10, format="d")
-        x = alt.X("epoch:Q", title="Epoch", axis=axis, scale=alt.Scale(nice=False, zero=False, padding=6))
-        place = {"x": x, "y": alt.Y("y:Q", **shared), "color": legend(self.by, colors(str(end["by"]) for end in data["ends"]))}
+        epochs = [each["epoch"] for each in own]
+        frame: dict[str, Any] = {"domain": [min(epochs), last_epoch(epochs, (each["epoch"] for each in theirs))]} if theirs else {}
+        x = alt.X("epoch:Q", title="Epoch", axis=axis, scale=alt.Scale(nice=False, zero=False, padding=6, **frame))
+        labels = [str(each["by"]) for each in [*data["ends"], *theirs]]
+        place = {"x": x, "y": alt.Y("y:Q", **shared), "color": legend(self.by, colors(labels))}
         picked = alt.selection_point(fields=["by"], bind="legend", name="picked", toggle="true")
-        runs, means, ends = (alt.Chart(alt.NamedData(name)) for name in ("runs", "means", "ends"))
+        runs, means, ends, behind = (alt.Chart(alt.NamedData(name)) for name in ("runs", "means", "ends", "published"))
         told = [alt.Tooltip("by:N", title=heading(self.by)), alt.Tooltip("model:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("told:N", title=heading(self.y))]
         band = means.mark_area(clip=True).encode(**{**place, "y": alt.Y("low:Q", **shared)}, y2="high:Q", detail="line:N", opacity=seen(picked, 0.16))
         faint = runs.mark_line(strokeWidth=1, clip=True).encode(**place, detail="run:N", opacity=seen(picked, 0.4))
-        models = list(dict.fromkeys(end["model"] for end in data["ends"]))
-        dash = {"strokeDash": dashes("model:N", models, "Model")} if len(models) > 1 else {}
+        models = list(dict.fromkeys(str(each["model"]) for each in [*data["ends"], *theirs]))
+        dash = {"strokeDash": dashes("model:N", models, "Model", thin=NAME)} if len(models) > 1 else {}
         line = means.mark_line(strokeWidth=2.5, clip=True).encode(**place, **dash, detail="line:N", opacity=seen(picked, 1.0))
         touch = means.mark_point(size=60, filled=True).encode(**place, opacity=alt.value(0), tooltip=[*told, alt.Tooltip("n:Q", title="trials")])
         shape = alt.Shape("diverged:N", legend=None, scale=alt.Scale(domain=[False, True], range=["circle", "cross"]))
         why = [*told, alt.Tooltip("ended:N"), alt.Tooltip("trial:N")]
         dots = ends.mark_point(size=42, filled=True).encode(**place, shape=shape, opacity=seen(picked, 0.9), tooltip=why).add_params(picked)
-        return alt.layer(faint, dots, band, line, touch) if data["means"] else alt.layer(faint, dots)
+        thin = behind.mark_line(strokeWidth=1.25, clip=True).encode(**place, **dash, opacity=seen(picked, 0.8), tooltip=told)
+        return alt.layer(*([thin] if theirs else []), faint, dots, *([band, line, touch] if data["means"] else []))
 
     def _description(self, count: int, thinned: bool) -> str:
         told = f"{count} {'run' if count == 1 else 'runs'}. Line: mean over replicates, drawn while all of them run; band: from the smallest to the"

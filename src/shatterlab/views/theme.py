@@ -18,6 +18,8 @@ _SETTINGS = {
 _OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00", "#5B5EA6")  # Okabe and Ito's, and two more
 _PARTIAL = "partially corrupted labels ("
 _DASHES = ([1, 0], [6, 4], [2, 3], [10, 4, 2, 4], [12, 3], [4, 8])
+_THIN = [4, 2]
+_SHAPES = ("circle", "square", "diamond", "cross")
 GREY = "#7B8490"
 HEIGHT = 330
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -43,7 +45,7 @@ def _setting(name: str) -> str | None:
     return "#" + "".join(f"{round(low + level * (high - low)):02X}" for low, high in zip(*ends, strict=True))
 
 
-def domain(values: Sequence[float], column: str) -> list[float]:
+def domain(values: Sequence[float], column: str = "") -> list[float]:
     """The range of a linear axis, from the values alone, so that a wide interval does not flatten them.
 
     Errors and accuracies: whole tenths within [0, 1], from 0 unless all are above a half. Others: from 0 where none
@@ -58,24 +60,27 @@ def domain(values: Sequence[float], column: str) -> list[float]:
     return [min(bottom, top - 0.1), top]
 
 
-def vertical(values: Sequence[float], column: str, scale: str) -> dict[str, Any]:
-    """Title, scale and axis of the y channel, as Altair takes them; a log axis is labelled at powers of ten.
+def vertical(values: Sequence[float], column: str, scale: str, title: str = "") -> dict[str, Any]:
+    """Title, scale and axis of the y channel (or of x), as Altair takes them; a log axis is labelled at powers of ten.
 
     Args:
-        values: what is drawn, at least one.
-        column: named on the axis; fractions are printed in percent.
+        values: what sets the frame, at least one.
+        column: named on the axis; fractions are printed in percent. "" where the values are no column's: ratios.
         scale: "linear" or "log".
+        title: of the axis, in place of the column's heading; it may have several lines.
     """
     import altair as alt
 
+    name: Any = capital(title or heading(column))
+    name = name.split("\n") if "\n" in name else name
     axis: dict[str, Any] = {"tickCount": 6} | ({"format": ".0%"} if is_fraction(column) else {})
     if scale == "linear":
-        return {"title": capital(heading(column)), "scale": alt.Scale(domain=domain(values, column), nice=not is_fraction(column)), "axis": alt.Axis(**axis)}
+        return {"title": name, "scale": alt.Scale(domain=domain(values, column), nice=not is_fraction(column)), "axis": alt.Axis(**axis)}
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     if high - low > 2:
         axis["values"] = [10.0**power for power in range(low, high + 1, -(-(high - low) // 8))]
     limits = [min(values) / 1.25, max(values) * 1.25]
-    return {"title": capital(heading(column)), "scale": alt.Scale(type="log", domain=limits, nice=False), "axis": alt.Axis(**axis)}
+    return {"title": name, "scale": alt.Scale(type="log", domain=limits, nice=False), "axis": alt.Axis(**axis)}
 
 
 def capital(text: str) -> str:
@@ -91,13 +96,22 @@ def legend(column: str | None, labels: Mapping[str, str]) -> Any:
     return alt.Color("by:N", scale=alt.Scale(domain=list(labels), range=list(labels.values())), legend=shown)
 
 
-def dashes(field: str, names: Sequence[str], title: str) -> Any:
-    """The dash channel: one pattern a name, the first unbroken."""
+def dashes(field: str, names: Sequence[str], title: str, thin: str = "") -> Any:
+    """The dash channel: one pattern a name, the first unbroken; the name `thin` has short dashes that no other has."""
     import altair as alt
 
-    patterns = [_DASHES[i % len(_DASHES)] for i in range(len(names))]
+    patterns = [_THIN if name == thin else _DASHES[i % len(_DASHES)] for i, name in enumerate(names)]
     shown = alt.Legend(title=title, symbolType="stroke", symbolStrokeColor=GREY, symbolSize=300)
     return alt.StrokeDash(field, scale=alt.Scale(domain=list(names), range=patterns), legend=shown)
+
+
+def shapes(field: str, names: Sequence[str], title: str) -> Any:
+    """The shape channel: one filled shape a name; no triangle, which means a bound."""
+    import altair as alt
+
+    marks = [_SHAPES[i % len(_SHAPES)] for i in range(len(names))]
+    shown = alt.Legend(title=title, symbolFillColor=GREY, symbolStrokeColor=GREY)
+    return alt.Shape(field, scale=alt.Scale(domain=list(names), range=marks), legend=shown)
 
 
 def seen(picked: Any, strength: float) -> Any:

@@ -1,0 +1,185 @@
+"""One run of gradient descent: the model as it changes, and the facts about it as they become known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from shatterlab.core import Batch, Examples, Optimizer, Progress, Scalar, Seeds
+from shatterlab.evaluation import evaluate, losses
+from shatterlab.learners._precision import autocast
+
+LOSS_THRESHOLDS = (1.0, 0.5, 0.1, 0.05, 0.01)
+OVERFIT_LOSS = 0.05  # reproduces the published times to overfit from the published curves: any threshold in (0.0466, 0.0580] does
+_SPENT = 0.01  # share of the schedule's whole learning-rate sum below which nothing more can be learned
+_ROUNDING = 1e-4  # of whitened values, which are of order 1, computed twice in float32
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """What a run has to know of its recipe; `Training` documents the fields."""
+
+    @property
+    def optimizer(self) -> Optimizer: ...
+    @property
+    def decay(self) -> float: ...
+    @property
+    def decay_steps(self) -> int: ...
+    @property
+    def batch_size(self) -> int | None: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def stop(self) -> float | Literal["interpolation", "overfit", "budget"]: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def output(self) -> Literal["logits", "values"]: ...
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step 0, 1, ..."""
+
+
+class Descent:
+    """One run.
+
+    What the first layer makes of the sample never changes, so it is computed once and kept on the device; a step
+    gathers from it. Nothing in a step waits for the device.
+
+    Args:
+        schedule: the recipe.
+        model: input layer and network.
+        train: the sample.
+        device: where it runs.
+    """
+
+    def __init__(self, schedule: Schedule, model: nn.Sequential, train: Examples, device: torch.device) -> None:
+        self.schedule, self.model, self.train, self.device = schedule, model, train, device
+        self.step = 0
+        self.facts: dict[str, Scalar] = {}
+        self._chunk = 128 if device.type == "cpu" else 2048  # examples scored at once; more than 128 fall out of a processor's cache
+        self._prepared = self._prepare_all()
+        self._labels = train.labels.to(device)
+        self.optimizer = schedule.optimizer.build([value for value in model.parameters() if value.requires_grad], fused=True)
+
+    def scores(self, inputs: Tensor) -> Tensor:
+        """Scores on the CPU, in evaluation mode; the model is left in the mode it was in."""
+        return torch.cat([self._score(self._prepare(few)).cpu() for few in inputs.split(self._chunk)])
+
+    def epochs(self, seeds: Seeds) -> Iterator[Progress]:
+        """Trains, and reports after each epoch; the last report says that it is the last."""
+        generator = torch.Generator().manual_seed(seeds.integer("order"))
+        sample = Examples(self._prepared, self._labels, self.train.classes)
+        reached: dict[str, tuple[int, int]] = {}
+        for epoch in range(1, self.schedule.epochs + 1):
+            rate = self.schedule.rate(self.step)
+            order = torch.randperm(len(self.train), generator=generator).to(self.device)
+            batch, online_loss, online_accuracy = self._epoch(order)
+            loss, accuracy = evaluate(self._score_in_chunks, sample, self.schedule.output)
+            for target in _targets(loss, accuracy):
+                reached.setdefault(target, (epoch, self.step))
+            ended = self._ended(epoch, loss, accuracy)
+            if ended:
+                self._conclude(epoch, ended, reached)
+            keep = batch if epoch == 1 or ended else None
+            last = bool(ended)
+            yield Progress(epoch, self.step, self.scores, self.schedule.output, loss, accuracy, online_loss, online_accuracy, rate, last, keep)
+            if ended:
+                return
+
+    def _prepare(self, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            prepared: Tensor = self.model[0](inputs.to(self.device))
+        return prepared
+
+    def _prepare_all(self) -> Tensor:
+        if isinstance(self.model[0], nn.Identity):
+            return self.train.inputs.to(self.device)
+        first = self._prepare(self.train.inputs[:1])
+        prepared = first.new_empty((len(self.train), *first.shape[1:]))
+        if first.ndim == 4 and first.is_contiguous(memory_format=torch.channels_last):
+            prepared = prepared.contiguous(memory_format=torch.channels_last)
+        for start in range(0, len(self.train), 2048):
+            prepared[start : start + 2048] = self._prepare(self.train.inputs[start : start + 2048])
+        return prepared
+
+    def _score_in_chunks(self, prepared: Tensor) -> Tensor:
+        return torch.cat([self._score(few) for few in prepared.split(self._chunk)])
+
+    def _score(self, prepared: Tensor) -> Tensor:
+        mode = self.model.training
+        self.model.eval()
+        with torch.no_grad(), autocast(self.schedule.precision, self.device):
+            scores: Tensor = self.model[1](prepared.clone())  # its own, since a network may work in place
+        self.model.train(mode)
+        return scores.float()
+
+    def _epoch(self, order: Tensor) -> tuple[Batch, float, float]:
+        """One pass over the sample in this order; its first batch and the means as the batches went by."""
+        self.model.train()
+        total, correct = torch.zeros(2, dtype=torch.float64, device=self.device)
+        first: Batch | None = None
+        for indices in _batches(order, self.schedule.batch_size or len(order)):
+            inputs, labels = self._prepared[indices], self._labels[indices]
+            first = first or self._batch(indices, inputs, labels)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.schedule.rate(self.step)
+            with autocast(self.schedule.precision, self.device):
+                scores = self.model[1](inputs)
+            loss = losses(scores.float(), labels, self.schedule.output).mean()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.step += 1
+            total += loss.detach() * len(indices)
+            correct += (scores.detach().argmax(1) == labels).sum()
+        assert first is not None
+        return first, total.item() / len(order), correct.item() / len(order)
+
+    def _batch(self, indices: Tensor, fed: Tensor, labels: Tensor) -> Batch:
+        """The batch for the observer: examples as the sample has them, if these are what the network is fed."""
+        given = self.train.inputs[indices.cpu()]
+        same = torch.allclose(self._prepare(given), fed, atol=_ROUNDING, equal_nan=True)
+        return Batch(indices, given if same else fed.clone(), labels)
+
+    def _ended(self, epoch: int, loss: float, accuracy: float) -> str:
+        if not math.isfinite(loss):
+            return "diverged"
+        if self.schedule.stop == "interpolation" and accuracy == 1:
+            return "interpolation"
+        if self.schedule.stop == "overfit" and accuracy == 1 and loss <= OVERFIT_LOSS:
+            return "overfit"
+        if not isinstance(self.schedule.stop, str) and loss <= self.schedule.stop:
+            return "loss"
+        spent = self.schedule.decay < 1 and self._rate_left() < _SPENT
+        return "budget" if spent or epoch == self.schedule.epochs else ""
+
+    def _conclude(self, epoch: int, ended: str, reached: dict[str, tuple[int, int]]) -> None:
+        for target in ("interpolation", *(f"loss_{threshold}" for threshold in LOSS_THRESHOLDS)):
+            epochs, steps = reached.get(target, (None, None))
+            self.facts |= {f"epochs_to_{target}": epochs, f"steps_to_{target}": steps}
+        wanted = isinstance(self.schedule.stop, str) and "interpolation" in reached
+        self.facts |= {"epochs": epoch, "steps": self.step, "ended": ended}
+        self.facts |= {"censored": ended == "budget" and not wanted, "diverged": ended == "diverged"}
+        self.facts["learning_rate_left"] = self._rate_left()
+
+    def _rate_left(self) -> float:
+        return float(self.schedule.decay ** (self.step / self.schedule.decay_steps))
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """The order in batches; a last one of a single example, of which batch norm has no variance, joins the one before."""
+    batches = list(order.split(size))
+    if len(batches) > 1 and size > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def _targets(loss: float, accuracy: float) -> Iterator[str]:
+    if accuracy == 1:
+        yield "interpolation"
+    yield from (f"loss_{threshold}" for threshold in LOSS_THRESHOLDS if loss <= threshold)
