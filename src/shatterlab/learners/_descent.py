@@ -141,10 +141,10 @@ class Descent:
         return first, total.item() / len(order), correct.item() / len(order)
 
     def _batch(self, indices: Tensor, fed: Tensor, labels: Tensor) -> Batch:
-        """The batch for the observer: examples as the sample has them, if these are what the network is fed."""
+        """The batch for the observer: examples as the sample has them; not a number where the network is fed something else."""
         given = self.train.inputs[indices.cpu()]
         same = torch.allclose(self._prepare(given), fed, atol=_ROUNDING, equal_nan=True)
-        return Batch(indices, given if same else fed.clone(), labels)
+        return Batch(indices, given if same else torch.full_like(given, torch.nan), labels)
 
     def _ended(self, epoch: int, loss: float, accuracy: float) -> str:
         if not math.isfinite(loss):

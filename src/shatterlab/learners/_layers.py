@@ -37,11 +37,22 @@ class Standardization(nn.Module):
         return (rows - self.mean) * self.scale
 
 
-def preparation(inputs: Tensor, whiten: bool) -> nn.Module:
-    """Whitening for images, standardization for tables, nothing where it is not wanted."""
-    if not whiten:
-        return nn.Identity()
-    return Whitening() if inputs.ndim > 2 else Standardization(inputs)
+class CenterCrop(nn.Module):
+    """The middle of each image, `side` x `side` pixels; an odd rest is cut off at the end."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "m c side side"]:
+        top, left = ((length - self.side) // 2 for length in images.shape[-2:])
+        return images[:, :, top : top + self.side, left : left + self.side]
+
+
+def preparation(inputs: Tensor, whiten: bool, crop: int | None = None) -> nn.Module:
+    """The crop, if any, then whitening of images or standardization of a table where it is wanted."""
+    whitening: nn.Module = (Whitening() if inputs.ndim > 2 else Standardization(inputs)) if whiten else nn.Identity()
+    return whitening if crop is None else nn.Sequential(CenterCrop(crop), whitening)
 
 
 class ChannelsLast(nn.Module):

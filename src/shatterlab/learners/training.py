@@ -39,6 +39,8 @@ class Training(Learner):
             at zero training error with a loss of at most 0.05 (the threshold that the paper's Figure 1(b) seems to use,
             so that both times are known), "budget" never before `epochs`. Error and loss are measured after each epoch
             in evaluation mode on the full sample.
+        crop: side in pixels, 1 .. the shorter side of the images: the model's first layer cuts out their centre, after
+            any corruption and before whitening; None: the images as they are.
         whiten: prepare inputs by the model's first layer: images are whitened one by one, features of a table
             standardized over the training sample.
         precision: "float32", or "bfloat16" for the matrix products and convolutions of training and scoring.
@@ -59,6 +61,7 @@ class Training(Learner):
     batch_size: int | None = 128
     epochs: int = 100
     stop: float | Literal["interpolation", "overfit", "budget"] = "interpolation"
+    crop: int | None = None
     whiten: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
     loss: Literal["cross_entropy", "squared"] = "cross_entropy"
@@ -68,6 +71,7 @@ class Training(Learner):
         self.require(self.decay_steps >= 1, "decay_steps is a whole number >= 1", self.decay_steps)
         self.require(self.batch_size is None or self.batch_size >= 1, "batch_size is a whole number >= 1, or None", self.batch_size)
         self.require(self.epochs >= 1, "epochs is a whole number >= 1", self.epochs)
+        self.require(self.crop is None or self.crop >= 1, "crop is a side in pixels >= 1, or None", self.crop)
         positive = isinstance(self.stop, str) or (self.stop > 0 and math.isfinite(self.stop))
         self.require(positive, 'stop is "interpolation", "overfit", "budget" or a training loss > 0', self.stop)
 
@@ -101,17 +105,25 @@ class Training(Learner):
             InvalidPart: it does not give k scores, or has nothing to train.
             UserCodeError: it cannot be built, or its forward pass fails.
         """
-        device = usable_device(runtime)
-        require_memory(self.architecture, self.optimizer, train.shape, train.classes, device)
+        device, shape = usable_device(runtime), self._shape(train)
+        require_memory(self.architecture, self.optimizer, shape, train.classes, device)
         with seeded(seeds.integer("init"), device):
-            network = self.architecture.build(train.shape, train.classes)
-        model = nn.Sequential(preparation(train.inputs, self.whiten), network).to(device)
+            network = self.architecture.build(shape, train.classes)
+        model = nn.Sequential(preparation(train.inputs, self.whiten, self.crop), network).to(device)
         self._probe(model, train, device)
         return laid_out(model, train.inputs[:2].to(device))
 
     def rate(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""
         return float(self.optimizer.lr * self.decay ** (step / self.decay_steps))
+
+    def _shape(self, train: Examples) -> tuple[int, ...]:
+        """Of an input as the network meets it."""
+        if self.crop is None:
+            return train.shape
+        fits = len(train.shape) == 3 and self.crop <= min(train.shape[1:])
+        self.require(fits, f"images of at least {self.crop} x {self.crop} pixels are required for this crop", "x".join(map(str, train.shape)))
+        return (train.shape[0], self.crop, self.crop)
 
     def _probe(self, model: nn.Sequential, train: Examples, device: torch.device) -> None:
         few = train.inputs[:2].to(device)
