@@ -63,11 +63,25 @@ MAY_IMPORT = {
     "experiments": f"{RUN} architectures claims corruptions datasets executors experiment learners measures optimizers references report store views",
     "export": f"{BASE} report store",
     "_terminal": f"{BASE} views",
-    "cli": f"{RUN} _terminal claims datasets executors experiment experiments export laws report shatterlab store",
+    "_options": f"{RUN} claims experiment experiments",
+    "cli": f"{RUN} _options _terminal claims datasets executors experiment experiments export laws report shatterlab store",
     "__main__": "cli",
 }
 
-LIGHT = ("core", "values", "part", "streams", "errors", "catalog", "outside", "cli", "statistics", "views", "_terminal")  # quick: no torch at import
+LIGHT = (
+    "core",
+    "values",
+    "part",
+    "streams",
+    "errors",
+    "catalog",
+    "outside",
+    "cli",
+    "statistics",
+    "views",
+    "_terminal",
+    "_options",
+)  # quick: no torch at import
 LONGER: dict[str, int] = {}  # modules over 300 lines, and how long they may be
 LONG_FUNCTIONS: set[str] = set()  # functions over 40 lines
 

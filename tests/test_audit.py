@@ -7,6 +7,7 @@ import pytest
 from torch import nn
 
 import shatterlab as sl
+from shatterlab.experiments import _asked as asked
 from shatterlab.experiments import audit as audits
 from shatterlab.experiments._verdict import findings, verdict
 from shatterlab.values import Row
@@ -108,7 +109,7 @@ def test_each_recipe_has_its_own_finding():
 
 
 def test_the_plan_has_the_six_settings_and_the_sweep_for_each_replicate():
-    experiment = audits.plan(audits.learners("MLP"), audits.dataset(), replicates=2, levels=(0.25,))
+    experiment = audits.plan(asked.learners("MLP"), asked.dataset(), replicates=2, levels=(0.25,))
     kinds = [(trial.corruption.kind, getattr(trial.corruption, "level", None)) for trial in experiment.trials]
     once = {("PartialLabels", level) for level in (0.0, 0.25, 0.5, 1.0)} | {(name, None) for name in ("ShuffledPixels", "RandomPixels", "GaussianPixels")}
     assert len(kinds) == 14
@@ -118,7 +119,7 @@ def test_the_plan_has_the_six_settings_and_the_sweep_for_each_replicate():
 
 def test_the_budget_is_enough_steps_on_a_small_sample_and_enough_epochs_on_a_large_one():
     def budget(examples, **recipe):
-        (learner,) = audits.learners("MLP", examples, **recipe)
+        (learner,) = asked.learners("MLP", examples, **recipe)
         return learner.epochs
 
     assert budget(300) == 1000  # 5 steps an epoch
@@ -169,7 +170,7 @@ def test_an_audit_is_saved_and_told(blobs, tmp_path):
         (lambda: sl.audit("MPL"), "audit: model: a known name is required, got 'MPL'. Did you mean MLP"),
         (lambda: sl.audit(data=3), "audit: data is a Dataset, the name of one, an .npz file or a folder, got int. Save arrays with numpy.savez."),
         (lambda: sl.audit("MLP", epoch=3), "audit: recipe: a known name is required, got 'epoch'. Did you mean epochs"),
-        (lambda: sl.audit(sl.Recipe("a:b"), epochs=3), "audit: fields of Training go with a torch model, got epochs beside a Recipe. Set them on the learner."),
+        (lambda: sl.audit(sl.Recipe("a:b"), epochs=3), "audit: fields of Training go with a torch model, got epochs beside Recipe. Leave them out."),
         (lambda: sl.audit(replicates=0), "audit: replicates is a whole number >= 1, got 0. Three give an interval."),
     ],
 )

@@ -350,7 +350,7 @@ def test_a_processor_without_bfloat16_is_told_what_it_costs(monkeypatch):
         ({"decay_steps": 0}, "Training: decay_steps is a whole number >= 1, got 0"),
         ({"batch_size": 0}, "Training: batch_size is a whole number >= 1, or None, got 0"),
         ({"epochs": 0}, "Training: epochs is a whole number >= 1, got 0"),
-        ({"stop": -1.0}, 'Training: stop is "interpolation", "budget" or a training loss > 0, got -1.0'),
+        ({"stop": -1.0}, 'Training: stop is "interpolation", "overfit", "budget" or a training loss > 0, got -1.0'),
         ({"stop": "never"}, "Training: stop is a number or one of 'interpolation', 'budget', got 'never'"),
         ({"precision": "float16"}, "Training: precision is one of 'float32', 'bfloat16', got 'float16'"),
         ({"architecture": sl.SGD()}, None),

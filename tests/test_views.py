@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from shatterlab.values import Row
-from shatterlab.views import Curve, Grid, LearningCurves, Scatter, Table, model, setting
+from shatterlab.views import Curve, Grid, LearningCurves, Order, Scatter, Table, model, setting
 from shatterlab.views.groups import censoring, summarize
 from shatterlab.views.naming import heading, number
 from shatterlab.views.theme import colors, domain
@@ -224,6 +224,7 @@ VIEWS = [
     Curve("setting", TIME, by="model", relative={"setting": "true labels"}, scale="log"),
     Scatter(TIME, "test.error", by="setting"),
     Scatter("test.loss", "test.error", x_scale="log"),
+    Order(TIME, {"another net": {"model": "SmallAlexNet"}}, base={"model": "MLP"}),
 ]
 
 
@@ -247,7 +248,7 @@ def test_a_chart_follows_the_schema_and_holds_its_data(view, replicates):
     assert spec["$schema"].startswith("https://vega.github.io/schema/vega-lite/v6")  # a name; nothing is fetched
     assert '"url"' not in text
     assert spec["width"] == "container"
-    named = {layer["data"]["name"] for layer in spec["layer"]}
+    named = {layer.get("data", spec.get("data"))["name"] for layer in spec["layer"]}  # hoisted where all layers share it
     assert named <= set(spec["datasets"])
     assert all(spec["datasets"][name] for name in named), "an empty data set in a chart makes Vega warn"
 
@@ -541,3 +542,115 @@ def test_a_scatter_tells_models_apart_by_shape_where_colour_means_something_else
     assert (shape["field"], shape["scale"]["domain"]) == ("model", ["MLP", "SmallAlexNet"])
     assert not any(each.startswith("triangle") for each in shape["scale"]["range"])
     assert not any("shape" in layer["encoding"] for layer in Scatter(TIME, "test.error").spec(rows)["layer"])
+
+
+CORRUPTIONS = {
+    "true labels": {"corruption.kind": "PartialLabels", "corruption.level": 0.0},
+    "random labels": {"corruption.kind": "PartialLabels", "corruption.level": 1.0},
+    "shuffled pixels": {"corruption.kind": "ShuffledPixels", "corruption.unit": "position"},
+}
+BY_VALUE = {"each value by itself": {"corruption.unit": "value"}}
+CHOICES = {"base": {"corruption.unit": "position", "norm": "shift"}, "title": "What moves the order"}
+
+
+def ordered(name, times, replicates=None, **more):
+    """One row a time, replicate 0, 1, ...; None: the run ended at epoch 50."""
+    columns = {"norm": "shift", "fit.epochs": 50, **CORRUPTIONS[name], **more}
+    seeded = zip(replicates or range(len(times)), times, strict=True)
+    return [Row({**columns, TIME: time, **{f"seeds.{each}": r for each in ("data", "corruption", "init", "order")}}) for r, time in seeded]
+
+
+def moves(*groups, variants=BY_VALUE):
+    return Order(TIME, variants, **CHOICES).grid([row for group in groups for row in group]).rows[1][-1]
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "told"),
+    [
+        # true labels take 20, 30, 40, 50: pairs differ by 1 or 2 where single times spread over 30 epochs
+        ([21, 32, 41, 52], [19, 28, 39, 48], "shuffled pixels before true labels (clearly)"),
+        ([21, 32, 41, 52], [19, 35, 31, 50], "shuffled pixels before true labels (within noise)"),
+        ([21, 32, 41, 52], [22, 31, 42, 51], "none"),
+        ([21, 32, 41, 52], [20, 31, 39, 50], "none"),  # equal means are no order
+        ([20, 31, 39, 50], [19, 28, 39, 48], "none"),  # nor is there one to move
+        ([21, 32, 41, 52], [18, 28, 38, 48], "shuffled pixels before true labels (no interval)"),  # all differ by 2: of the spread nothing is known
+        ([21], [19], "shuffled pixels before true labels (no interval)"),
+    ],
+)
+def test_an_order_moves_where_means_change_places_and_clearly_where_pairs_say_so(base, other, told):
+    n = len(base)
+    rows = (ordered("true labels", [20, 30, 40, 50][:n]), ordered("shuffled pixels", base), ordered("shuffled pixels", other, **{"corruption.unit": "value"}))
+    assert moves(*rows) == told
+
+
+def test_an_order_is_clear_by_pairs_of_equal_seeds_only():
+    base, other = [21, 32, 41, 52], [19, 28, 39, 48]
+    shifted = ordered("shuffled pixels", other, range(10, 14), **{"corruption.unit": "value"})
+    assert moves(ordered("true labels", [20, 30, 40, 50]), ordered("shuffled pixels", base), shifted).endswith("(no interval)")
+    crossed = ordered("shuffled pixels", other, [3, 2, 1, 0], **{"corruption.unit": "value"})
+    assert moves(ordered("true labels", [20, 30, 40, 50]), ordered("shuffled pixels", base), crossed).endswith("(within noise)")
+
+
+def test_an_order_never_averages_a_bound():
+    true, base = ordered("true labels", [20, 30]), ordered("shuffled pixels", [21, 32])
+    slow = ordered("true labels", [None, None], norm="scale")
+    assert moves(true, base, slow, variants={"scale": {"norm": "scale"}}) == "shuffled pixels before true labels (no interval)"
+    partly = ordered("true labels", [20, None], norm="scale")  # with 50 for the bound their mean would be 35, above 26.5
+    grid = Order(TIME, {"scale": {"norm": "scale"}}, **CHOICES).grid([*true, *base, *partly])
+    assert grid.rows[1][2:] == ("20 (1 of 2), ≥ 50 (1 of 2)", "as base", "not known for true labels and shuffled pixels")
+    points = Order(TIME, {"scale": {"norm": "scale"}}, **CHOICES).spec([*true, *base, *partly])["datasets"]["points"]
+    assert [(point["y"], point["bound"], point["own"]) for point in points if point["x"] == "scale"] == [(20, True, True), (26.5, False, False)]
+
+
+def test_a_setting_that_a_choice_does_not_touch_is_its_base():
+    rows = [*ordered("true labels", [20, 30]), *ordered("random labels", [40, 44]), *ordered("shuffled pixels", [21, 32])]
+    rows += ordered("shuffled pixels", [60, 64], **{"corruption.unit": "value"})
+    order = Order(TIME, BY_VALUE | {"not run": {"norm": "none"}}, **CHOICES)
+    base, value, missing = order.grid(rows).rows
+    assert base[-1] == "true labels 25 < shuffled pixels 26.5 < random labels 42"
+    assert value[1:4] == ("2", "as base", "as base")
+    assert value[-1] == "random labels before shuffled pixels (no interval)"  # both pairs differ by 20
+    assert missing[1:] == ("0", "-", "-", "-", "no trial yet")
+    points = order.spec(rows)["datasets"]["points"]
+    assert {point["by"]: point["own"] for point in points[3:]} == {"true labels": False, "random labels": False, "shuffled pixels": True}
+    assert "not run" not in {point["x"] for point in points}
+
+
+def test_a_choice_is_changed_alone():
+    base = [*ordered("true labels", [20, 30]), *ordered("shuffled pixels", [21, 32])]
+    scale, both = ordered("shuffled pixels", [1, 3], norm="scale"), ordered("shuffled pixels", [5, 7], norm="scale", **{"corruption.unit": "value"})
+    variants = {"scale": {"norm": "scale"}, "both": {"norm": "scale", "corruption.unit": "value"}}
+    grid = Order(TIME, variants, **CHOICES).grid([*base, *scale, *both])
+    assert [line[1] for line in grid.rows] == ["4", "2", "2"]
+    assert [line[3].split()[0] for line in grid.rows[1:]] == ["2", "6"]
+    alone = Order(TIME, {"scale": {"norm": "scale"}}, **CHOICES).grid([*base, *scale, *both])
+    assert alone.rows[1] == grid.rows[1]
+    assert "Left out: 2 trials of other choices." in alone.notes
+    unstated = Order(TIME, {"scale": {"norm": "scale"}}, base={"corruption.unit": "position"}).grid([*base, *scale])
+    assert [line[1] for line in unstated.rows] == ["4", "2"]  # what makes a variant's choice is no base row, stated or not
+
+
+def test_an_order_is_printed_within_a_hundred_columns():
+    rows = [*ordered("true labels", [20, 30]), *ordered("random labels", [40, 44]), *ordered("shuffled pixels", [21, 32])]
+    rows += [*ordered("shuffled pixels", [60, 69], **{"corruption.unit": "value"}), *ordered("random labels", [None, None], norm="scale")]
+    told = Order(TIME, {"each value shuffled by itself": BY_VALUE["each value by itself"], "scale": {"norm": "scale"}}, **CHOICES).text(rows)
+    assert max(map(len, told.splitlines())) <= 100 and told.isascii()
+    assert "Base choices: true labels 25 < shuffled pixels 26.5 < random labels 42." in told
+    assert "Each value shuffled by itself: order moves: random labels before shuffled pixels (within noise)." in told
+    assert "Scale: order moves: none." in told  # at least 50 stays above 26.5
+
+
+def test_the_lanes_of_an_order_are_those_of_the_base():
+    rows = [*ordered("true labels", [20, 30]), *ordered("random labels", [40, 44]), *ordered("shuffled pixels", [1, 2])]
+    layer = Order(TIME, BY_VALUE, **CHOICES).spec(rows)["layer"][-1]
+    assert layer["encoding"]["yOffset"]["sort"] == ["shuffled pixels", "true labels", "random labels"]
+
+
+def test_a_choice_with_a_long_name_has_several_lines_beside_the_chart():
+    name = "every value moves by itself, and no whole pixels do"
+    rows = [*ordered("shuffled pixels", [20, 30]), *ordered("shuffled pixels", [21, 32], **{"corruption.unit": "value"})]
+    spec = Order(TIME, {name: {"corruption.unit": "value"}}, **CHOICES).spec(rows)
+    point = spec["datasets"]["points"][-1]
+    assert point["choice"] == name == point["x"].replace("\n", " ")
+    assert max(map(len, point["x"].split("\n"))) <= 32
+    assert {layer["encoding"]["y"]["axis"]["labelExpr"] for layer in spec["layer"]} == {"split(datum.label, '\\n')"}

@@ -8,24 +8,23 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from shatterlab import __version__
+from shatterlab._options import Asked, Precision, given
 from shatterlab._terminal import ProgressLine, complain, interruptible, outcome, print_names, require_writable, workers_or_cores
 from shatterlab.errors import InvalidPart, ShatterlabError
 
 if TYPE_CHECKING:
-    from shatterlab.experiment import Experiment
+    pass
 
 EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
 3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 130 interrupted
-(what is done stays in the store, the same command does the rest)."""
+(what is done stays in the store, the same command does the rest); 141 whoever read the output has closed it."""
 
 STORE = Path("shatterlab.sqlite")
-ScaleName = Literal["smoke", "laptop", "paper"]
-
 app = App(
     name="shatterlab",
     help="How much of what a model shows on its training data is learning, and how much is memory?",
@@ -47,8 +46,8 @@ def audit(
     levels: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (0.0, 0.25, 0.5, 0.75, 1.0),
     epochs: int | None = None,
     lr: float | None = None,
-    batch_size: int = 64,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    batch_size: int | None = None,
+    precision: Precision | None = None,
     examples: int | None = None,
     store: Path = STORE,
     output: Path = Path("shatterlab-audit.html"),
@@ -67,8 +66,8 @@ def audit(
         levels: Corruption levels of the sweep.
         epochs: Budget of a torch model. Default: 100, or 5,000 steps where these are more.
         lr: Initial learning rate of a torch model. Default: 0.01; 0.05 for the two default nets.
-        batch_size: Examples a step of a torch model.
-        precision: Number format of a torch model's products.
+        batch_size: Examples a step of a torch model. Default: 64.
+        precision: Number format of a torch model's products. Default: float32.
         examples: Keep only so many training examples, class-stratified.
         store: Where rows are kept; rows already there are not computed again.
         output: The report.
@@ -76,19 +75,15 @@ def audit(
         device: Where trials run: cpu or cuda.
     """
     from shatterlab.core import Runtime
-    from shatterlab.experiments import audit as audits
+    from shatterlab.experiments import _asked as asked
+    from shatterlab.experiments.audit import audit as audited
 
     require_writable(output)
-    options: dict[str, Any] = {
-        "batch_size": batch_size,
-        "precision": precision,
-        **{name: value for name, value in (("epochs", epochs), ("lr", lr)) if value is not None},
-    }
-    chosen, options = audits.chosen(model, recipe, options)
+    chosen, options = asked.chosen(model, recipe, given(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision))
     with ProgressLine() as progress, interruptible(store):
-        result = audits.audit(
+        result = audited(
             chosen,
-            audits.dataset(data, examples),
+            asked.dataset(data, examples),
             replicates=replicates,
             levels=levels,
             store=store,
@@ -105,22 +100,13 @@ def audit(
 
 
 @app.command
-def run(
-    name: str,
-    *,
-    scale: ScaleName = "smoke",
-    store: Path = STORE,
-    data: Path | None = None,
-    workers: int | None = None,
-    device: str = "cpu",
-) -> int:
+def run(name: str, *, asked: Asked = Asked(), store: Path = STORE, workers: int | None = None, device: str = "cpu") -> int:
     """Runs the missing trials of an experiment, and prints its tables and the verdicts on its claims.
 
     Args:
         name: An experiment of `shatterlab list`, or a file my_idea.py that defines experiment(scale).
-        scale: How large: smoke (seconds), laptop (2 cores, no GPU), paper.
+        asked: What it is made of.
         store: Where rows are kept; rows already there are not computed again.
-        data: The folder that holds the published data sets.
         workers: Processes; default: one a core.
         device: Where trials run: cpu or cuda.
     """
@@ -128,34 +114,41 @@ def run(
     from shatterlab.experiments._complete import complete
     from shatterlab.report import text_report
 
-    experiment = _experiment(name, scale)
+    experiment, root = asked.experiment(name)
     with ProgressLine() as progress, interruptible(store):
-        rows = complete(experiment, store, workers_or_cores(workers), Runtime(device=device, data=data), progress)
+        rows = complete(experiment, store, workers_or_cores(workers), Runtime(device=device, data=root), progress)
     print(text_report(experiment, rows))
     return outcome(rows)
 
 
 @app.command
-def report(name: str, *, scale: ScaleName = "smoke", store: Path = STORE, output: Path = Path("report.html")) -> int:
+def report(name: str, *, asked: Asked = Asked(), store: Path = STORE, output: Path = Path("report.html"), figures: Path | None = None) -> int:
     """Writes the report of an experiment from the rows in the store; runs nothing.
 
     Args:
         name: An experiment of `shatterlab list`, or a file my_idea.py.
-        scale: The scale that was run.
+        asked: What was run.
         store: Where the rows are.
         output: The HTML file to write.
+        figures: A folder to write each figure to as well, as SVG.
     """
-    from shatterlab.report import render, write
+    from shatterlab.report import render, save_figures, write
     from shatterlab.store import Store
 
-    experiment = _experiment(name, scale)
+    experiment, _ = asked.experiment(name)
+    words = asked.words(name)
+    again = tuple(shlex.join(["shatterlab", verb, *words]) for verb in ("run", "report"))
     with Store(store, create=False) as opened:
         rows = experiment.select(opened.rows())
     if not rows:
-        raise InvalidPart(f"report: rows of {name} at scale {scale} are required, {store} has none. Run `shatterlab run {name} --scale {scale}` first.")
-    again = f"shatterlab run {name} --scale {scale}"
-    write(output, render(experiment, rows, scale=scale, reproduce=(again, f"shatterlab report {name} --scale {scale}")))
+        raise InvalidPart(
+            f"report: rows of {name} at scale {asked.scale} are required, {store} has none. Run `shatterlab {shlex.join(['run', *words])}` first."
+        )
+    again = tuple(shlex.join(["shatterlab", verb, *words]) for verb in ("run", "report"))
+    write(output, render(experiment, rows, scale=asked.scale, reproduce=again))
     print(f"{len(rows)} of {len(experiment.trials)} trials. Report: {output}")
+    for file in save_figures(experiment, rows, figures) if figures else ():
+        print(f"Figure: {file}")
     return outcome(rows)
 
 
@@ -189,12 +182,12 @@ def list_() -> int:
 
 
 @app.command
-def show(name: str, *, scale: ScaleName = "smoke") -> int:
+def show(name: str, *, asked: Asked = Asked()) -> int:
     """Shows a part (its documentation and fields) or an experiment (its question, trials and claims).
 
     Args:
         name: A name of `shatterlab list`.
-        scale: The scale of an experiment.
+        asked: What the experiment is made of.
     """
     import inspect
 
@@ -202,8 +195,8 @@ def show(name: str, *, scale: ScaleName = "smoke") -> int:
     from shatterlab.errors import UnknownName
 
     if name in experiments.names() or name.endswith(".py"):
-        found = _experiment(name, scale)
-        print(f"{found.name}: {found.question}\nSource: {found.source}\n{len(found.trials)} trials at scale {scale}; claims:")
+        found, _ = asked.experiment(name)
+        print(f"{found.name}: {found.question}\nSource: {found.source}\n{len(found.trials)} trials at scale {asked.scale}; claims:")
         print("\n".join(f"- {claim.text}" for claim in found.claims))
         return 0
     if name not in catalog.find():
@@ -260,14 +253,6 @@ def data_check(*, data: Path | None = None) -> int:
     for state in states:
         print(f"{state.status:8} {state.dataset:13} {state.path}{': ' + state.detail if state.detail else ''}")
     return 3 if any(state.status == "damaged" for state in states) else 0
-
-
-def _experiment(name: str, scale: str) -> Experiment:
-    from shatterlab import experiments
-    from shatterlab.experiment import Scale
-
-    maker = experiments.load(name) if name.endswith(".py") else experiments.find(name)
-    return maker(Scale.named(scale))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -115,7 +115,7 @@ def failed(trial: Trial, error: str, trace: str = "") -> Row:
 
 def _completed(trial: Trial, runtime: Runtime) -> Row:
     clock = _Clock()
-    splits = _load(canonical(trial.dataset.describe()), canonical(trial.dataset.identity()), runtime.data, trial.seeds.data)
+    splits = sample(trial.dataset, runtime, trial.seeds)
     clock.lap("load")
     corruption = trial.corruption.fitted(splits.train, trial.seeds)
     corrupted = corruption.apply(splits, trial.seeds)
@@ -151,6 +151,15 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     }
     arrays |= {f"fit.{name}": value for name, value in fit.arrays.items()} | _fitted_values(corruption)
     return Row(columns, watch.finished(fit.facts, results), arrays)
+
+
+def sample(dataset: Dataset, runtime: Runtime, seeds: Seeds) -> Splits:
+    """The sample of a trial before its corruption, kept for the trials that follow.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    return _load(canonical(dataset.describe()), canonical(dataset.identity()), runtime.data, seeds.data)
 
 
 @functools.lru_cache(maxsize=2)

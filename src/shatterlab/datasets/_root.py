@@ -85,6 +85,11 @@ def canonical_files() -> list[CanonicalFile]:
     return [file for module in modules for file in getattr(module, "FILES", ())]
 
 
+def is_root(folder: Path | str) -> bool:
+    """Whether it holds the folder of at least one published data set."""
+    return any((Path(folder).expanduser() / file.path.partition("/")[0]).is_dir() for file in canonical_files())
+
+
 def check_files(root: Path | None = None) -> Iterator[FileState]:
     """What is there of every published file below the root; `detail` is the path or what is wrong and what to do."""
     folder = data_root(root)

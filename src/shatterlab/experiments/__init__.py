@@ -14,7 +14,7 @@ from shatterlab.errors import InvalidPart, UnknownName
 from shatterlab.experiment import Experiment, Scale
 from shatterlab.outside import user_code
 
-Maker = Callable[[Scale], Experiment]
+Maker = Callable[..., Experiment]  # of a Scale; of a learner and a dataset too where it takes a model of the user's own
 
 
 @functools.cache

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from shatterlab.core import Row, Runtime
+from shatterlab.core import Part, Row, Runtime
+from shatterlab.errors import ShatterlabError
 from shatterlab.executors.drive import drive
 from shatterlab.executors.in_process import InProcess
 from shatterlab.executors.local import LocalPool
 from shatterlab.experiment import Experiment
+from shatterlab.learners.training import Training
+from shatterlab.part import canonical
 from shatterlab.store import Store
+from shatterlab.trial import Trial, sample
 
 
 def complete(
@@ -31,10 +35,14 @@ def complete(
 
     Returns:
         One row a trial, in the order of the trials.
+
+    Raises:
+        ShatterlabError: every trial that is missing would fail: its data is missing, say, or its model cannot be built.
     """
     opened = store if isinstance(store, Store) else Store(store or ":memory:")
     executor = LocalPool(workers, runtime.threads) if workers else InProcess()
     try:
+        preflight(opened.missing(experiment.trials), runtime)
         rows = drive(experiment.trials, opened, executor, runtime, on_row)
         while further := experiment.further(rows):
             rows += drive(further, opened, executor, runtime, on_row)
@@ -43,3 +51,35 @@ def complete(
         executor.shutdown()
         if opened is not store:
             opened.close()
+
+
+def preflight(trials: Iterable[Trial], runtime: Runtime) -> None:
+    """Loads each data set and builds each model once, so that a mistake costs seconds and shows where it is.
+
+    What only some of the trials would fail with is left to their rows.
+
+    Raises:
+        ShatterlabError: what the first of them would fail with, where all of them would.
+    """
+    distinct = {(_family(trial), canonical(trial.learner.describe())): trial for trial in trials}
+    problems = [_problem(trial, runtime) for trial in distinct.values()]
+    first = next(filter(None, problems), None)
+    if first is not None and all(problems):
+        raise first
+
+
+def _problem(trial: Trial, runtime: Runtime) -> ShatterlabError | None:
+    try:
+        train = sample(trial.dataset, runtime, trial.seeds).train
+        if isinstance(trial.learner, Training):
+            trial.learner.build(train, trial.seeds, runtime)
+        for part in trial.learner.parts():
+            Part.fingerprints(part)
+    except ShatterlabError as problem:
+        return problem
+    return None
+
+
+def _family(trial: Trial) -> str:
+    """The data set, whatever its size: subsamples of one are loaded once."""
+    return canonical({name: value for name, value in trial.dataset.describe().items() if name not in ("examples", "test_examples")})

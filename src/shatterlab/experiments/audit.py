@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shatterlab.architectures._live import is_live
 from shatterlab.architectures.imported import Imported
-from shatterlab.architectures.mlp import MLP
-from shatterlab.architectures.small_inception import SmallInception
-from shatterlab.catalog import build, find
-from shatterlab.core import Architecture, Dataset, Examples, Learner, Part, Row, Runtime, Seeds
+from shatterlab.core import Dataset, Learner, Row, Runtime, Seeds
 from shatterlab.corruptions.gaussian_pixels import GaussianPixels
 from shatterlab.corruptions.partial_labels import PartialLabels, RandomLabels, TrueLabels
 from shatterlab.corruptions.random_pixels import RandomPixels
 from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
-from shatterlab.datasets.arrays import Arrays
-from shatterlab.datasets.digits import Digits
-from shatterlab.datasets.image_folder import ImageFolder
-from shatterlab.errors import InvalidPart, UnknownName
+from shatterlab.errors import InvalidPart
 from shatterlab.experiment import Claim, Experiment, Scale
+from shatterlab.experiments._asked import dataset, learners
 from shatterlab.experiments._complete import complete
 from shatterlab.experiments._verdict import Finding, findings, verdict
-from shatterlab.learners.estimator import Estimator
-from shatterlab.learners.recipe import Recipe
 from shatterlab.learners.training import Training
-from shatterlab.optimizers.sgd import SGD
-from shatterlab.outside import resolve
 from shatterlab.report import render, text_report, write
 from shatterlab.store import Store
-from shatterlab.trial import Trial
+from shatterlab.trial import Trial, sample
 from shatterlab.views import Curve, LearningCurves, Table
 from shatterlab.views.naming import model as model_name
 
-DIGITS = 300  # examples of the default data set: an audit of two nets then takes minutes
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 QUESTION = "Does this recipe fit noise as well as it fits the data, and what does its training score then certify?"
 _RANDOM = {"corruption.kind": "PartialLabels", "corruption.level": 1.0}
@@ -119,97 +109,13 @@ def audit(
         Zhang et al. 2017, section 2.
     """
     source = dataset(data)
-    train = source.load(runtime.data, Seeds.replicate(0)).train
-    experiment = plan(learners(model, len(train), **recipe), source, replicates, levels)
-    preflight(experiment, train, runtime)
+    train = sample(source, runtime, Seeds.replicate(0)).train
+    recipes = learners(model, len(train), **recipe)
+    if workers and any(isinstance(part, Imported) and is_live(str(part.factory)) for each in recipes for part in each.parts()):
+        raise InvalidPart('audit: a model that worker processes can import is required, got one of this process. Name it "module:factory", or use workers=0.')
+    experiment = plan(recipes, source, replicates, levels)
     rows = complete(experiment, store, workers, runtime, on_row)
     return Audit(experiment, tuple(rows), tuple(reproduce))
-
-
-def learners(model: Any = None, examples: int = DIGITS, **recipe: Any) -> list[Learner]:
-    """The recipes that a description of a model asks for, their budget fit for so many training examples."""
-    if isinstance(model, Learner):
-        if recipe:
-            raise InvalidPart(f"audit: fields of Training go with a torch model, got {', '.join(recipe)} beside a {model.kind}. Set them on the learner.")
-        return [model]
-    if model is None:
-        recipe = {"lr": 0.05} | recipe  # both fit 300 digits with random labels in some 50 epochs at this rate
-        return [_training(MLP(), recipe, examples), _training(SmallInception(width=0.25), recipe, examples)]
-    if isinstance(model, Architecture):
-        return [_training(model, recipe, examples)]
-    if isinstance(model, str) and ":" not in model:
-        return [_training(_architecture(model), recipe, examples)]
-    if hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type):
-        return [Estimator.of(model)]
-    return [_training(Imported(model) if isinstance(model, str) else Imported.live(model), recipe, examples)]
-
-
-def _architecture(name: str) -> Architecture:
-    if name not in find("architectures"):
-        raise UnknownName("audit: model", name, [*find("architectures"), "module:factory"])
-    part = build({"kind": name})
-    assert isinstance(part, Architecture)
-    return part
-
-
-def _training(architecture: Architecture, recipe: dict[str, Any], examples: int) -> Training:
-    """The recipe with a budget of 100 epochs, or of 5,000 steps where these are more: a small sample has few an epoch."""
-    fields = {"batch_size": 64} | recipe
-    fields.setdefault("epochs", max(100, 5000 // math.ceil(examples / (fields["batch_size"] or examples))))
-    optimizer = fields.pop("optimizer", None) or SGD(lr=fields.pop("lr", 0.01))
-    known = [item.name for item in Training.configuration()]
-    for name in fields:
-        if name not in known:
-            raise UnknownName("audit: recipe", name, [*known, "lr"])
-    return Training(architecture, optimizer, **fields)
-
-
-def chosen(model: str | None, recipe: str | None, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The model and the fields of Training that the command line's options mean.
-
-    Raises:
-        InvalidPart: both a model and a recipe are given.
-    """
-    if recipe is not None:
-        if model is not None:
-            raise InvalidPart(f"audit: a model or a recipe is required, got both, {model!r} and {recipe!r}. Leave one out.")
-        resolve(recipe, "audit: --recipe")
-        return Recipe(recipe), {}
-    if model is not None and ":" in model:
-        found = resolve(model, "audit: --model")
-        if isinstance(found, type) and all(hasattr(found, name) for name in ("fit", "predict", "get_params")):
-            return Estimator(model), {}
-    return model, options
-
-
-def dataset(data: Any = None, examples: int | None = None) -> Dataset:
-    """The data set that a name, a file or a folder means, with so many training examples.
-
-    Raises:
-        InvalidPart: it is none of these.
-        UnknownName: no data set has that name; the nearest are offered.
-    """
-    if data is None:
-        return Digits(examples=examples or DIGITS)
-    if isinstance(data, Dataset):
-        return data
-    found = _described(data)
-    return found if examples is None else replace(found, examples=examples)
-
-
-def _described(data: Any) -> Dataset:
-    if isinstance(data, str | Path):
-        path = Path(data)
-        if path.is_dir():
-            return ImageFolder(str(path))
-        if path.suffix == ".npz" or path.is_file():
-            return Arrays(str(path))
-        if str(data) in find("datasets"):
-            part = build({"kind": str(data)})
-            assert isinstance(part, Dataset)
-            return part
-        raise UnknownName("audit: data", str(data), [*find("datasets"), "file.npz", "a folder of class folders"])
-    raise InvalidPart(f"audit: data is a Dataset, the name of one, an .npz file or a folder, got {type(data).__name__}. Save arrays with numpy.savez.")
 
 
 def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 5, levels: Sequence[float] = LEVELS) -> Experiment:
@@ -246,19 +152,6 @@ def _views(models: Sequence[str], epochs: bool) -> tuple[Any, ...]:
     ]
     times = Curve(x="corruption.level", y=time, by="model", title="Epochs to zero training error against corruption level", where=_LABELS)
     return (table, *learning, times, error)
-
-
-def preflight(experiment: Experiment, train: Examples, runtime: Runtime) -> None:
-    """Builds each model once, so that a mistake costs seconds and shows where it is.
-
-    Raises:
-        ShatterlabError: what every trial would fail with.
-    """
-    for learner in {trial.learner.kind + str(trial.learner.describe()): trial.learner for trial in experiment.trials}.values():
-        if isinstance(learner, Training):
-            learner.build(train, runtime=runtime)
-        for part in learner.parts():
-            Part.fingerprints(part)
 
 
 def experiment(scale: Scale) -> Experiment:

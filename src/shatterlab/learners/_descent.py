@@ -24,21 +24,36 @@ class Schedule(Protocol):
     """What a run has to know of its recipe; `Training` documents the fields."""
 
     @property
-    def optimizer(self) -> Optimizer: ...
+    def optimizer(self) -> Optimizer:
+        """The rule of a step."""
+
     @property
-    def decay(self) -> float: ...
+    def decay(self) -> float:
+        """Factor on the learning rate every `decay_steps` steps."""
+
     @property
-    def decay_steps(self) -> int: ...
+    def decay_steps(self) -> int:
+        """Steps, >= 1."""
+
     @property
-    def batch_size(self) -> int | None: ...
+    def batch_size(self) -> int | None:
+        """Examples a step; None for all."""
+
     @property
-    def epochs(self) -> int: ...
+    def epochs(self) -> int:
+        """The budget."""
+
     @property
-    def stop(self) -> float | Literal["interpolation", "overfit", "budget"]: ...
+    def stop(self) -> float | Literal["interpolation", "overfit", "budget"]:
+        """When to end before it."""
+
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> str:
+        """Number format of products."""
+
     @property
-    def output(self) -> Literal["logits", "values"]: ...
+    def output(self) -> Literal["logits", "values"]:
+        """What the scores are."""
 
     def rate(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""

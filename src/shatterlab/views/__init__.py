@@ -6,7 +6,8 @@ from shatterlab.views.curve import Curve
 from shatterlab.views.grid import Grid, View
 from shatterlab.views.learning import LearningCurves
 from shatterlab.views.naming import model, setting
+from shatterlab.views.order import Order
 from shatterlab.views.scatter import Scatter
 from shatterlab.views.table import Table
 
-__all__ = ["Curve", "Grid", "LearningCurves", "Scatter", "Table", "View", "model", "setting"]
+__all__ = ["Curve", "Grid", "LearningCurves", "Order", "Scatter", "Table", "View", "model", "setting"]

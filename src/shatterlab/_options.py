@@ -1,0 +1,64 @@
+"""What `run`, `report` and `show` take alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from shatterlab.experiment import Experiment
+
+ScaleName = Literal["smoke", "laptop", "paper"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asked:
+    """What an experiment is made of; the same for `run`, `report` and `show`.
+
+    Attributes:
+        scale: How large: smoke (seconds), laptop (2 cores, no GPU), paper.
+        replicates: Runs of each setting, in place of the scale's.
+        model: A model of your own in place of the experiment's: "module:factory", "path/to/file.py:factory", a
+            scikit-learn class, or an architecture of `shatterlab list`. For figure1a, figure1b and figure1c.
+        data: The folder that holds the published data sets; beside --model also an .npz file, a folder of class
+            folders, or a data set of `shatterlab list`.
+        examples: Training examples to keep for your model.
+        epochs: Budget of your torch model. Default: 100, or 5,000 steps where these are more.
+        lr: Initial learning rate of your torch model. Default: 0.01.
+        batch_size: Examples a step of your torch model. Default: 64.
+        precision: Number format of your torch model's products. Default: float32.
+    """
+
+    scale: ScaleName = "smoke"
+    replicates: int | None = None
+    model: str | None = None
+    data: Path | None = None
+    examples: int | None = None
+    epochs: int | None = None
+    lr: float | None = None
+    batch_size: int | None = None
+    precision: Precision | None = None
+
+    def experiment(self, name: str) -> tuple[Experiment, Path | None]:
+        """The experiment of that name, and the data root."""
+        from shatterlab.experiment import Scale
+        from shatterlab.experiments import _asked as asked
+
+        scale = replace(Scale.named(self.scale), **given(replicates=self.replicates))
+        recipe = given(epochs=self.epochs, lr=self.lr, batch_size=self.batch_size, precision=self.precision)
+        return asked.experiment(name, scale, self.model, self.data, self.examples, recipe)
+
+    def words(self, name: str) -> list[str]:
+        """The name and the options as they are written on the command line."""
+        written = {item.name: getattr(self, item.name) for item in fields(self)}
+        return [name, *(word for option, value in written.items() if value is not None for word in (f"--{option.replace('_', '-')}", str(value)))]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
