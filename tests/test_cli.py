@@ -200,7 +200,7 @@ def test_an_outside_file_runs_and_is_checked_by_the_laws(here, capsys):
         (("audit", "--model", "nowhere:net"), 2, "error: audit: --model: an importable module is required, got 'nowhere'."),
         (("audit", "--output", "nowhere/report.html"), 2, "error: --output: a file in a folder that can be written is required, got nowhere/report.html."),
         (("audit", "--model", "MLP", "--recipe", "a:b"), 2, "error: audit: a model or a recipe is required, got both"),
-        (("run", "figure1d"), 2, "error: experiments: a known name is required, got 'figure1d'. Did you mean figure1c?"),
+        (("run", "figure1d"), 2, "error: experiments: a known name is required, got 'figure1d'. Did you mean figure1"),
         (("run", "nothing.py"), 2, "error: nothing.py: a Python file is required, nothing is at "),
         (("show", "Digit"), 2, "error: show: a known name is required, got 'Digit'. Did you mean Digits"),
         (("report", "figure1c"), 4, "error: Store: "),
@@ -302,3 +302,57 @@ def test_the_real_files_are_whole(capsys):
     told = capsys.readouterr().out
     assert told.count("ok ") >= 14  # MNIST 4, Fashion-MNIST 4, CIFAR-10 6
     assert "damaged" not in told
+
+
+# A model of one's own in the paper's figures, and mistakes that are told before a sweep
+
+
+def test_the_figures_can_be_made_for_a_model_of_ones_own(here, table, capsys):
+    asked = ("figure1a", "--model", "my_models.py:net", "--data", table, "--epochs", 60, "--lr", 0.1, "--replicates", 2, "--store", "own.sqlite")
+    assert shatterlab("run", *asked, "--workers", 1) == 0
+    told = capsys.readouterr().out
+    assert "net" in told and "random labels" in told and "10 ok" in told
+    assert shatterlab("report", *asked, "--output", "own.html") == 0
+    assert "10 of 10 trials" in capsys.readouterr().out
+    page = (here / "own.html").read_text()
+    assert "shatterlab run figure1a --scale smoke --replicates 2 --model my_models.py:net" in page
+    assert shatterlab("show", *asked[:-2]) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "message"),
+    [
+        (("figure1c", "--lr", "0.1"), 2, "run: lr change a model of your own, got no --model. Name one, or leave them out."),
+        (("audit", "--model", "MLP"), 2, "run: an experiment that takes a model is required, got audit. figure1a, figure1b and figure1c do."),
+        (("figure1c", "--replicates", "0"), 2, "Scale: replicates is a whole number >= 1, got 0"),
+        (("figure1a", "--model", "my_models.py:nett"), 2, None),
+        (("figure1a", "--model", "my_models.py:narrow", "--data", "table.npz"), 2, None),
+        (
+            ("figure1a", "--data", "table.npz"),
+            2,
+            "run: --data is the folder that holds the published data sets, got the file table.npz.",
+        ),
+        (
+            ("figure1a", "--model", "sklearn.neighbors:KNeighborsClassifier", "--lr", "1"),
+            2,
+            "run: fields of Training go with a torch model, got lr beside Estimator. Leave them out.",
+        ),
+        (("figure1c", "--scale", "laptop", "--data", "."), 3, None),
+        (("figure1c", "--device", "cuda:7"), 2, None),
+    ],
+)
+def test_a_mistake_is_told_before_the_first_trial(asked, code, message, here, table, capsys, monkeypatch):
+    monkeypatch.delenv("SHATTERLAB_DATA", raising=False)
+    found = refusal(capsys, "run", *asked, "--store", "x.sqlite", "--workers", 1)
+    assert found[0] == code
+    if message is not None:
+        assert message in found[1]
+    if (here / "x.sqlite").exists():
+        with Store(here / "x.sqlite") as store:
+            assert store.rows() == []
+
+
+def test_options_of_training_beside_what_does_not_train_are_refused(here, table, capsys):
+    code, line = refusal(capsys, "audit", "--model", "sklearn.neighbors:KNeighborsClassifier", "--data", table, "--lr", 0.1)
+    assert code == 2
+    assert "audit: fields of Training go with a torch model, got lr beside Estimator. Leave them out." in line

@@ -19,7 +19,7 @@ from shatterlab.core import Batch, Progress
 from shatterlab.errors import InvalidPart, UnknownName, UserCodeError
 from shatterlab.evaluation import evaluate, losses
 from shatterlab.learners import _precision
-from shatterlab.learners._descent import _batches
+from shatterlab.learners._descent import Descent, _batches
 from shatterlab.learners._layers import Standardization, Whitening, preparation
 from shatterlab.learners._seeded import seeded
 
@@ -134,6 +134,14 @@ def test_it_stops_at_a_loss(small_images):
     fit, told = told_by(training(stop=0.3), small_images.train)
     assert fit.facts["ended"] == "loss"
     assert told[-1].train_loss <= 0.3 < told[-2].train_loss
+
+
+def test_it_stops_at_zero_error_with_a_small_loss_so_that_both_times_are_known(images):
+    fit, told = told_by(training(epochs=200, stop="overfit"), images.train)
+    reached = [progress.train_accuracy == 1 and progress.train_loss <= 0.05 for progress in told]
+    assert reached == [False] * (len(told) - 1) + [True]
+    assert fit.facts["ended"] == "overfit" and not fit.facts["censored"]
+    assert max(fit.facts["epochs_to_interpolation"], fit.facts["epochs_to_loss_0.05"]) == len(told)
 
 
 def test_at_the_end_of_its_budget_what_was_not_reached_is_censored(images):
@@ -251,6 +259,101 @@ def test_the_fitted_model_takes_inputs_as_the_data_set_gives_them(small_images, 
             assert torch.equal(fit.model(splits.test.inputs), fit.scores(splits.test.inputs))
 
 
+# Memory layout, and the sample that is prepared once
+
+
+def viewing(shape, classes):
+    """A network as users write it: `view` needs the usual memory layout."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(shape[0], 4, 3, padding=1)
+            self.scores = nn.Linear(4 * shape[1] * shape[2], classes)
+
+        def forward(self, images):
+            maps = self.convolution(images).relu()
+            return self.scores(maps.view(len(maps), -1))
+
+    return Net()
+
+
+def brightest(shape, classes):
+    """A network that depends on the layout without an error: it reads memory as it lies."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(shape[0], 4, 3, padding=1)
+            self.scores = nn.Linear(4 * shape[1] * shape[2], classes)
+
+        def forward(self, images):
+            maps = self.convolution(images).relu()
+            return self.scores(maps.as_strided((len(maps), maps[0].numel()), (maps[0].numel(), 1)))
+
+    return Net()
+
+
+def layout(model):
+    return next(each for each in model.modules() if isinstance(each, nn.Conv2d)).weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "faster"),
+    [(sl.SmallAlexNet(4), True), (sl.SmallInception(width=0.1), True), (sl.MLP((8,)), None), (sl.Imported(viewing), False), (sl.Imported(brightest), False)],
+)
+def test_channels_are_last_where_that_changes_no_score(architecture, faster):
+    train = sl.Examples(torch.rand(40, 3, 8, 8), torch.arange(40) % 4, 4)
+    learner = training(architecture, lr=0.01, epochs=2, stop="budget")
+    model = learner.build(train)
+    with seeded(sl.Seeds().integer("init"), CPU):
+        plain = nn.Sequential(preparation(train.inputs, True), architecture.build(train.shape, 4)).eval()
+    assert torch.allclose(model(train.inputs), plain(train.inputs), atol=1e-5)  # sums in another order
+    if faster is not None:
+        assert layout(model) == faster
+    fit = learner.fit(train)
+    assert all(value.is_contiguous() for value in fit.initial.values())
+    assert torch.allclose(fit.scores(train.inputs[:5]), fit.scores(train.inputs)[:5], atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", [sl.MLP((8,)), sl.SmallAlexNet(4)], ids=["mlp", "alexnet"])
+def test_the_self_check_notices_a_prepared_sample_that_is_not_the_samples(architecture, small_images, monkeypatch):
+    """Planted: the copy that batches are gathered from has two examples exchanged, or one made darker."""
+    honest = Descent._prepare_all
+    learner = training(architecture, epochs=1, stop="budget", batch_size=None)
+    for spoil in (lambda kept: kept.flip(0), lambda kept: kept * 0.99):
+        monkeypatch.setattr(Descent, "_prepare_all", lambda descent, spoil=spoil: spoil(honest(descent)))
+        _, (told,) = told_by(learner, small_images.train)
+        assert told.batch.inputs.isnan().all()  # equal to nothing
+    monkeypatch.setattr(Descent, "_prepare_all", honest)
+    _, (told,) = told_by(learner, small_images.train)
+    assert torch.equal(told.batch.inputs, small_images.train.inputs[told.batch.indices])
+
+
+def darkening(shape, classes):
+    """A network that works on its input in place."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scores = nn.Linear(shape[0] * shape[1] * shape[2], classes)
+
+        def forward(self, images):
+            return self.scores(images.mul_(0.5).flatten(1))
+
+    return Net()
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_a_network_that_works_in_place_spoils_no_sample(whiten, small_images):
+    before = small_images.train.inputs.clone()
+    learner = training(sl.Imported(darkening), epochs=4, stop="budget", whiten=whiten)
+    fit, told = told_by(learner, small_images.train)
+    assert torch.equal(small_images.train.inputs, before)
+    assert torch.equal(told[-1].batch.inputs, before[told[-1].batch.indices])
+    assert told[-1].train_loss == pytest.approx(losses(fit.scores(before), small_images.train.labels, "logits").mean().item(), rel=1e-5)
+
+
 # Preparation of inputs
 
 
@@ -351,7 +454,7 @@ def test_a_processor_without_bfloat16_is_told_what_it_costs(monkeypatch):
         ({"batch_size": 0}, "Training: batch_size is a whole number >= 1, or None, got 0"),
         ({"epochs": 0}, "Training: epochs is a whole number >= 1, got 0"),
         ({"stop": -1.0}, 'Training: stop is "interpolation", "overfit", "budget" or a training loss > 0, got -1.0'),
-        ({"stop": "never"}, "Training: stop is a number or one of 'interpolation', 'budget', got 'never'"),
+        ({"stop": "never"}, "Training: stop is a number or one of 'interpolation', 'overfit', 'budget', got 'never'"),
         ({"precision": "float16"}, "Training: precision is one of 'float32', 'bfloat16', got 'float16'"),
         ({"architecture": sl.SGD()}, None),
     ],

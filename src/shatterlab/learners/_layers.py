@@ -75,11 +75,11 @@ def laid_out(model: nn.Sequential, few: Tensor) -> nn.Sequential:
     if few.ndim != 4 or not any(isinstance(layer, nn.Conv2d) for layer in model.modules()):
         return model
     with torch.no_grad():
-        wanted = model(few)
+        wanted = model(few.clone())
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         faster = nn.Sequential(nn.Sequential(model[0], ChannelsLast()), model[1])
         try:
-            scores = faster(few)
+            scores = faster(few.clone())
         except Exception:  # whatever the user's network raises: it is shown to work in the usual layout
             scores = None
     if isinstance(scores, Tensor) and torch.allclose(scores, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max())):

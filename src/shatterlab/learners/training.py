@@ -122,14 +122,14 @@ class Training(Learner):
         if self.crop is None:
             return train.shape
         fits = len(train.shape) == 3 and self.crop <= min(train.shape[1:])
-        self.require(fits, f"images of at least {self.crop} x {self.crop} pixels are required for this crop", "x".join(map(str, train.shape)))
+        self.require(fits, f"images of at least {self.crop} x {self.crop} pixels are required for this crop", train.shape)
         return (train.shape[0], self.crop, self.crop)
 
     def _probe(self, model: nn.Sequential, train: Examples, device: torch.device) -> None:
         few = train.inputs[:2].to(device)
         model.eval()
         with user_code(f"Training: the forward pass of {type(model[1]).__name__}"), torch.no_grad():
-            scores = model(few)
+            scores = model(few.clone())  # its own, since a network may work in place
         shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         wanted = f"the model gives one score for each of {train.classes} classes, shape {(len(few), train.classes)}"
         self.require(shape == (len(few), train.classes), wanted, shape, "Change its last layer")
