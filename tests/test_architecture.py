@@ -43,9 +43,11 @@ MAY_IMPORT = {
     "architectures": BASE,
     "corruptions": BASE,
     "datasets": BASE,
+    "kernels": BASE,
     "measures": BASE,
     "optimizers": BASE,
-    "learners": f"{BASE} architectures optimizers",
+    "learners": f"{BASE} architectures kernels optimizers",
+    "classifiers": f"{BASE} kernels learners",
     "checks": "core errors statistics",
     "_resources": "core errors",
     "trial": f"{BASE} _resources catalog checks shatterlab",
@@ -59,8 +61,8 @@ MAY_IMPORT = {
     "views": "core errors replicates statistics values",
     "executors": "_resources _tables catalog core errors part store trial",
     "report": f"{RUN} claims experiment replicates shatterlab views",
-    "laws": f"{RUN} architectures corruptions datasets learners measures optimizers",
-    "experiments": f"{RUN} architectures claims corruptions datasets executors experiment learners measures optimizers references report store views",
+    "laws": f"{RUN} architectures corruptions datasets kernels learners measures optimizers",
+    "experiments": f"{RUN} architectures claims corruptions datasets executors experiment kernels learners measures optimizers references report store views",
     "export": f"{BASE} report store",
     "_terminal": f"{BASE} views",
     "_options": f"{RUN} claims experiment experiments",
@@ -154,7 +156,7 @@ def test_kinds_do_not_know_each_other():
     from shatterlab.catalog import KINDS
 
     known = {kind: set(MAY_IMPORT[kind].split()) & set(KINDS) for kind in KINDS}
-    assert known.pop("learners") == {"architectures", "optimizers"}
+    assert known.pop("learners") == {"architectures", "kernels", "optimizers"}
     assert set().union(*known.values()) == set()
 
 
@@ -218,7 +220,7 @@ CONTRACT = """
     MLP SmallAlexNet SmallInception Linear Imported
     Training Estimator Recipe SGD Adam RMSProp
     Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table audit Audit
-    Dataset Corruption LabelCorruption PixelCorruption Architecture Optimizer Learner Measure
+    Dataset Corruption LabelCorruption PixelCorruption Architecture Optimizer Kernel Learner Measure
     NotApplicable ShatterlabError random_bits
 """.split()  # noqa: SIM905 (sixty names in quotes are harder to read)
 

@@ -8,8 +8,9 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "core": ("Architecture", "Corruption", "Dataset", "Examples", "Fit", "LabelCorruption", "Learner", "Measure",
-             "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Seeds", "Splits", "random_bits", "stratified"),
+    "core": ("Architecture", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
+             "Measure", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Seeds", "Splits", "random_bits", "stratified"),
+    "classifiers": ("KernelInterpolator",),
     "errors": ("DataError", "InvalidPart", "LawBroken", "NotApplicable", "ShatterlabError", "StoreError", "UnknownName", "UserCodeError"),
     "trial": ("Trial", "run"),
     "store": ("Store",),

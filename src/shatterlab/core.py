@@ -9,7 +9,7 @@ Letters: n examples, d input dimension, k classes, p parameters. Errors and accu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = [
-    "Architecture", "Batch", "Corruption", "Dataset", "Examples", "Fit", "LabelCorruption", "Learner", "Measure",
+    "Architecture", "Batch", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner", "Measure",
     "Observer", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Scalar", "Seeds", "Splits",
     "fitted_field", "random_bits", "stratified",
 ]  # fmt: skip
 
 _CHUNK = 64  # images corrupted at a time: their bits stay in the processor's cache
+_TILE = 2048  # rows and columns of a Gram matrix made at a time: 16 MiB in float32
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,62 @@ class Optimizer(Part, ABC):
     @abstractmethod
     def build(self, parameters: Sequence[Tensor], fused: bool = False) -> torch.optim.Optimizer:
         """The torch optimizer over these parameters; `fused` asks for one kernel a step where torch has one."""
+
+
+class Kernel(Part, ABC):
+    """A symmetric positive semidefinite function k(x, z) of two inputs. A subclass writes `gram` and `diagonal`.
+
+    Inputs come as `Examples` gives them and are flattened inside where that is needed. A kernel that must see data
+    first (a bandwidth chosen, filters drawn) has `fitted`; whoever uses a kernel calls it before anything else. `random`
+    is True for a kernel whose `fitted` draws from the init stream: another seed then gives another kernel. A kernel
+    of many explicit features overrides `gram_into` and `product`, so that no feature is computed twice.
+    """
+
+    random: ClassVar[bool] = False
+
+    @abstractmethod
+    def gram(self, x: Tensor, z: Tensor) -> Tensor:
+        """The n x m matrix of k(x_i, z_j), in the dtype of x (float32 or float64) and on its device."""
+
+    @abstractmethod
+    def diagonal(self, x: Tensor) -> Tensor:
+        """k(x_i, x_i), shape (n,), in the dtype of x: the diagonal of `gram(x, x)`."""
+
+    def fitted(self, train: Examples, seeds: Seeds) -> Kernel:
+        """This kernel with what it must know of the data (a bandwidth, a whitening); by default itself."""
+        return self
+
+    def gram_into(self, out: Tensor, x: Tensor, z: Tensor) -> None:
+        """Writes `gram(x, z)` in the dtype of `out`, tile by tile: nothing else of that size exists.
+
+        Where x is z, half of the tiles are computed and mirrored, so that the result is exactly symmetric.
+        """
+        for rows, columns in _tiles(len(x), len(z), x is z):
+            tile = self.gram(x[rows].to(out.dtype), z[columns].to(out.dtype))
+            if x is z and rows == columns:
+                tile = (tile + tile.T) / 2
+            out[rows, columns] = tile
+            if x is z:
+                out[columns, rows] = tile.T
+
+    def product(self, x: Tensor, z: Tensor, weights: Tensor) -> Tensor:
+        """`gram(x, z) @ weights` in the dtype of the weights (m x c), tile by tile: no Gram matrix is held.
+
+        Where x is z, each tile serves twice, so that half of them are computed.
+        """
+        out = weights.new_zeros((len(x), weights.shape[1]))
+        for rows, columns in _tiles(len(x), len(z), x is z):
+            tile = self.gram(x[rows].to(out.dtype), z[columns].to(out.dtype))
+            out[rows] += tile @ weights[columns]
+            if x is z and rows != columns:
+                out[columns] += tile.T @ weights[rows]
+        return out
+
+
+def _tiles(n: int, m: int, symmetric: bool) -> Iterator[tuple[slice, slice]]:
+    for row in range(0, n, _TILE):
+        for column in range(0, min(row + 1, m) if symmetric else m, _TILE):
+            yield slice(row, min(row + _TILE, n)), slice(column, min(column + _TILE, m))
 
 
 class Learner(Part, ABC):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from shatterlab import catalog
-from shatterlab.core import Architecture, Corruption, Dataset, Learner, Measure, Optimizer
+from shatterlab.core import Architecture, Corruption, Dataset, Kernel, Learner, Measure, Optimizer
 from shatterlab.errors import InvalidPart, LawBroken, NotApplicable, ShatterlabError, UnknownName
-from shatterlab.laws import architectures, corruptions, datasets, learners, measures, optimizers, parts
+from shatterlab.laws import architectures, corruptions, datasets, kernels, learners, measures, optimizers, parts
 from shatterlab.laws.law import Finding, Law, words
 from shatterlab.part import Part
 
@@ -21,6 +21,7 @@ _OF_A_KIND: dict[str, tuple[type[Part], tuple[Law, ...]]] = {
     "corruptions": (Corruption, corruptions.LAWS),
     "architectures": (Architecture, architectures.LAWS),
     "optimizers": (Optimizer, optimizers.LAWS),
+    "kernels": (Kernel, kernels.LAWS),
     "learners": (Learner, learners.LAWS),
     "measures": (Measure, measures.LAWS),
 }

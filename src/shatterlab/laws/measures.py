@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit, Measure
 from shatterlab.errors import NotApplicable
+from shatterlab.kernels.gaussian import Gaussian
 from shatterlab.laws import samples
 from shatterlab.laws.law import Law, changed, copied, demand, leaving_generators_alone
 from shatterlab.learners._seeded import seeded
+from shatterlab.learners.kernel_interpolation import KernelInterpolation
 
 
 def gives_scalars_and_arrays(part: Measure) -> None:
@@ -69,7 +71,7 @@ def leaves_generators_alone(part: Measure) -> None:
 
 
 def _fits() -> Iterator[tuple[str, Fit, Examples]]:
-    """A network in training mode with state that a careless forward pass changes, a model of another kind, no model."""
+    """A network in training mode with state that a careless forward pass changes, models of other kinds, no model."""
     train = samples.images(60, 10).train
     d = train.inputs[0].numel()
     with seeded(3, torch.device("cpu")):
@@ -78,6 +80,7 @@ def _fits() -> Iterator[tuple[str, Fit, Examples]]:
     yield "a network", Fit(_in_evaluation_mode(network), "logits", network, initial, {"epochs": 1}), train
     shares = torch.bincount(train.labels, minlength=train.classes) / len(train)
     yield "an estimator", Fit(lambda inputs: shares.repeat(len(inputs), 1), "probabilities", _Majority()), train
+    yield "a kernel system", KernelInterpolation(Gaussian(1.0)).fit(train), train
     yield "a function", Fit(lambda inputs: inputs.flatten(1)[:, : train.classes].clone(), "values"), train
 
 

@@ -38,8 +38,8 @@ def require_memory(architecture: Architecture, optimizer: Optimizer, shape: tupl
     needed, free = 4 * (weights * (_COPIES + _state(optimizer)) + others), free_memory(device)
     if needed > free:
         place = "memory" if device.type == "cpu" else f"memory of {device}"
-        required = f"{_told(needed)} GiB of {place} at least are required for {weights:,} weights of {architecture.kind}"
-        raise InvalidPart(f"Training: {required}, got {_told(free)} GiB free. Use a smaller network.")
+        required = f"{told(needed)} GiB of {place} at least are required for {weights:,} weights of {architecture.kind}"
+        raise InvalidPart(f"Training: {required}, got {told(free)} GiB free. Use a smaller network.")
 
 
 def free_memory(device: torch.device) -> float:
@@ -112,6 +112,7 @@ def _left(group: Path, limit: str, usage: str) -> Iterator[int]:
     yield max(0, int(told[limit]) - int(told[usage]) + dropped)
 
 
-def _told(size: int | float) -> str:
+def told(size: int | float) -> str:
+    """A number of bytes in GiB, to three digits."""
     gibibytes = size / 2**30
     return f"{gibibytes:,.0f}" if gibibytes >= 100 else f"{gibibytes:.3g}"

@@ -1,0 +1,176 @@
+"""Kernels that are inner products of many explicit features, made a few filters at a time and never all at once."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from shatterlab.core import Examples, Kernel, fitted_field, stratified
+from shatterlab.kernels._bandwidth import chosen_bandwidth
+
+_BLOCK = 2**26  # numbers of a block of features: 256 MiB in float32
+_MOST = 256  # filters of a block: what their maps of a few images take still fits the processor's cache
+_TILE = 4096  # rows and columns that one matrix product adds to
+_FALLING = 512  # rows turned from inner products to a Gaussian at a time
+_ROWS = 2**28  # numbers of the Gram rows held for a product
+
+Made = TypeVar("Made", bound="FeatureKernel")
+
+
+@dataclass(frozen=True)
+class FeatureKernel(Kernel):
+    """A kernel of explicit features phi: <phi(x), phi(z)> + c, or exp(-|phi(x) - phi(z)|^2 / (2 sigma^2)).
+
+    A subclass writes how many filters there are, how many features each gives, and the features of some of them.
+    Every result is a sum over blocks of filters: at most 256 MiB of features exist at a time.
+
+    Args:
+        sigma: None for the inner product; for a Gaussian kernel of the features its bandwidth, > 0, or "leave_one_out", which
+            chooses as `Gaussian` does.
+        subset: at most how many training examples that choice looks at, >= 2; unused otherwise.
+    """
+
+    sigma: float | Literal["leave_one_out"] | None = field(default=None, kw_only=True)
+    subset: int = field(default=2000, kw_only=True)
+    bandwidth: float | None = fitted_field()
+
+    def validate(self) -> None:
+        free = self.sigma is None or isinstance(self.sigma, str)
+        self.require(free or (math.isfinite(float(self.sigma or 0)) and float(self.sigma or 0) > 0), "sigma is a finite number > 0", self.sigma)
+        self.require(self.subset >= 2, "subset is a whole number >= 2", self.subset)
+
+    @abstractmethod
+    def filter_count(self) -> int:
+        """How many filters there are."""
+
+    @abstractmethod
+    def features_of_a_filter(self, shape: tuple[int, ...]) -> int:
+        """How many features one filter gives of an input of this shape."""
+
+    @abstractmethod
+    def features_of(self, x: Tensor, some: slice) -> Tensor:
+        """The features of these filters, n x features, in the dtype of x."""
+
+    def constant(self) -> float:
+        """What is added to every inner product, c >= 0."""
+        return 0.0
+
+    def features(self, x: Float[Tensor, "n c h w"], block: int | None = None) -> Float[Tensor, "n features"]:
+        """All features at once, the constant among them: a small sample's Gram matrix is their product (without sigma).
+
+        Args:
+            x: inputs.
+            block: filters at a time, >= 1; the order of the features depends on it, no inner product does. None: chosen.
+        """
+        made = [self.features_of(x, some) for some in self._blocks(x, len(x), block)]
+        ones = [x.new_full((len(x), 1), math.sqrt(self.constant()))] if self.constant() else []
+        return torch.cat([*made, *ones], 1)
+
+    def gram(self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "m c h w"]) -> Float[Tensor, "n m"]:
+        out = x.new_empty((len(x), len(z)))
+        self.gram_into(out, x, z)
+        return out
+
+    def gram_into(self, out: Float[Tensor, "n m"], x: Float[Tensor, "n c h w"], z: Float[Tensor, "m c h w"]) -> None:
+        """Every feature is computed once: the sum over blocks of filters grows in `out` itself."""
+        symmetric = x is z
+        out.fill_(self.constant())
+        left, right = (out.new_full((len(each),), self.constant()) for each in (x, z))
+        for some in self._blocks(x, max(len(x), len(z))):
+            phi = self.features_of(x.to(out.dtype), some)
+            psi = phi if symmetric else self.features_of(z.to(out.dtype), some)
+            left += phi.square().sum(1)
+            right += psi.square().sum(1)
+            _add_products(out, phi, psi, symmetric)
+        if symmetric:
+            _mirror(out)
+        if self.sigma is not None:
+            self._fall(out, left, right, symmetric)
+
+    def product(self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "m c h w"], weights: Float[Tensor, "m k"]) -> Float[Tensor, "n k"]:
+        """Without sigma sum over blocks of phi(x) (phi(z)' w), and no Gram matrix; with it by rows of one."""
+        dtype = weights.dtype
+        if self.sigma is not None:
+            rows = max(1, _ROWS // max(1, len(z)))
+            parts = [weights.new_empty((len(few), len(z))) for few in x.split(rows)]
+            return torch.cat([self._filled(part, few, z) @ weights for part, few in zip(parts, x.split(rows), strict=True)])
+        out = (self.constant() * weights.sum(0)).repeat(len(x), 1)
+        for some in self._blocks(x, max(len(x), len(z))):
+            phi = self.features_of(z.to(dtype), some)
+            inner = phi.T @ weights
+            out += (phi if x is z else self.features_of(x.to(dtype), some)) @ inner
+        return out
+
+    def diagonal(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        if self.sigma is not None:
+            return x.new_ones(len(x))
+        out = x.new_full((len(x),), self.constant())
+        for some in self._blocks(x, len(x)):
+            out += self.features_of(x, some).square().sum(1)
+        return out
+
+    def with_bandwidth(self: Made, train: Examples) -> Made:
+        """This kernel with the bandwidth that "leave_one_out" asks for, chosen on the features of a subset."""
+        if self.sigma != "leave_one_out":
+            return self
+        few = train
+        if len(train) > self.subset:
+            few = train.at(stratified(train.labels.numpy(), self.subset, np.random.default_rng(0)))
+        embedded = replace(few, inputs=_embedded(replace(self, sigma=None).gram(few.inputs, few.inputs)))
+        return replace(self, bandwidth=chosen_bandwidth(self.kind, _falling, embedded, self.subset))
+
+    def _filled(self, out: Tensor, x: Tensor, z: Tensor) -> Tensor:
+        self.gram_into(out, x, z)
+        return out
+
+    def _blocks(self, x: Tensor, n: int, block: int | None = None) -> Iterator[slice]:
+        count = self.filter_count()
+        size = block or min(_MOST, max(1, _BLOCK // max(1, n * self.features_of_a_filter(tuple(x.shape[1:])))))
+        for start in range(0, count, size):
+            yield slice(start, min(start + size, count))
+
+    def _fall(self, out: Tensor, left: Tensor, right: Tensor, symmetric: bool) -> None:
+        """From inner products to the Gaussian kernel, in place and a few rows at a time."""
+        sigma = self.bandwidth if isinstance(self.sigma, str) else self.sigma
+        self.require(sigma is not None, 'a kernel that has seen data is required where sigma is "leave_one_out"', "one that has not", "Call fitted first")
+        assert sigma is not None
+        for start in range(0, len(out), _FALLING):
+            some = slice(start, start + _FALLING)
+            distances = out[some].mul_(-2).add_(left[some, None] + right)  # the sum first: it is the same for both orders of a pair
+            distances.clamp_(min=0).div_(-2 * sigma**2).exp_()  # equal inputs: rounding around 0
+        if symmetric:
+            out.fill_diagonal_(1)
+
+
+def _falling(distances: Tensor, sigma: float) -> Tensor:
+    return (distances / (-2 * sigma**2)).exp_()
+
+
+def _add_products(out: Tensor, left: Tensor, right: Tensor, symmetric: bool) -> None:
+    """Adds left right' to out; where the result is symmetric, to the tiles on and below the diagonal only."""
+    for row in range(0, len(left), _TILE):
+        for column in range(0, row + 1 if symmetric else len(right), _TILE):
+            out[row : row + _TILE, column : column + _TILE].addmm_(left[row : row + _TILE], right[column : column + _TILE].T)
+
+
+def _mirror(out: Tensor) -> None:
+    """Copies what lies below the diagonal to above it, so that the matrix is symmetric to the last bit."""
+    for row in range(0, len(out), _TILE):
+        some = slice(row, row + _TILE)
+        out[some, some] = (out[some, some] + out[some, some].T) / 2
+        out[: some.start, some] = out[some, : some.start].T
+
+
+def _embedded(gram: Tensor) -> Tensor:
+    """As many coordinates as there are examples, with the same inner products: distances stay, features are not needed."""
+    values, vectors = torch.linalg.eigh(gram.double())
+    coordinates: Tensor = (vectors * values.clamp(min=0).sqrt()).float()
+    return coordinates

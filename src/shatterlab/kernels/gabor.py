@@ -1,0 +1,121 @@
+"""A Gabor filter bank for small grey images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from shatterlab.core import Examples, Seeds
+from shatterlab.kernels._features import FeatureKernel
+
+_OCTAVE = 0.56  # deviation of the envelope in wavelengths: filters one octave wide
+_REACH = 2.5  # deviations of the envelope that a filter covers
+_MAPS = 2**22  # numbers of the maps of responses held at a time: 16 MiB in float32
+
+
+@dataclass(frozen=True)
+class Gabor(FeatureKernel):
+    """How strongly an image is striped, at each of several orientations and wavelengths, in each of its regions.
+
+    The filter of wavelength l and orientation a is e(u, v) (exp(2 pi i u' / l) - c) with u' = u cos a + v sin a, the envelope
+    e(u, v) = exp(-(u^2 + v^2) / (2 s^2)), s = 0.56 l (one octave), and c such that uniform images give 0; it is scaled so that
+    a grating cos(2 pi u' / l) gives 1. Its response at a place has a magnitude, which does not depend on the grating's phase;
+    features are the means of magnitudes over windows. Beyond its edge an image continues as the edge is.
+
+    With the defaults an image of 28 x 28 pixels has 8 x 3 x 7 x 7 = 1,176 features. The paper does not say which Gabor filters
+    it used. Channels are filtered one by one.
+
+    Args:
+        orientations: how many, >= 1, at multiples of pi / orientations.
+        wavelengths: in pixels, each >= 2.
+        pool: side of a window in pixels, >= 1.
+        stride: between windows, >= 1.
+        sigma: as for every kernel of features; here chosen by leave-one-out error unless stated.
+
+    Raises:
+        InvalidPart: a field is out of range, or the inputs are no images of sufficient size.
+
+    Source:
+        Gabor 1946; Daugman 1985 (two dimensions); Zhang et al. 2017, Table 3, which has 0.6 % test error on MNIST with such filters.
+    """
+
+    orientations: int = 8
+    wavelengths: tuple[float, ...] = (4.0, 6.0, 9.0)
+    pool: int = 4
+    stride: int = 4
+    sigma: float | Literal["leave_one_out"] | None = field(default="leave_one_out", kw_only=True)
+
+    def validate(self) -> None:
+        super().validate()
+        for name in ("orientations", "pool", "stride"):
+            self.require(getattr(self, name) >= 1, f"{name} is a whole number >= 1", getattr(self, name))
+        self.require(self.wavelengths, "at least one wavelength is required", self.wavelengths)
+        self.require(all(2 <= each < math.inf for each in self.wavelengths), "wavelengths are numbers of pixels >= 2", self.wavelengths)
+
+    @classmethod
+    def specimens(cls) -> tuple[Gabor, ...]:
+        coarse = cls(orientations=2, wavelengths=(3.0,), pool=3, stride=3, sigma=None)
+        return cls(orientations=4, wavelengths=(2.0, 3.0), pool=2, stride=2, subset=60), coarse
+
+    def fitted(self, train: Examples, seeds: Seeds) -> Gabor:
+        """With the bandwidth that "leave_one_out" asks for; nothing else depends on data."""
+        self._windows(train.shape)
+        return self if self.bandwidth is not None else self.with_bandwidth(train)
+
+    def filter_count(self) -> int:
+        """One for each orientation and wavelength; orientations of the first wavelength come first."""
+        return self.orientations * len(self.wavelengths)
+
+    def features_of_a_filter(self, shape: tuple[int, ...]) -> int:
+        """One for each channel and window."""
+        rows, columns = self._windows(shape)
+        return shape[0] * rows * columns
+
+    def features_of(self, x: Float[Tensor, "n c h w"], some: slice) -> Float[Tensor, "n features"]:
+        """The mean magnitudes over windows."""
+        channels = x.shape[1]
+        rows, columns = self._windows(tuple(x.shape[1:]))
+        count = some.stop - some.start
+        out = x.new_empty((len(x), channels * count * rows * columns))
+        images = max(1, _MAPS // (2 * count * x[0].numel()))
+        for start in range(0, len(x), images):
+            few = slice(start, start + images)
+            out[few] = functional.avg_pool2d(self.magnitudes(x[few], some), self.pool, self.stride).flatten(1)
+        return out
+
+    def magnitudes(self, x: Float[Tensor, "n c h w"], some: slice | None = None) -> Float[Tensor, "n cf h w"]:
+        """Of every pixel's response to these filters, channel by channel; None: to all."""
+        bank = self.bank()[some or slice(None)].to(x)
+        reach = bank.shape[-1] // 2
+        grey = functional.pad(x.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
+        found = functional.conv2d(grey, bank.flatten(0, 1)[:, None]).unflatten(1, (-1, 2))
+        size = torch.hypot(found[:, :, 0], found[:, :, 1])
+        return size.view(len(x), -1, *x.shape[2:])
+
+    def bank(self) -> Float[Tensor, "f 2 side side"]:
+        """Real and imaginary parts of all filters, in float64."""
+        reach = math.ceil(_REACH * _OCTAVE * max(self.wavelengths))
+        across = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        v, u = torch.meshgrid(across, across, indexing="ij")
+        made = []
+        for wavelength in self.wavelengths:
+            envelope = torch.exp(-(u.square() + v.square()) / (2 * (_OCTAVE * wavelength) ** 2))
+            for turn in range(self.orientations):
+                angle = math.pi * turn / self.orientations
+                phase = 2 * math.pi * (u * math.cos(angle) + v * math.sin(angle)) / wavelength
+                even = envelope * (phase.cos() - (envelope * phase.cos()).sum() / envelope.sum())
+                odd = envelope * phase.sin()
+                made.append(torch.stack([even, odd]) / (even * phase.cos()).sum())
+        return torch.stack(made)
+
+    def _windows(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        self.require(len(shape) == 3, "images are required, channels x height x width", shape)
+        self.require(min(shape[1:]) >= self.pool, f"images of at least {self.pool} x {self.pool} pixels are required", shape, "Set a smaller pool")
+        rows, columns = ((length - self.pool) // self.stride + 1 for length in shape[1:])
+        return rows, columns

@@ -1,0 +1,171 @@
+"""The interpolant of least norm of a kernel, by one linear system on all training data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch.nn import functional
+
+from shatterlab.core import Batch, Examples, Fit, Kernel, Learner, Observer, Progress, Runtime, Scalar, Seeds
+from shatterlab.errors import DataError
+from shatterlab.evaluation import evaluate
+from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.laplacian import Laplacian
+from shatterlab.learners import _direct, _iterative
+from shatterlab.learners._device import usable_device
+from shatterlab.learners._sample import require_consistent, require_sound
+from shatterlab.learners._system import Factor, Solved, System
+
+
+@dataclass(frozen=True)
+class KernelInterpolation(Learner):
+    """Solves (K + lambda I) W = Y on all training examples: without ridge, the interpolant of least norm in the kernel's space.
+
+    K_ij = k(x_i, x_j), Y has a one-hot row an example, and the scores of x are sum_i k(x, x_i) W_i. Of all functions
+    in the kernel's space (RKHS) that take the values Y, the one with ridge 0 has the least norm, y'K^-1 y squared for
+    each class. Nothing regularizes it otherwise, and nothing is drawn but the iterative solver's pivots.
+
+    The solution is judged by a Gram matrix made afresh in float64, whichever solver found it. Equal inputs are welcome
+    where their labels agree (the matrix is singular, the function still unique); where they do not, nothing interpolates.
+
+    Args:
+        kernel: k; what it must know of the data it learns from the sample.
+        ridge: lambda, >= 0; above 0 this is kernel ridge regression.
+        solver: "direct": a Cholesky factor in float32, n^3/3 multiplications and 4 n^2 bytes, refined in float64. "iterative":
+            preconditioned conjugate gradients, n x rank numbers, K held only where it fits.
+        tolerance: the relative residual |(K + lambda I) W - Y| / |Y| to reach, in [1e-12, 1).
+        passes: at most how many products with the Gram matrix conjugate gradients take, >= 1.
+        rank: of the iterative solver's preconditioner, >= 0 (None: 10 sqrt(n)).
+
+    Returns:
+        Facts: `squared_norm` (the squared RKHS norm of all classes together; `squared_norm_0` .. of each), `relative_residual`,
+        `training_residual` (|K W - Y| / |Y|), `interpolates` (training_residual <= tolerance), `steps`, `smallest_pivot`,
+        `factor_jitter`, `rank`, `stored`, `kernel_...` (what the kernel learned) and seconds of each phase.
+
+    Raises:
+        DataError: equal inputs have different labels at ridge 0, an input is not finite, or a label is out of range.
+        InvalidPart: memory does not suffice, or the matrix is singular and Y out of its reach.
+
+    Source:
+        Zhang et al. 2017, section 5, equation 3.
+    """
+
+    kernel: Kernel
+    ridge: float = 0.0
+    solver: Literal["direct", "iterative"] = "direct"
+    tolerance: float = 1e-8
+    passes: int = 1000
+    rank: int | None = None
+
+    def validate(self) -> None:
+        self.require(math.isfinite(self.ridge) and self.ridge >= 0, "ridge is a finite number >= 0", self.ridge)
+        self.require(1e-12 <= self.tolerance < 1, "tolerance is in [1e-12, 1)", self.tolerance)
+        self.require(self.passes >= 1, "passes is a whole number >= 1", self.passes)
+        self.require(self.rank is None or self.rank >= 0, "rank is a whole number >= 0 or None", self.rank)
+
+    @classmethod
+    def specimens(cls) -> tuple[KernelInterpolation, ...]:
+        return cls(Gaussian(1.0)), cls(Laplacian(), ridge=0.1), cls(Gaussian("leave_one_out"), solver="iterative")
+
+    def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
+        device = usable_device(runtime)
+        require_sound(self.kind, train)
+        if self.ridge == 0:
+            require_consistent(self.kind, train)
+        self._require_room(len(train), train.classes, device)
+        with threadpool_limits(runtime.threads):
+            kernel = self.kernel.fitted(train, seeds)
+            targets = functional.one_hot(train.labels, train.classes).double().to(device)
+            system = System(kernel, train.inputs.to(device), targets, self.ridge, self.kind)
+            solved = self._solved(system, seeds)
+            model = KernelModel(kernel, system.inputs, solved.weights, solved.fitted, solved.factor, runtime.threads)
+            facts = self._facts(system, solved) | _learned(kernel)
+        if observe is not None:
+            loss, accuracy = evaluate(lambda rows: solved.fitted[rows], Examples(torch.arange(len(train)), train.labels, train.classes), "values")
+            given = Batch(torch.arange(len(train)), train.inputs, train.labels)
+            observe(Progress(1, solved.steps, model.scores, "values", loss, accuracy, last=True, batch=given))
+        return Fit(model.scores, "values", model, facts=facts)
+
+    def _rank(self, n: int) -> int:
+        return _iterative.default_rank(n) if self.rank is None else min(self.rank, n)
+
+    def _require_room(self, n: int, classes: int, device: torch.device) -> None:
+        if self.solver == "direct":
+            _direct.require_room(self.kind, n, classes, device)
+        else:
+            _iterative.require_room(self.kind, n, classes, self._rank(n), device)
+
+    def _solved(self, system: System, seeds: Seeds) -> Solved:
+        if self.solver == "direct":
+            return _direct.solve_directly(system, self.tolerance, self.passes)
+        rng = seeds.rng("init", "preconditioner")
+        return _iterative.solve_iteratively(system, self.tolerance, self.passes, self._rank(len(system)), rng)
+
+    def _facts(self, system: System, solved: Solved) -> dict[str, Scalar]:
+        norms = squared_norms(solved.weights, solved.fitted, system.targets, self.ridge).tolist()
+        training = system.relative(solved.fitted - system.targets)
+        return {
+            "squared_norm": sum(norms),
+            **{f"squared_norm_{label}": value for label, value in enumerate(norms)},
+            "relative_residual": system.relative(system.targets - solved.fitted - self.ridge * solved.weights),
+            "training_residual": training,
+            "interpolates": training <= self.tolerance,
+            "steps": solved.steps,
+            "smallest_pivot": solved.pivot,
+            "factor_jitter": solved.jitter,
+            "rank": solved.rank,
+            "stored": solved.stored,
+            **{f"seconds_{phase}": round(seconds, 6) for phase, seconds in system.seconds.items()},
+        }
+
+
+@dataclass(frozen=True)
+class KernelModel:
+    """A fitted kernel expansion: f(x) = sum_i k(x, x_i) W_i.
+
+    Args:
+        kernel: k, fitted.
+        inputs: the training inputs, where the work is done.
+        weights: W, n x k, float64.
+        fitted: K W, the scores of the training inputs.
+        factor: of the system, where the direct solver made one.
+        threads: for libraries.
+    """
+
+    kernel: Kernel
+    inputs: Tensor
+    weights: Tensor
+    fitted: Tensor
+    factor: Factor | None = None
+    threads: int = 1
+
+    def scores(self, inputs: Tensor) -> Tensor:
+        """Scores of inputs as `Examples` gives them: n x k, float64, on the CPU.
+
+        Raises:
+            DataError: the inputs are of another shape than those that were fitted.
+        """
+        wanted, got = tuple(self.inputs.shape[1:]), tuple(inputs.shape[1:])
+        if got != wanted:
+            raise DataError(f"KernelInterpolation: inputs of shape {wanted}, as in training, are required, got {got}. Score what was fitted.")
+        with threadpool_limits(self.threads):
+            return self.kernel.product(inputs.to(self.inputs.device), self.inputs, self.weights).cpu()
+
+
+def squared_norms(weights: Tensor, fitted: Tensor, targets: Tensor, ridge: float) -> Tensor:
+    """The squared RKHS norm of each class's function; shape (k,).
+
+    W'K W; without ridge 2 W'Y - W'K W, which is y'K^-1 y with an error of second order in the residual r: -r'K^-1 r.
+    """
+    norms = (weights * fitted).sum(0)
+    return norms if ridge else 2 * (weights * targets).sum(0) - norms
+
+
+def _learned(kernel: Kernel) -> dict[str, Scalar]:
+    values = {item.name: getattr(kernel, item.name) for item in fields(kernel) if item.metadata.get("fitted")}
+    return {f"kernel_{name}": value for name, value in values.items() if isinstance(value, str | int | float)}

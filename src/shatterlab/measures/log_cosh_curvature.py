@@ -1,0 +1,52 @@
+"""The curvature of a loss where a linear model stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from shatterlab.core import Examples, Fit, Measure
+from shatterlab.measures._linear import linear_map
+
+
+@dataclass(frozen=True)
+class LogCoshCurvature(Measure):
+    """The Hessian (1/n) X' diag(beta) X of the mean of log cosh(w'x - y), a smooth loss with a unique minimum at w'x = y.
+
+    beta_i = 1 / cosh^2(w'x_i - y_i) is 1 wherever w interpolates: every interpolant has the same Hessian, with at least d - n zero
+    eigenvalues, so curvature cannot tell good interpolants from bad ones. Elsewhere beta < 1. (Of squared loss beta is constant: it would show nothing.)
+    Each class has its one-hot column and its Hessian. The eigenvalues other than 0 are those of an n x n or d x d matrix, the smaller one.
+
+    Returns:
+        `trace` and `largest` (eigenvalue), means over classes; `zeros_per_class`, d - rank, the least over classes (eigenvalues below max(n, d) eps
+        of the largest count as 0); `smallest_factor`, the least beta; `eigenvalues`, an array of k x min(n, d), largest first.
+
+    Raises:
+        NotApplicable: the model is no linear map without bias.
+
+    Source:
+        Zhang et al. 2017, section 5, whose remark on the Hessian this makes a number.
+    """
+
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        rows, weights, _ = linear_map(fit, train, self.kind)
+        n, d = rows.shape
+        gaps = rows @ weights.T - functional.one_hot(train.labels, train.classes)
+        factors = torch.cosh(gaps.clamp(-300, 300)).pow(-2)  # beyond, cosh overflows and beta is below 1e-260
+        found = []
+        for beta in factors.T:
+            scaled = rows * beta.sqrt()[:, None] / n**0.5
+            found.append(torch.linalg.eigvalsh(scaled @ scaled.T if n <= d else scaled.T @ scaled).flip(0))
+        eigenvalues = torch.stack(found).clamp(min=0)
+        positive = eigenvalues > max(n, d) * torch.finfo(eigenvalues.dtype).eps * eigenvalues[:, :1]
+        return {
+            "trace": eigenvalues.sum(1).mean().item(),
+            "largest": eigenvalues[:, 0].mean().item(),
+            "zeros_per_class": d - int(positive.sum(1).max()),
+            "smallest_factor": factors.min().item(),
+            "eigenvalues": eigenvalues.numpy(),
+        }
