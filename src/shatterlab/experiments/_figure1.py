@@ -77,6 +77,13 @@ def smoke(scale: Scale) -> Contender:
     return Contender(Digits(examples=scale.examples, test_examples=scale.test_examples), recipe, FEW)
 
 
+def over_all_levels(scale: Scale, learner: Learner | None, dataset: Dataset | None) -> list[Contender]:
+    """Whom Figures 1(b) and 1(c) look at: the recipe of the user's if one is given, else the paper's."""
+    if learner is not None and dataset is not None:
+        return [Contender(dataset, learner)]
+    return scale.pick(smoke=[smoke(scale)], laptop=[mlp(scale), alexnet(scale)], paper=[inception(scale), alexnet(scale), mlp(scale)])
+
+
 def sweep(contenders: Sequence[Contender], scale: Scale) -> tuple[Trial, ...]:
     """Every contender at each of its corruption levels."""
     grids = [each.trials([PartialLabels(level) for level in each.levels], scale.replicates) for each in contenders]
