@@ -56,17 +56,17 @@ def mlp(scale: Scale) -> Contender:
 
 
 def alexnet(scale: Scale) -> Contender:
-    """The small AlexNet: 500 images, five levels and an initialization that needs half the epochs at laptop scale."""
+    """The small AlexNet: 300 images, five levels and an initialization that needs half the epochs at laptop scale."""
     network, levels, examples = scale.pick(
-        smoke=(SmallAlexNet(8, init="he"), FEW, 200), laptop=(SmallAlexNet(init="he"), FEW, 500), paper=(SmallAlexNet(), LEVELS, None)
+        smoke=(SmallAlexNet(8, init="he"), FEW, 200), laptop=(SmallAlexNet(init="he"), FEW, 300), paper=(SmallAlexNet(), LEVELS, None)
     )
     return Contender(_images(scale, examples), Training(network, SGD(lr=0.01), epochs=scale.epochs, stop=_stop(scale)), levels)
 
 
 def inception(scale: Scale) -> Contender:
-    """The small Inception: a quarter of its width on 500 images at laptop scale."""
+    """The small Inception: a quarter of its width on 300 images at laptop scale."""
     network, levels, examples = scale.pick(
-        smoke=(SmallInception(width=0.1), FEW, 200), laptop=(SmallInception(width=0.25), FEW, 500), paper=(SmallInception(), LEVELS, None)
+        smoke=(SmallInception(width=0.1), FEW, 200), laptop=(SmallInception(width=0.25), FEW, 300), paper=(SmallInception(), LEVELS, None)
     )
     return Contender(_images(scale, examples), Training(network, SGD(lr=0.1), epochs=scale.epochs, stop=_stop(scale)), levels)
 

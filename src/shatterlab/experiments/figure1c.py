@@ -11,7 +11,7 @@ FIGURE = "Figure 1(c)"
 
 
 def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | None = None) -> Experiment:
-    """Smoke: digits and an MLP. Laptop: 5,000 CIFAR-10 images, 500 for AlexNet. Paper: the published networks and recipe.
+    """Smoke: digits and an MLP. Laptop: 5,000 CIFAR-10 images, 300 for AlexNet. Paper: the published networks and recipe.
 
     Args:
         scale: how large.
