@@ -2,11 +2,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 WORKERS ?= 2
+RESULTS := benchmarks/results
 export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-data test-slow lint clean
+.PHONY: demo test test-data test-slow figure1 lint clean
 
 demo: .venv/.installed  ## trains two small nets on true and on corrupted digits, writes the report
 	$(BIN)/shatterlab audit
@@ -20,6 +21,12 @@ test-data: .venv/.installed-dev  ## what needs the published data sets: SHATTERL
 
 test-slow: .venv/.installed-dev  ## minutes long: kill and resume, soaks
 	$(PYTEST) -m slow
+
+figure1: .venv/.installed-dev  ## Figure 1 at laptop scale, for the docs: SHATTERLAB_DATA=folder make figure1 (resumes what the store has)
+	for panel in c b a; do \
+	  $(BIN)/shatterlab run figure1$$panel --scale laptop --store $(RESULTS)/figure1.sqlite > $(RESULTS)/figure1$$panel.txt && \
+	  $(BIN)/shatterlab report figure1$$panel --scale laptop --store $(RESULTS)/figure1.sqlite --output figure1$$panel.html --figures docs/images || exit 1; \
+	done
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check src tests benchmarks

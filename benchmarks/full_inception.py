@@ -1,8 +1,8 @@
-"""The small Inception at its published width on 500 images: true and random labels, one replicate.
+"""The small Inception at its published width on 300 images: true and random labels, one replicate.
 
     SHATTERLAB_DATA=folder shatterlab run benchmarks/full_inception.py --scale laptop --store benchmarks/results/full_inception.sqlite
 
-About a quarter of an hour of one core each; resumable.
+Some minutes of one core each; resumable.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ def experiment(scale: sl.Scale) -> sl.Experiment:
     return sl.Experiment(
         name="full_inception",
         source="Zhang et al. 2017, Figure 1(a)",
-        question="Does the small Inception, all 1,649,402 parameters of it, fit 500 images with true and with random labels?",
+        question="Does the small Inception, all 1,649,402 parameters of it, fit 300 images with true and with random labels?",
         trials=sl.grid(
             sl.Trial,
-            dataset=[sl.CIFAR10(crop=28, examples=scale.pick(smoke=50, laptop=500, paper=None), test_examples=scale.test_examples)],
+            dataset=[sl.CIFAR10(crop=28, examples=scale.pick(smoke=50, laptop=300, paper=None), test_examples=scale.test_examples)],
             corruption=[sl.RandomLabels(), sl.TrueLabels()],
             learner=[learner],
         ),

@@ -3,8 +3,7 @@
     SHATTERLAB_DATA=folder shatterlab run benchmarks/full_mlp.py --scale paper --store benchmarks/results/full_mlp.sqlite
     shatterlab export --store benchmarks/results/full_mlp.sqlite --output benchmarks/results/full_mlp.jsonl
 
-Resumable: rows already in the store are not computed again. On two cores about an hour a replicate. So far levels 0, 0.1,
-0.5 and 1 are in the store, one replicate each.
+Resumable: rows already in the store are not computed again. About ten minutes of one core a level.
 """
 
 from __future__ import annotations

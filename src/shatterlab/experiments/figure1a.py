@@ -17,7 +17,7 @@ _SHUFFLED, _GAUSSIAN, _PIXELS = ({"corruption.kind": kind} for kind in ("Shuffle
 
 
 def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | None = None) -> Experiment:
-    """Smoke: digits and an MLP. Laptop: AlexNet and a quarter-width Inception on 500 images. Paper: the small Inception.
+    """Smoke: digits and an MLP. Laptop: AlexNet and a quarter-width Inception on 300 images. Paper: the small Inception.
 
     Args:
         scale: how large.

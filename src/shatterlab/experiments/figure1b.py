@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shatterlab.core import Dataset, Learner
 from shatterlab.experiment import Claim, Experiment, Scale
-from shatterlab.experiments._figure1 import PAPER_NAMES, TIME, Contender, alexnet, inception, mlp, over_levels, smoke, sweep
+from shatterlab.experiments._figure1 import PAPER_NAMES, TIME, over_all_levels, over_levels, sweep
 from shatterlab.references import published
 from shatterlab.views import Curve, Table
 
@@ -23,15 +23,12 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
         learner: a recipe of the user's in place of the paper's, on `dataset`.
         dataset: what it is tried on.
     """
-    contenders = scale.pick(smoke=[smoke(scale)], laptop=[mlp(scale), alexnet(scale)], paper=[inception(scale), alexnet(scale), mlp(scale)])
-    if learner is not None and dataset is not None:
-        contenders = [Contender(dataset, learner)]
     reference = None if scale.name == "smoke" or learner is not None else over_levels("figure1b", "relative_time_to_overfit")
     return Experiment(
         name="figure1b",
         source="Zhang et al. 2017, Figure 1(b)",
         question="How much longer does it take to overfit as labels are corrupted?",
-        trials=sweep(contenders, scale),
+        trials=sweep(over_all_levels(scale, learner, dataset), scale),
         views=(
             Curve("corruption.level", TIME, by="model", relative=_TRUE, reference=reference, title="Time to overfit, relative to true labels"),
             Table(("model", "corruption.level"), (TIME, "fit.epochs_to_interpolation", "train.error")),

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from shatterlab.core import Dataset, Learner
 from shatterlab.experiment import Claim, Experiment, Scale
-from shatterlab.experiments._figure1 import Contender, alexnet, inception, mlp, over_levels, smoke, sweep
+from shatterlab.experiments._figure1 import over_all_levels, over_levels, sweep
 from shatterlab.views import Curve, Scatter, Table
 
 FIGURE = "Figure 1(c)"
 
 
 def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | None = None) -> Experiment:
-    """Smoke: digits and an MLP. Laptop: 5,000 CIFAR-10 images, 500 for AlexNet. Paper: the published networks and recipe.
+    """Smoke: digits and an MLP. Laptop: 5,000 CIFAR-10 images, 300 for AlexNet. Paper: the published networks and recipe.
 
     Args:
         scale: how large.
         learner: a recipe of the user's in place of these, on `dataset`.
         dataset: what it is tried on.
     """
-    contenders = scale.pick(smoke=[smoke(scale)], laptop=[mlp(scale), alexnet(scale)], paper=[inception(scale), alexnet(scale), mlp(scale)])
-    if learner is not None and dataset is not None:
-        contenders = [Contender(dataset, learner)]
     reference = None if scale.name == "smoke" or learner is not None else over_levels("figure1c", "test_error")
     return Experiment(
         name="figure1c",
         source="Zhang et al. 2017, Figure 1(c)",
         question="How does test error grow as labels are corrupted while training error stays zero?",
-        trials=sweep(contenders, scale),
+        trials=sweep(over_all_levels(scale, learner, dataset), scale),
         views=(
             Curve("corruption.level", "test.error", by="model", reference=reference),
             Table(("model", "corruption.level"), ("train.error", "test.error", "fit.epochs_to_interpolation")),

@@ -35,8 +35,8 @@ _CONVENTIONS: Mapping[Convention, str] = {"bias": "batch norm without parameters
 
 
 def experiment(scale: Scale) -> Experiment:
-    """The small Inception. Smoke: a tenth of its width on 100 digits. Laptop: a quarter on 250 images. Paper: the published size."""
-    width, examples = scale.pick(smoke=(0.1, 100), laptop=(0.25, 250), paper=(1.0, None))
+    """The small Inception. Smoke: a tenth of its width on 100 digits. Laptop: a quarter on 128 images. Paper: the published size."""
+    width, examples = scale.pick(smoke=(0.1, 100), laptop=(0.25, 128), paper=(1.0, None))
     conventions: list[Convention] = ["shift", *_CONVENTIONS]
     contenders = [(_recipe(scale, SmallInception(width=width, convention=name)), SETTINGS) for name in conventions]
     contenders += [(contenders[0][0], tuple(corruptions)) for _, corruptions in _PIXELS.values()]
