@@ -218,7 +218,8 @@ CONTRACT = """
     Digits MNIST FashionMNIST CIFAR10 CIFAR100 ImageFolder Arrays
     PartialLabels ShuffledPixels RandomPixels GaussianPixels TrueLabels RandomLabels
     MLP SmallAlexNet SmallInception Linear Imported
-    Training Estimator Recipe SGD Adam RMSProp
+    Training Estimator Recipe KernelInterpolation LinearMinimumNorm SGD Adam RMSProp
+    LinearKernel Gaussian Laplacian KernelInterpolator
     Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table audit Audit
     Dataset Corruption LabelCorruption PixelCorruption Architecture Optimizer Kernel Learner Measure
     NotApplicable ShatterlabError random_bits
@@ -255,6 +256,9 @@ def trials() -> dict[str, sl.Trial]:
         "small AlexNet": sl.Trial(sl.CIFAR10(crop=28), sl.RandomLabels(), sl.Training(sl.SmallAlexNet(), sl.SGD(lr=0.01))),
         "small Inception": sl.Trial(sl.CIFAR10(crop=28), sl.RandomLabels(), sl.Training(sl.SmallInception(), sl.SGD(lr=0.1), precision="bfloat16")),
         "Adam": sl.Trial(sl.MNIST(), sl.TrueLabels(), sl.Training(mlp, sl.Adam(), whiten=False)),
+        "a kernel system": sl.Trial(digits, sl.RandomLabels(), sl.KernelInterpolation(sl.Gaussian(5.0))),
+        "random features": sl.Trial(sl.MNIST(), sl.TrueLabels(), sl.KernelInterpolation(sl.RandomConvolution(64), ridge=0.1, solver="iterative")),
+        "minimum norm": sl.Trial(digits, sl.TrueLabels(), sl.LinearMinimumNorm()),
         "RMSProp": sl.Trial(sl.CIFAR100(), sl.TrueLabels(), sl.Training(mlp, sl.RMSProp())),
     }
 
