@@ -20,6 +20,7 @@ from shatterlab.errors import DataError, InvalidPart, LawBroken, NotApplicable
 from shatterlab.laws import check, laws, samples, words
 from shatterlab.learners._seeded import seeded
 from shatterlab.optimizers.sgd import SGD
+from test_kernels import TEETH as KERNEL_TEETH
 
 TEETH: list[tuple[sl.Part, set[str]]] = []
 
@@ -939,7 +940,7 @@ def test_a_planted_bug_breaks_its_law_and_no_other(part, broken, known):
 
 @pytest.mark.parametrize("kind", catalog.KINDS)
 def test_every_law_has_a_tooth_of_its_own(kind):
-    alone = {law for part, broken in TEETH if len(broken) == 1 for law in laws(part) if law.__name__ in broken}
+    alone = {law for part, broken in [*TEETH, *KERNEL_TEETH] if len(broken) == 1 for law in laws(part) if law.__name__ in broken}
     assert [law.__name__ for law in laws(kind) if law not in alone] == []
 
 
