@@ -34,8 +34,9 @@ def blocks(page: str) -> list[Block]:
     return found
 
 
-def run(page: str, name: str) -> None:
-    """Runs the Python blocks of a page in order, in one module of their own, so that what they define can be found again."""
+def run(page: str, name: str) -> int:
+    """Runs the Python blocks of a page in order, in one module of their own, so that what they define can be found again; says how many."""
+    count = 0
     module = types.ModuleType(name)
     sys.modules[name] = module
     try:
@@ -43,8 +44,10 @@ def run(page: str, name: str) -> None:
             if block.language == "python" and "no-run" not in block.flags:
                 source = "\n" * (block.line - 1) + block.text
                 exec(compile(source, f"{name}.md", "exec"), vars(module))
+                count += 1
     finally:
         del sys.modules[name]
+    return count
 
 
 def commands(page: str) -> list[list[str]]:
@@ -62,7 +65,9 @@ def known_commands() -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run(page.read_text(), "page_" + re.sub(r"\W", "_", page.relative_to(REPOSITORY).with_suffix("").as_posix()))
+    text = page.read_text()
+    ran = run(text, "page_" + re.sub(r"\W", "_", page.relative_to(REPOSITORY).with_suffix("").as_posix()))
+    assert ran == text.count("\n```python") - text.count("\n```python no-run")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())

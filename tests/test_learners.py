@@ -433,8 +433,9 @@ def test_a_processor_without_bfloat16_is_told_what_it_costs(monkeypatch):
     with pytest.warns(
         RuntimeWarning,
         match=r"^Training: this processor has no bfloat16 instructions; a matrix product takes 2\.0 times as long as in float32\. Use precision=",
-    ):
+    ) as told:
         _precision.autocast("bfloat16", CPU)
+    assert len(told) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _precision.autocast("bfloat16", CPU)  # once a process

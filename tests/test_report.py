@@ -458,8 +458,10 @@ def test_in_a_browser_a_name_in_a_legend_is_singled_out_and_let_go(visit):
     faded = "[...document.querySelectorAll('#chart-1 .role-legend-label text')].filter(text => getComputedStyle(text).opacity < 1).length"
     symbol.click()
     visit.page.wait_for_function(f"{faded} === 7")
+    assert visit.page.locator("#chart-1 .role-legend-label text").count() == 8  # all but the one that was picked
     symbol.click()
     visit.page.wait_for_function(f"{faded} === 0")
+    assert visit.page.evaluate(faded) == 0
 
 
 @pytest.mark.browser

@@ -24,6 +24,7 @@ CHECKS = [pytest.param(estimator, check, id=check.func.__name__) for estimator, 
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)
 def test_it_passes_scikit_learns_checks(estimator, check):
     check(estimator)
+    assert estimator.get_params() == sl.KernelInterpolator().get_params()  # checks work on clones: fitting sets no parameter
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     corrupted = corruption.apply(splits, trial.seeds)
     check = SelfCheck(splits, corrupted, corruption)
     clock.lap("corrupt")
-    often_enough = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then costs a fifth of training
+    often_enough = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then stays far below training
     watch = _Watch(corrupted.test, check, max(runtime.test_every, often_enough))
     fit = trial.learner.fit(corrupted.train, trial.seeds, watch, runtime)
     clock.lap("fit")

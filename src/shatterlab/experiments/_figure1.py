@@ -56,7 +56,7 @@ def mlp(scale: Scale) -> Contender:
 
 
 def alexnet(scale: Scale) -> Contender:
-    """The small AlexNet: 300 images, five levels and an initialization that needs half the epochs (He's does too, but a run may die of it) at laptop scale."""
+    """The small AlexNet: 300 images, five levels and a quicker initialization at laptop scale."""
     network, levels, examples = scale.pick(
         smoke=(SmallAlexNet(8, init="he"), FEW, 200), laptop=(SmallAlexNet(init="glorot"), FEW, 300), paper=(SmallAlexNet(), LEVELS, None)
     )

@@ -32,7 +32,7 @@ def experiment(scale: Scale) -> Experiment:
     images, few = (CIFAR10(crop=28, examples=scale.pick(smoke=1, laptop=n, paper=None), test_examples=scale.test_examples) for n in (1000, 128))
     small = Training(MLP(), SGD(lr=0.05), batch_size=32)
     mlps = [(images, _recipe(MLP()), labels), (images, _recipe(MLP((512,) * 3)), labels)]
-    few_trials = (few, _recipe(SmallAlexNet(init="glorot")), labels[:1])  # without bfloat16 instructions a step takes eleven times as long
+    few_trials = (few, _recipe(SmallAlexNet(init="glorot")), labels[:1])  # without bfloat16 instructions a step takes many times as long
     alexnet = scale.pick(smoke=few_trials, laptop=few_trials, paper=(images, _recipe(SmallAlexNet()), labels))
     chosen: list[tuple[Dataset, Training, tuple[Corruption, ...]]]
     chosen = [(digits, small, labels)] if scale.name == "smoke" else [*mlps, alexnet]

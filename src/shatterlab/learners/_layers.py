@@ -65,7 +65,7 @@ class ChannelsLast(nn.Module):
 def laid_out(model: nn.Sequential, few: Tensor) -> nn.Sequential:
     """The model with channels last in memory where it convolves and gives the same scores that way; else as it is.
 
-    A step of the paper's convolutional nets takes about a fifth less time so. A network of the user's may depend on
+    Convolutions are faster so. A network of the user's may depend on
     the usual layout (`x.view(len(x), -1)` does); it keeps that.
 
     Args:
