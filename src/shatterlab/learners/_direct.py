@@ -42,9 +42,10 @@ def solve_directly(system: System, tolerance: float, passes: int) -> Solved:
     """Weights from a float32 Cholesky factor (n^3/3 multiplications) and refinement in float64.
 
     Three levels, from cheap to dear: the float32 factor solves to a few digits; conjugate gradients on the stored
-    float32 matrix, preconditioned by it, make that exact for the stored matrix; and the residual of each such solution is
-    taken with the true matrix, made afresh in float64 tile by tile, which shows what is left to be solved for. Where
-    this gains less than a factor of 5 a pass, conjugate gradients on the true matrix take over.
+    matrix, preconditioned by it, make that exact for the stored matrix (rounded to float32, or K itself where the kernel has
+    codes); and the residual of each such solution is taken with the true matrix, made afresh in float64 tile by tile,
+    which shows what is left to be solved for. Where this gains less than a factor of 5 a pass, conjugate gradients on the
+    true matrix take over.
 
     Args:
         system: what is to be solved.
@@ -79,7 +80,8 @@ class _Refinement:
         weights, fitted, residual = torch.zeros_like(targets), torch.zeros_like(targets), 1.0
         while residual > goal:
             missing = targets - fitted - system.ridge * weights
-            better = self._with(system, weights + self._stored_solve(missing, max(min(residual, _INNER), goal / residual / 3)))
+            within_reach = 0.0 if self.factor.exact else min(residual, _INNER)
+            better = self._with(system, weights + self._stored_solve(missing, max(within_reach, goal / residual / 3)))
             slow = not better[2] < _SLOW * residual
             weights, fitted, residual = better if better[2] < residual else (weights, fitted, residual)
             if slow and residual > goal:
