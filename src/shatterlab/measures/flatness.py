@@ -1,0 +1,69 @@
+"""How much noise of one size on all weights a network stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from shatterlab.core import Examples, Fit, Measure
+from shatterlab.measures._curvature import TrainingLoss, require_examples
+from shatterlab.measures._perturbation import tolerated_deviation
+
+
+@dataclass(frozen=True)
+class Flatness(Measure):
+    """1 / s^2, for the largest standard deviation s of Gaussian noise on every parameter that raises the training error by at most a tenth.
+
+    A flat minimum stands much noise, so it can be told in few digits. s is a standard deviation, s^2 the variance. The number
+    depends on how a function is written: weights doubled here and halved there change it, not the function.
+
+    Args:
+        rise: how much the mean training error may rise, a fraction in (0, 1).
+        draws: noise vectors, >= 1; each costs one pass over the examples a step.
+        steps: halvings of the logarithm of s, >= 1: after k of them it is known to a factor of 10^(9 / 2^k).
+        examples: how many training examples, evenly spread, the error is measured on, >= 1; None: all.
+        seed: of the noise, >= 0.
+
+    Returns:
+        `deviation` (s, between 1e-7 and 100), `sharpness` (1 / s^2), `rise` (of the error there), and `pac_bayes`,
+        sqrt((|theta - theta_0|^2 / (4 s^2) + ln(n / s) + 10) / n) where initial weights are known: the leading terms of a bound.
+
+    Raises:
+        NotApplicable: the fitted model is no torch module, or it errs so much already that noise cannot raise its error.
+        InvalidPart: a field is out of range.
+
+    Source:
+        Jiang et al. 2020, appendix C (PAC-Bayes flatness); Neyshabur et al. 2017; Dziugaite et al. 2020 for reading the noise as a standard deviation.
+    """
+
+    rise: float = 0.1
+    draws: int = 10
+    steps: int = 14
+    examples: int | None = None
+    seed: int = 0
+
+    def validate(self) -> None:
+        self.require(0 < self.rise < 1, "rise is a fraction in (0, 1)", self.rise)
+        self.require(self.draws >= 1, "draws is a whole number >= 1", self.draws)
+        self.require(self.steps >= 1, "steps is a whole number >= 1", self.steps)
+        self.require(self.seed >= 0, "seed is a whole number >= 0", self.seed)
+        require_examples(self, self.examples)
+
+    @classmethod
+    def specimens(cls) -> tuple[Flatness, ...]:
+        return (cls(draws=2, steps=5),)
+
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        loss = TrainingLoss(fit, train, self.kind, self.examples)
+        ones = tuple(torch.ones_like(value) for value in loss.parameters)
+        deviation, rise = tolerated_deviation(loss, ones, 0.0, self.rise, self.draws, self.steps, self.seed, self.kind)
+        found = {"deviation": deviation, "sharpness": deviation**-2, "rise": rise}
+        if fit.initial is None:
+            return found | {"pac_bayes": None}
+        moved = sum((value - fit.initial[name].to(value)).double().square().sum().item() for name, value in zip(loss.names, loss.parameters, strict=True))
+        n = len(train)
+        return found | {"pac_bayes": ((moved / (4 * deviation**2) + max(math.log(n / deviation), 0.0) + 10) / n) ** 0.5}
