@@ -124,7 +124,7 @@ class TestRoutes:
 
     def test_blocks_and_refinement_give_what_one_block_does(self, digits, monkeypatch):
         whole = sl.KernelInterpolation(sl.Gaussian(5.0)).fit(digits.train).scores(digits.test.inputs)
-        for name, size in {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41, "_COLUMNS": 53}.items():
+        for name, size in {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41, "_COLUMNS": 53, "_PANEL": 19}.items():
             monkeypatch.setattr(_factor, name, size)
         monkeypatch.setattr(sl.core, "_TILE", 64)
         fit = sl.KernelInterpolation(sl.Gaussian(5.0)).fit(digits.train)

@@ -16,8 +16,8 @@ from torch import Tensor
 from shatterlab.core import Examples, Kernel, fitted_field, stratified
 from shatterlab.kernels._bandwidth import chosen_bandwidth
 
-_BLOCK = 2**26  # numbers of a block of features: 256 MiB in float32
-_MOST = 256  # filters of a block: what their maps of a few images take still fits the processor's cache
+_BLOCK = 2**27  # numbers of a block of features: 512 MiB in float32
+_MOST = 1024  # filters of a block
 _TILE = 4096  # rows and columns that one matrix product adds to
 _FALLING = 512  # rows turned from inner products to a Gaussian at a time
 _ROWS = 2**28  # numbers of the Gram rows held for a product
@@ -30,7 +30,7 @@ class FeatureKernel(Kernel):
     """A kernel of explicit features phi: <phi(x), phi(z)> + c, or exp(-|phi(x) - phi(z)|^2 / (2 sigma^2)).
 
     A subclass writes how many filters there are, how many features each gives, and the features of some of them.
-    Every result is a sum over blocks of filters: at most 256 MiB of features exist at a time.
+    Every result is a sum over blocks of filters: at most 512 MiB of features (in float32) exist at a time.
 
     Args:
         sigma: None for the inner product; for a Gaussian kernel of the features its bandwidth, > 0, or "leave_one_out", which

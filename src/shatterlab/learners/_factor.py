@@ -16,7 +16,7 @@ from shatterlab.learners._system import System, diagonal
 _BLOCK = 1024  # rows and columns at a time: 8 MiB in float64
 _TRIANGLE = 512  # rows of a triangular solve
 _STRIP, _WIDE = 128, 4096  # rows and columns of a product: 4 MiB in float64
-_COLUMNS = 2048  # of the inverse at a time
+_PANEL, _COLUMNS = 256, 512  # rows and columns of the inverse at a time
 _FACTORS = 12  # attempts, each with eight times as much on the diagonal
 _EPS = torch.finfo(torch.float32).eps
 
@@ -78,16 +78,16 @@ class GramFactor:
         return out.T.contiguous()
 
     def inverse_diagonal(self) -> Tensor:
-        """The diagonal of (K + lambda I)^-1: column sums of squares of L^-1, n^3/3 multiplications, n x 2048 numbers at a time."""
+        """The diagonal of (K + lambda I)^-1: column sums of squares of L^-1, n^3/3 multiplications, n x 512 numbers at a time."""
         found = self._diagonal.new_empty(len(self._diagonal))
         with self._system.phase("inverse_diagonal"):
             for start in range(0, len(found), _COLUMNS):
                 some = slice(start, min(start + _COLUMNS, len(found)))
                 columns = torch.eye(len(found) - start, some.stop - start, device=found.device)
-                for rows in _blocks(len(found), _BLOCK, start):
+                for rows in _blocks(len(found), _PANEL, start):
                     here, below = slice(rows.start - start, rows.stop - start), slice(rows.stop - start, None)
                     columns[here] = torch.linalg.solve_triangular(self._upper[rows, rows].T, columns[here], upper=False)
-                    columns[below] -= self._upper[rows, rows.stop :].T @ columns[here]
+                    columns[below].addmm_(self._upper[rows, rows.stop :].T, columns[here], alpha=-1)
                 found[some] = columns.square_().sum(0, dtype=torch.float64)
         return found
 
