@@ -15,7 +15,7 @@ _HOMES = {
     "trial": ("Trial", "run"),
     "store": ("Store",),
     "experiment": ("Claim", "Experiment", "Scale", "grid"),
-    "views": ("Curve", "LearningCurves", "Order", "Scatter", "Table"),
+    "views": ("Curve", "Histogram", "LearningCurves", "Order", "Scatter", "Table"),
     "experiments.audit": ("Audit", "audit"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from shatterlab.views.curve import Curve
 from shatterlab.views.grid import Grid, View
+from shatterlab.views.histogram import Histogram
 from shatterlab.views.learning import LearningCurves
 from shatterlab.views.naming import model, setting
 from shatterlab.views.order import Order
 from shatterlab.views.scatter import Scatter
 from shatterlab.views.table import Table
 
-__all__ = ["Curve", "Grid", "LearningCurves", "Order", "Scatter", "Table", "View", "model", "setting"]
+__all__ = ["Curve", "Grid", "Histogram", "LearningCurves", "Order", "Scatter", "Table", "View", "model", "setting"]
