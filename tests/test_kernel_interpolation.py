@@ -80,7 +80,10 @@ class TestRoutes:
 
     @pytest.mark.parametrize("kernel", [sl.Gaussian(5.0), sl.Laplacian(10.0)], ids=repr)
     @pytest.mark.parametrize("sizes", [{}, {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41}], ids=["one block", "blocks"])
-    def test_codes_of_eight_bits_agree_with_lapack_too(self, eight_bit, kernel, sizes, monkeypatch):
+    @pytest.mark.parametrize("threads", [1, 2])  # with two, beyond what LAPACK counts, it is factored by blocks
+    def test_codes_of_eight_bits_agree_with_lapack_too(self, eight_bit, kernel, sizes, threads, monkeypatch):
+        monkeypatch.setattr(_factor, "_INDEXED", 0)
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         for name, size in sizes.items():
             monkeypatch.setattr(_factor, name, size)
         fit = sl.KernelInterpolation(kernel).fit(eight_bit.train)
@@ -177,9 +180,12 @@ class TestFactor:
 
     @pytest.mark.parametrize("blocks", [1024, 17])
     @pytest.mark.parametrize("coded", [True, False])
-    def test_a_matrix_without_a_factor_is_made_again_from_the_other_triangle(self, eight_bit, monkeypatch, blocks, coded):
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_a_matrix_without_a_factor_is_made_again_from_the_other_triangle(self, eight_bit, monkeypatch, blocks, coded, threads):
         """Every example twice: K is singular, jitter grows, and the factor is that of K + jitter I."""
-        monkeypatch.setattr(_factor, "_BLOCK", blocks)
+        for name, size in {"_BLOCK": blocks, "_TRIANGLE": blocks, "_INDEXED": 0}.items():
+            monkeypatch.setattr(_factor, name, size)
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         few = eight_bit.train.at([i % 45 for i in range(90)])
         if not coded:
             monkeypatch.setattr(sl.Gaussian, "coded", lambda *_: None)

@@ -17,6 +17,7 @@ _BLOCK = 1024  # rows and columns at a time: 8 MiB in float64
 _TRIANGLE = 512  # rows of a triangular solve
 _STRIP, _WIDE = 128, 4096  # rows and columns of a product: 4 MiB in float64
 _PANEL, _COLUMNS = 256, 512  # rows and columns of the inverse at a time
+_INDEXED = 2**31  # numbers; on more of them OpenBLAS's spotrf (0.3.30) was seen to crash with several threads, not with one
 _FACTORS = 12  # attempts, each with eight times as much on the diagonal
 _EPS = torch.finfo(torch.float32).eps
 
@@ -115,13 +116,15 @@ class GramFactor:
 
     def _factored(self) -> bool:
         self._gram.diagonal().copy_(self._diagonal + self.jitter)
-        if self._gram.device.type == "cpu":
+        if self._gram.device.type != "cpu":
+            self._upper, info = torch.linalg.cholesky_ex(self._gram, upper=True)
+            failed = int(info)
+        elif torch.get_num_threads() > 1 and self._gram.numel() >= _INDEXED:
+            failed = _factor_by_blocks(self._gram)
+        else:
             fortran = self._gram.numpy().T
             factor, failed = lapack.spotrf(fortran, lower=1, overwrite_a=1, clean=0)
             assert factor is fortran or factor.ctypes.data == fortran.ctypes.data, "LAPACK worked on a copy"
-        else:
-            self._upper, info = torch.linalg.cholesky_ex(self._gram, upper=True)
-            failed = int(info)
         return not failed and self._pivots().min().item() > 8 * _EPS * self._diagonal.max().item()
 
     def _grow_jitter(self) -> None:
@@ -138,6 +141,21 @@ class GramFactor:
 
     def _pivots(self) -> Tensor:
         return self._upper.diagonal().double().square()
+
+
+def _factor_by_blocks(gram: Tensor) -> bool:
+    """L' over the upper triangle by block rows, each from all those above it; whether a pivot was not positive."""
+    for rows in _blocks(len(gram), _TRIANGLE):
+        above = gram[: rows.start, rows].T
+        corner = gram[rows, rows].triu()
+        corner = (corner + corner.triu(1).T).addmm_(above, gram[: rows.start, rows], alpha=-1)
+        factor, failed = torch.linalg.cholesky_ex(corner, upper=True)
+        if int(failed):
+            return True
+        gram[rows, rows] = _joined(gram[rows, rows], factor.T)
+        rest = gram[rows, rows.stop :].addmm_(above, gram[: rows.start, rows.stop :], alpha=-1)
+        rest.copy_(torch.linalg.solve_triangular(factor.T, rest, upper=False))
+    return False
 
 
 def _square(n: int, device: torch.device) -> Tensor:
