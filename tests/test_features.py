@@ -262,6 +262,18 @@ def test_a_grating_excites_the_filter_of_its_orientation_and_wavelength_most(sca
     assert others.max().item() < 0.8
 
 
+def test_small_matrix_products_are_the_convolution_with_the_bank():
+    """Two channels, a height and a width that differ, some of the filters; the edge is continued."""
+    kernel = sl.Gabor(orientations=5, wavelengths=(2.0, 4.5), pool=2, stride=2)
+    images = torch.from_numpy(np.random.default_rng(4).random((3, 2, 11, 17)))
+    bank = kernel.bank()[2:9]
+    reach = bank.shape[-1] // 2
+    grey = torch.nn.functional.pad(images.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
+    parts = torch.nn.functional.conv2d(grey, bank.flatten(0, 1)[:, None]).unflatten(1, (-1, 2))
+    wanted = torch.hypot(parts[:, :, 0], parts[:, :, 1]).reshape(3, 14, 11, 17)
+    assert torch.allclose(kernel.magnitudes(images, slice(2, 9)), wanted, atol=1e-12)
+
+
 def test_uniform_images_give_nothing_and_negatives_the_same():
     images = torch.full((2, 1, 28, 28), 0.7)
     assert sl.Gabor().magnitudes(images).abs().max().item() <= 1e-5  # float32 sums of 800 products

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy.linalg import lapack
 from torch import Tensor
 
 from shatterlab.core import CodedGram
 from shatterlab.errors import InvalidPart
 from shatterlab.learners._system import System, diagonal
+from shatterlab.learners._tiles import factor_in_place
 
 _BLOCK = 1024  # rows and columns at a time: 8 MiB in float64
 _TRIANGLE = 512  # rows of a triangular solve
 _STRIP, _WIDE = 128, 4096  # rows and columns of a product: 4 MiB in float64
 _PANEL, _COLUMNS = 256, 512  # rows and columns of the inverse at a time
-_INDEXED = 2**31  # numbers; on more of them OpenBLAS's spotrf (0.3.30) was seen to crash with several threads, not with one
 _FACTORS = 12  # attempts, each with eight times as much on the diagonal
 _EPS = torch.finfo(torch.float32).eps
 
@@ -25,10 +24,9 @@ _EPS = torch.finfo(torch.float32).eps
 class GramFactor:
     """K, and L with L L' = K + (lambda + jitter) I in float32, in one buffer of n x n numbers.
 
-    LAPACK's spotrf, told that the buffer is the Fortran matrix's transpose, writes L' over the upper triangle and leaves the
-    lower one as it is: there K stays, in float32, or in the kernel's 32-bit codes where it has codes that lose nothing. Only K's
-    diagonal is lost, and the kernel knows it. On a GPU the factor is a second matrix. Every pass over either
-    goes by blocks, so nothing else of that size exists.
+    The factor is written over the upper triangle, and the lower one is left as it is: there K stays, in float32, or in the
+    kernel's 32-bit codes where it has codes that lose nothing. Only K's diagonal is lost, and the kernel knows it. On a GPU
+    the factor is a second matrix. Every pass over either goes by blocks, so nothing else of that size exists.
 
     A matrix that has no factor in float32 (a pivot at rounding level) is tried again with a little more on its
     diagonal: the factor then only preconditions, and the solution does not have it.
@@ -119,12 +117,8 @@ class GramFactor:
         if self._gram.device.type != "cpu":
             self._upper, info = torch.linalg.cholesky_ex(self._gram, upper=True)
             failed = int(info)
-        elif torch.get_num_threads() > 1 and self._gram.numel() >= _INDEXED:
-            failed = _factor_by_blocks(self._gram)
         else:
-            fortran = self._gram.numpy().T
-            factor, failed = lapack.spotrf(fortran, lower=1, overwrite_a=1, clean=0)
-            assert factor is fortran or factor.ctypes.data == fortran.ctypes.data, "LAPACK worked on a copy"
+            failed = factor_in_place(self._gram.numpy())
         return not failed and self._pivots().min().item() > 8 * _EPS * self._diagonal.max().item()
 
     def _grow_jitter(self) -> None:
@@ -141,21 +135,6 @@ class GramFactor:
 
     def _pivots(self) -> Tensor:
         return self._upper.diagonal().double().square()
-
-
-def _factor_by_blocks(gram: Tensor) -> bool:
-    """L' over the upper triangle by block rows, each from all those above it; whether a pivot was not positive."""
-    for rows in _blocks(len(gram), _TRIANGLE):
-        above = gram[: rows.start, rows].T
-        corner = gram[rows, rows].triu()
-        corner = (corner + corner.triu(1).T).addmm_(above, gram[: rows.start, rows], alpha=-1)
-        factor, failed = torch.linalg.cholesky_ex(corner, upper=True)
-        if int(failed):
-            return True
-        gram[rows, rows] = _joined(gram[rows, rows], factor.T)
-        rest = gram[rows, rows.stop :].addmm_(above, gram[: rows.start, rows.stop :], alpha=-1)
-        rest.copy_(torch.linalg.solve_triangular(factor.T, rest, upper=False))
-    return False
 
 
 def _square(n: int, device: torch.device) -> Tensor:
