@@ -1,4 +1,4 @@
-"""The benchmark of training: its peer is the same network, learns, and sees the same pixels; its table says what it should."""
+"""Benchmarks: their peers solve the same task; their tables say what they should."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from shatterlab.learners._seeded import seeded
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import _demo_loop
+import kernel_solvers
 import training
 
 CPU = torch.device("cpu")
@@ -161,3 +162,23 @@ def test_an_epoch_of_broken_batches_is_refused(capsys):
     with pytest.raises(SystemExit):
         training.main(["--examples", "100"])
     assert "--examples is a multiple of 128, got 100" in capsys.readouterr().err
+
+
+def eight_bit_digits(self, *_):
+    """In place of MNIST: digits as 8-bit fractions, as many as asked for."""
+    splits = sl.Digits(examples=self.examples, test_examples=self.test_examples // 10).load()
+    grid = [sl.Examples((part.inputs * 240).round().div(255), part.labels, part.classes) for part in (splits.train, splits.test)]
+    return sl.Splits(*grid)
+
+
+def test_solvers_of_one_kernel_system_agree(capsys, monkeypatch):
+    """Three routes to the same system at n = 150: residual at most 1e-8, predictions within 1e-5, y'K^-1 y within 1e-6."""
+    monkeypatch.setattr(sl.MNIST, "load", eight_bit_digits)
+    monkeypatch.setattr(kernel_solvers, "products", lambda *_: (1e9, 256))
+    monkeypatch.setattr(kernel_solvers, "alone", kernel_solvers.measure)
+    kernel_solvers.main(["--examples", "150", "--threads", "1", "--repeats", "2"])
+    printed = capsys.readouterr().out
+    rows = [line.split("|")[1:-1] for line in printed.splitlines() if line.startswith(("| shatterlab", "| KernelRidge", "| scipy"))]
+    assert [row[0].strip() for row in rows] == ["shatterlab", "KernelRidge", "scipy.linalg.solve"]
+    assert all(float(row[5]) <= 1e-8 and float(row[6]) <= 1e-5 and float(row[7]) <= 1e-6 for row in rows)
+    assert "All leave-one-out residuals: " in printed and "% of the float32 matrix product, 1 [1, 1] GFLOP/s" in printed

@@ -19,11 +19,14 @@ from shatterlab import _resources as resources
 from shatterlab import catalog
 from shatterlab.core import Fit, Learner, Row, Runtime, Seeds
 from shatterlab.corruptions.partial_labels import PartialLabels
+from shatterlab.datasets.digits import Digits
 from shatterlab.errors import InvalidPart, ShatterlabError, StoreError
 from shatterlab.executors import Executor, Task, local
 from shatterlab.executors.drive import drive
 from shatterlab.executors.in_process import InProcess
 from shatterlab.executors.local import LocalPool
+from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.store import Store
 from shatterlab.trial import Trial, run
 
@@ -279,6 +282,20 @@ LOST = "Trial: a GPU that answers is required, got CUDA error: unspecified launc
 SHORT = "Trial: memory for the network, its batches and the sample is required, got none for a block of 372,529 GiB. Use a smaller network or batch_size."
 
 
+def test_what_a_worker_tells_of_a_long_computation_reaches_this_process(caplog):
+    """A worker's solver tells its phases and residuals; the first message of a worker is never held back."""
+    few = Trial(Digits(examples=60, test_examples=20), PartialLabels(0.0), KernelInterpolation(Gaussian(1.5)))
+    pool = LocalPool(1)
+    caplog.set_level("INFO", logger="shatterlab")
+    try:
+        pool.submit(Task(few, Runtime()))
+        ((_, row),) = pool.as_completed()
+    finally:
+        pool.shutdown()
+    assert row["status"] == "ok"
+    assert "solver: gram, 60 examples" in caplog.messages
+
+
 def test_a_worker_whose_gpu_failed_is_replaced_and_one_that_ran_short_of_memory_goes_on(probe, store, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # so that no GPU answers
     place = catalog.get("Place")()
@@ -356,8 +373,11 @@ import sys
 from shatterlab import catalog
 from shatterlab.core import Seeds
 from shatterlab.corruptions.partial_labels import PartialLabels
+from shatterlab.datasets.digits import Digits
 from shatterlab.executors.drive import drive
 from shatterlab.executors.local import LocalPool
+from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.store import Store
 from shatterlab.trial import Trial
 

@@ -15,7 +15,7 @@ from sklearn.kernel_ridge import KernelRidge
 
 import shatterlab as sl
 from shatterlab.errors import DataError, InvalidPart, NotApplicable
-from shatterlab.learners import _direct, _factor, _iterative, _system
+from shatterlab.learners import _direct, _factor, _iterative, _system, _tiles
 from shatterlab.learners._conjugate_gradients import conjugate_gradients
 from shatterlab.learners._memory import free_memory
 from shatterlab.learners.closed_forms import RidgePath, replace_one
@@ -26,6 +26,12 @@ GAUSSIAN = sl.Gaussian(1.0)
 @pytest.fixture(scope="module")
 def digits():
     return sl.Digits(examples=400, test_examples=100).load()
+
+
+@pytest.fixture(scope="module")
+def eight_bit(digits):
+    """The same digits as counts out of 255, which radial kernels keep as codes."""
+    return replace(digits, **{name: replace(part, inputs=(part.inputs * 240).round().div(255)) for name, part in vars(digits).items()})
 
 
 def targets_of(examples):
@@ -72,6 +78,31 @@ class TestRoutes:
         assert fit.facts["interpolates"] is (ridge == 0)
         assert fit.output == "values"
 
+    @pytest.mark.parametrize("kernel", [sl.Gaussian(5.0), sl.Laplacian(10.0)], ids=repr)
+    @pytest.mark.parametrize("sizes", [{}, {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41}], ids=["one block", "blocks"])
+    @pytest.mark.parametrize("tile", [16_384, 47])
+    def test_codes_of_eight_bits_agree_with_lapack_too(self, eight_bit, kernel, sizes, tile, monkeypatch):
+        monkeypatch.setattr(_tiles, "_TILE", tile)
+        for name, size in sizes.items():
+            monkeypatch.setattr(_factor, name, size)
+        fit = sl.KernelInterpolation(kernel).fit(eight_bit.train)
+        scores, norm = exact(kernel, eight_bit.train, eight_bit.test.inputs)
+        assert fit.model.factor.factor.exact
+        assert np.abs(fit.scores(eight_bit.test.inputs).numpy() - scores).max() < 1e-5
+        assert fit.facts["squared_norm"] == pytest.approx(norm, rel=1e-6)
+        assert fit.facts["relative_residual"] <= 1e-8
+
+    def test_codes_gain_digits_that_float32_does_not_hold(self, eight_bit, monkeypatch):
+        """The product that the solver takes is K itself; without codes it differs by float32 rounding."""
+        weights = torch.randn(400, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+        system = _system.System(GAUSSIAN, eight_bit.train.inputs, targets_of(eight_bit.train), 0.0)
+        wanted = GAUSSIAN.gram(system.inputs.double(), system.inputs.double()) @ weights
+        coded = _factor.GramFactor(system)
+        assert (coded.product(weights) - wanted).abs().max() < 1e-12  # 400 terms of size 1
+        monkeypatch.setattr(sl.Gaussian, "coded", lambda *_: None)
+        plain = _factor.GramFactor(system)
+        assert not plain.exact and (plain.product(weights) - wanted).abs().max() > 1e-8
+
     def test_scikit_learn_agrees(self, digits):
         x, test = (part.inputs.flatten(1).double().numpy() for part in (digits.train, digits.test))
         theirs = KernelRidge(alpha=1e-12, kernel="rbf", gamma=0.5).fit(x, targets_of(digits.train).numpy()).predict(test)
@@ -95,8 +126,8 @@ class TestRoutes:
 
     def test_blocks_and_refinement_give_what_one_block_does(self, digits, monkeypatch):
         whole = sl.KernelInterpolation(sl.Gaussian(5.0)).fit(digits.train).scores(digits.test.inputs)
-        monkeypatch.setattr(_factor, "_BLOCK", 37)
-        monkeypatch.setattr(_factor, "_COLUMNS", 53)
+        for name, size in {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41, "_COLUMNS": 53, "_PANEL": 19}.items():
+            monkeypatch.setattr(_factor, name, size)
         monkeypatch.setattr(sl.core, "_TILE", 64)
         fit = sl.KernelInterpolation(sl.Gaussian(5.0)).fit(digits.train)
         assert (fit.scores(digits.test.inputs) - whole).abs().max() < 1e-6
@@ -145,6 +176,39 @@ class TestFactor:
         weights = torch.randn(90, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         assert (factor.product(weights) - gram @ weights).abs().max() < 1e-5
         assert factor.pivot == pytest.approx(torch.linalg.cholesky(gram).diagonal().min().item() ** 2, rel=1e-4)
+
+    @pytest.mark.parametrize("blocks", [1024, 17])
+    @pytest.mark.parametrize("coded", [True, False])
+    def test_a_matrix_without_a_factor_is_made_again_from_the_other_triangle(self, eight_bit, monkeypatch, blocks, coded):
+        """Every example twice: K is singular, jitter grows, and the factor is that of K + jitter I."""
+        monkeypatch.setattr(_factor, "_BLOCK", blocks)
+        monkeypatch.setattr(_tiles, "_TILE", blocks)
+        few = eight_bit.train.at([i % 45 for i in range(90)])
+        if not coded:
+            monkeypatch.setattr(sl.Gaussian, "coded", lambda *_: None)
+        factor = _factor.GramFactor(_system.System(GAUSSIAN, few.inputs, targets_of(few), 0.0))
+        x = few.inputs.double()
+        gram, upper = GAUSSIAN.gram(x, x), factor._gram.double().triu()
+        assert factor.jitter > 0 and factor.exact is coded
+        assert (upper.T @ upper - gram - factor.jitter * torch.eye(90)).abs().max() < 90 * torch.finfo(torch.float32).eps * 2
+        weights = torch.ones(90, 1, dtype=torch.float64)
+        assert (factor.product(weights) - gram @ weights).abs().max() < 1e-5
+
+    @pytest.mark.parametrize("tile", [1, 7, 19, 20, 64])
+    def test_tiles_give_the_factor_of_the_whole_and_touch_nothing_below(self, tile, monkeypatch):
+        """At sizes that divide n and sizes that do not, against LAPACK in float64; a pivot that is not positive is named."""
+        monkeypatch.setattr(_tiles, "_TILE", tile)
+        rng = np.random.default_rng(tile)
+        half = rng.standard_normal((40, 40))
+        matrix = half @ half.T + 40 * np.eye(40)
+        buffer = np.triu(matrix).astype(np.float32)
+        buffer[np.tril_indices(40, -1)] = 7.0
+        assert _tiles.factor_in_place(buffer) == 0
+        wanted = scipy.linalg.cholesky(matrix)
+        assert np.abs(np.triu(buffer) - wanted).max() < 40 * np.finfo(np.float32).eps * np.abs(wanted).max()
+        assert (buffer[np.tril_indices(40, -1)] == 7).all()
+        bad = np.diag([1.0] * 22 + [-1.0] + [1.0] * 17).astype(np.float32)
+        assert _tiles.factor_in_place(bad) == 23
 
     def test_a_wrong_triangle_would_be_seen(self, digits, monkeypatch):
         """Planted: the factor's triangle is taken for the matrix."""

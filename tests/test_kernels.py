@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import shatterlab as sl
 from shatterlab import catalog
 from shatterlab.errors import DataError, InvalidPart
+from shatterlab.kernels import _counts
 from shatterlab.kernels._bandwidth import GRID, left_out
 from shatterlab.kernels._distances import angles, squared_distances
 from shatterlab.kernels.arc_cosine import ArcCosine
@@ -403,3 +404,39 @@ def test_kernels_of_the_package_keep_their_laws_in_words():
     assert [each.text for each in found if not each.passed] == []
     assert {words(law) for law in kernel_laws.LAWS} <= {each.law for each in found}
     assert {"Gaussian", "Laplacian", "LinearKernel", "ArcCosine", "NeuralTangent"} <= set(catalog.find("kernels"))
+
+
+def test_eight_bit_inputs_have_exact_distances_at_any_width():
+    """Against whole numbers in int64: nothing is rounded, not over 3,072 columns of extreme values either."""
+    rng = np.random.default_rng(3)
+    for d in (1, 1023, 1025, 3072):
+        values = rng.integers(0, 256, size=(9, d))
+        values[0], values[1] = 0, 255
+        x = torch.from_numpy(values).float().div_(255)
+        exact = (values[:, None] - values[None]) ** 2
+        assert torch.equal(_counts.squared_distances(_counts.counts(x), _counts.counts(x)), torch.from_numpy(exact.sum(2)).int())
+        wanted = torch.from_numpy(exact.sum(2)).double() / 255**2
+        assert torch.equal(squared_distances(x.double(), x.double()), wanted)
+
+
+def test_rows_off_the_grid_of_eight_bits_do_not_change_those_on_it():
+    """Negative values, values above 1 and float64 that no float32 holds are no counts; a pair has one distance in any company."""
+    on = torch.tensor([[0.0, 255.0], [3.0, 7.0]]).div_(255)
+    off = torch.tensor([[0.5, 0.25], [-1 / 255, 0.0], [256 / 255, 0.0]])
+    x = torch.cat([on, off])
+    assert _counts.counted(x).tolist() == [True, True, False, False, False]
+    assert not _counts.counted(torch.full((1, 1), 0.1, dtype=torch.float64)).any()
+    assert torch.equal(squared_distances(x, x)[:2, :2], squared_distances(on, on))
+    true = torch.cdist(x.double(), x.double()).square()
+    torch.testing.assert_close(squared_distances(x, x).double(), true, rtol=1e-5, atol=1e-7)  # float32 inputs
+
+
+def test_a_radial_kernel_keeps_eight_bit_distances_as_codes_and_no_others():
+    """The codes give the Gram matrix in float64 to the last bit; a planted float of another grid has none."""
+    x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, size=(40, 1, 5, 5))).float().div_(255)
+    kernel, everything = Gaussian(0.9), slice(0, 40)
+    codes = kernel.coded(x)
+    assert codes is not None
+    assert torch.equal(codes.decoded(codes.tile(everything, everything), torch.float64), kernel.gram(x.double(), x.double()))
+    x[3, 0, 2, 2] = 0.1234
+    assert kernel.coded(x) is None and LinearKernel().coded(x) is None

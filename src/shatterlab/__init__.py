@@ -15,7 +15,7 @@ _HOMES = {
     "trial": ("Trial", "run"),
     "store": ("Store",),
     "experiment": ("Claim", "Experiment", "Scale", "grid"),
-    "views": ("Curve", "FitProbability", "LearningCurves", "Order", "Scatter", "Several", "Table"),
+    "views": ("Curve", "FitProbability", "Histogram", "LearningCurves", "Order", "Scatter", "Several", "Table"),
     "experiments.audit": ("Audit", "audit"),
     "experiments.capacity": ("Capacity", "capacity"),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
     from shatterlab.core import Row
 
 
-class ProgressLine:
-    """A bar with the time left on a terminal, a line a trial elsewhere; on standard error either way."""
+_LOG = logging.getLogger("shatterlab")
+
+
+class ProgressLine(logging.Handler):
+    """A bar with the time left on a terminal, a line a trial elsewhere; on standard error either way.
+
+    On a terminal it also shows what the package's log says of a long computation: the residual of a solver, say.
+    """
 
     def __enter__(self) -> ProgressLine:
         from rich.console import Console
@@ -35,21 +42,27 @@ class ProgressLine:
             left = (TextColumn("left", table_column=Column(min_width=4)), TimeRemainingColumn(table_column=fixed))
             self._bar = Progress(*counted, *left, TextColumn("{task.description}", table_column=rest), console=self._console, transient=True, expand=True)
             self._bar.start()
+            self._task = self._bar.add_task("", total=None)
+            _LOG.addHandler(self)
+            _LOG.setLevel(logging.INFO)
         return self
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=record.getMessage())
 
     def __call__(self, row: Row, done: int, total: int) -> None:
         told = _told(row)
-        if self._bar is None:
+        if self._bar is None or self._task is None:
             self._console.print(f"[{done}/{total}] {told}", markup=False, soft_wrap=True)
             return
-        if self._task is None:
-            self._task = self._bar.add_task("", total=total)
         self._bar.update(self._task, completed=done, total=total, description=told)
         if row["status"] == "failed":
             self._bar.print(f"failed: {told}", markup=False)
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
+            _LOG.removeHandler(self)
             self._bar.stop()
 
 

@@ -100,14 +100,15 @@ def audit(
 
 
 @app.command
-def run(name: str, *, asked: Asked = Asked(), store: Path = STORE, workers: int | None = None, device: str = "cpu") -> int:
+def run(name: str, *, asked: Asked = Asked(), store: Path = STORE, workers: int | None = None, threads: int = 1, device: str = "cpu") -> int:
     """Runs the missing trials of an experiment, and prints its tables and the verdicts on its claims.
 
     Args:
         name: An experiment of `shatterlab list`, or a file my_idea.py that defines experiment(scale).
         asked: What it is made of.
         store: Where rows are kept; rows already there are not computed again.
-        workers: Processes; default: one a core.
+        workers: Processes; default: one a core, or one where they have several threads.
+        threads: Of each process: more than one for a few large trials, a kernel system of the paper's size, say.
         device: Where trials run: cpu or cuda.
     """
     from shatterlab.core import Runtime
@@ -116,7 +117,8 @@ def run(name: str, *, asked: Asked = Asked(), store: Path = STORE, workers: int 
 
     experiment, root = asked.experiment(name)
     with ProgressLine() as progress, interruptible(store):
-        rows = complete(experiment, store, workers_or_cores(workers), Runtime(device=device, data=root), progress)
+        count = workers_or_cores(workers if threads == 1 else workers or 1)
+        rows = complete(experiment, store, count, Runtime(device=device, threads=threads, data=root), progress)
     print(text_report(experiment, rows))
     return outcome(rows)
 

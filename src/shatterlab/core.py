@@ -9,10 +9,10 @@ Letters: n examples, d input dimension, k classes, p parameters. Errors and accu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = [
-    "Architecture", "Batch", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner", "Measure",
+    "Architecture", "Batch", "CodedGram", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner", "Measure",
     "Observer", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Scalar", "Seeds", "Splits",
     "fitted_field", "random_bits", "stratified",
 ]  # fmt: skip
 
 _CHUNK = 64  # images corrupted at a time: their bits stay in the processor's cache
-_TILE = 2048  # rows and columns of a Gram matrix made at a time: 16 MiB in float32
+_TILE = 1024  # rows and columns of a Gram matrix made at a time: 8 MiB in float64, near what a processor caches
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,17 @@ class Optimizer(Part, ABC):
         """The torch optimizer over these parameters; `fused` asks for one kernel a step where torch has one."""
 
 
+@runtime_checkable
+class CodedGram(Protocol):
+    """A symmetric Gram matrix in 32 bits an entry, from which any part of it is had in float64 without loss."""
+
+    def tile(self, rows: slice, columns: slice) -> Tensor:
+        """The codes of a part; int32."""
+
+    def decoded(self, codes: Tensor, dtype: torch.dtype) -> Tensor:
+        """The entries that these codes stand for, in this dtype."""
+
+
 class Kernel(Part, ABC):
     """A symmetric positive semidefinite function k(x, z) of two inputs. A subclass writes `gram` and `diagonal`.
 
@@ -222,31 +233,45 @@ class Kernel(Part, ABC):
         """This kernel with what it must know of the data (a bandwidth, a whitening); by default itself."""
         return self
 
+    def by_tiles(self, x: Tensor, z: Tensor, dtype: torch.dtype) -> Callable[[slice, slice], Tensor]:
+        """The map from rows and columns to that part of `gram(x, z)` in this dtype; what the parts share is prepared once."""
+        return lambda rows, columns: self.gram(x[rows].to(dtype), z[columns].to(dtype))
+
+    def coded(self, x: Tensor) -> CodedGram | None:
+        """`gram(x, x)` in 32 bits an entry without loss, where this kernel has such a code for these inputs; by default None."""
+        return None
+
     def gram_into(self, out: Tensor, x: Tensor, z: Tensor) -> None:
         """Writes `gram(x, z)` in the dtype of `out`, tile by tile: nothing else of that size exists.
 
         Where x is z, half of the tiles are computed and mirrored, so that the result is exactly symmetric.
         """
+        part = self.by_tiles(x, z, out.dtype)
         for rows, columns in _tiles(len(x), len(z), x is z):
-            tile = self.gram(x[rows].to(out.dtype), z[columns].to(out.dtype))
+            tile = part(rows, columns)
             if x is z and rows == columns:
                 tile = (tile + tile.T) / 2
             out[rows, columns] = tile
             if x is z:
-                out[columns, rows] = tile.T
+                out[columns, rows] = tile.T.contiguous()  # torch transposes by blocks only into what is contiguous
 
     def product(self, x: Tensor, z: Tensor, weights: Tensor) -> Tensor:
         """`gram(x, z) @ weights` in the dtype of the weights (m x c), tile by tile: no Gram matrix is held.
 
         Where x is z, each tile serves twice, so that half of them are computed.
         """
-        out = weights.new_zeros((len(x), weights.shape[1]))
+        part, turned = self.by_tiles(x, z, weights.dtype), weights.T.contiguous()  # c x m: a thin matrix is quicker from the left
+        out = turned.new_zeros((len(turned), len(x)))
         for rows, columns in _tiles(len(x), len(z), x is z):
-            tile = self.gram(x[rows].to(out.dtype), z[columns].to(out.dtype))
-            out[rows] += tile @ weights[columns]
+            tile = part(rows, columns)
+            out[:, rows] += turned[:, columns] @ tile.T
             if x is z and rows != columns:
-                out[columns] += tile.T @ weights[rows]
-        return out
+                out[:, columns] += turned[:, rows] @ tile
+        return out.T.contiguous()
+
+    def scorer(self, z: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """The map from x to `product(x, z, weights)`, for many calls: what they share is prepared once."""
+        return lambda x: self.product(x, z, weights)
 
 
 def _tiles(n: int, m: int, symmetric: bool) -> Iterator[tuple[slice, slice]]:

@@ -127,8 +127,8 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     clock.lap("fit")
     results = {
         f"{name}.{column}": value
-        for name, examples in (("train", corrupted.train), ("test", corrupted.test))
-        for column, value in _results(fit, examples).items()
+        for name, examples, known in (("train", corrupted.train, watch.told), ("test", corrupted.test, None))
+        for column, value in _results(fit, examples, known).items()
     }
     clock.lap("evaluate")
     measured, arrays = _measure(trial.measures, fit, corrupted.train)
@@ -170,8 +170,8 @@ def _load(description: str, identity: str, root: Path | None, seed: int) -> Spli
     return dataset.load(root, Seeds(data=seed))
 
 
-def _results(fit: Fit, examples: Examples) -> dict[str, Scalar]:
-    loss, accuracy = evaluate(fit.scores, examples, fit.output)
+def _results(fit: Fit, examples: Examples, known: tuple[float, float] | None) -> dict[str, Scalar]:
+    loss, accuracy = known or evaluate(fit.scores, examples, fit.output)
     return {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
 
 
@@ -205,9 +205,12 @@ class _Watch:
         self.test, self.check, self.every = test, check, every
         self.curves: list[tuple[int, int, str, float | None]] = []
         self.last = (0, 0)
+        self.told: tuple[float, float] | None = None  # loss and accuracy of the fitted model on its sample, where the learner had them
 
     def __call__(self, progress: Progress) -> None:
         self.last = (progress.epoch, progress.step)
+        if progress.last and progress.train_loss is not None and progress.train_accuracy is not None:
+            self.told = (progress.train_loss, progress.train_accuracy)
         for name in _CURVES:
             value = getattr(progress, name)
             if value is not None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 import warnings
 from multiprocessing.connection import Connection
@@ -17,16 +19,20 @@ if TYPE_CHECKING:
     from shatterlab.core import Row, Runtime
 
 Answer = tuple["Row | None", str, str]  # the row, or None with the error and its traceback
+LOG = "shatterlab"  # its messages of level INFO, which tell how far a long computation is, go to the parent
+_SILENCE = 0.5  # seconds between two of them at least
 
 
 def serve(line: Connection, threads: int) -> None:
     """The life of a worker: runs what comes down the line, one trial after the other, until the line is closed.
 
     Args:
-        line: brings (description, files, runtime) and takes an Answer.
+        line: brings (description, files, runtime) and takes an Answer, before it some messages of the log (str).
         threads: how many threads this process may use, >= 1.
     """
     _prepare(threads)
+    logging.getLogger(LOG).addHandler(_Teller(line))
+    logging.getLogger(LOG).setLevel(logging.INFO)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             answer = _answer(*line.recv())
@@ -36,6 +42,20 @@ def serve(line: Connection, threads: int) -> None:
                 raise
             except Exception as problem:  # something in the row cannot be pickled
                 line.send(_told(problem))
+
+
+class _Teller(logging.Handler):
+    """Sends messages of the log down the line, not too many."""
+
+    def __init__(self, line: Connection) -> None:
+        super().__init__(logging.INFO)
+        self._line, self._silent_until = line, 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if time.monotonic() >= self._silent_until:
+            self._silent_until = time.monotonic() + _SILENCE
+            with contextlib.suppress(OSError):
+                self._line.send(record.getMessage())
 
 
 def _prepare(threads: int) -> None:

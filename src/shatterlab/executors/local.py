@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -21,7 +22,7 @@ from shatterlab.catalog import outside_files
 from shatterlab.core import Row
 from shatterlab.errors import InvalidPart, ShatterlabError
 from shatterlab.executors import Task
-from shatterlab.executors._worker import Answer, serve
+from shatterlab.executors._worker import LOG, Answer, serve
 from shatterlab.part import canonical
 from shatterlab.trial import Trial, failed
 
@@ -134,6 +135,7 @@ class _Slot:
         self._threads = threads
         self._process: BaseProcess | None = None
         self._line: Connection | None = None
+        self._heard: Answer | Exception | None = None
 
     @property
     def is_started(self) -> bool:
@@ -167,13 +169,24 @@ class _Slot:
             self.line.send(asked)
 
     def has_news(self) -> bool:
-        return self.line.poll() or (self._process is not None and not self._process.is_alive())
+        """Whether it has answered or died; what it tells of its work meanwhile goes to the log of this process."""
+        while self._heard is None and self.line.poll():
+            try:
+                heard: Answer | str = self.line.recv()
+            except Exception as problem:  # the line's end, or a row that this process cannot read
+                self._heard = problem
+                break
+            if isinstance(heard, str):
+                logging.getLogger(LOG).info("%s", heard)
+            else:
+                self._heard = heard
+        return self._heard is not None or (self._process is not None and not self._process.is_alive())
 
     def answer(self) -> Answer:
-        if not self.line.poll():
-            raise EOFError
-        answer: Answer = self.line.recv()
-        return answer
+        heard, self._heard = self._heard, None
+        if heard is None or isinstance(heard, Exception):
+            raise heard or EOFError
+        return heard
 
     def bury(self) -> str:
         """Lets go of a dead worker; says what it died of."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from shatterlab.core import Examples, Kernel, Seeds, fitted_field
 from shatterlab.kernels._bandwidth import chosen_bandwidth
+from shatterlab.kernels._counts import CountedDistances, counted, counts
 from shatterlab.kernels._distances import squared_distances
 
 
@@ -53,6 +56,22 @@ class Radial(Kernel, ABC):
     def diagonal(self, x: Tensor) -> Tensor:
         self._sigma()
         return x.new_ones(len(x))
+
+    def coded(self, x: Tensor) -> CountedDistances | None:
+        """Of 8-bit inputs their squared distances in counts, which are whole numbers."""
+        return self._counted(x, x)
+
+    def by_tiles(self, x: Tensor, z: Tensor, dtype: torch.dtype) -> Callable[[slice, slice], Tensor]:
+        found = self._counted(x, z)
+        if found is None:
+            return super().by_tiles(x, z, dtype)
+        return lambda rows, columns: found.decoded(found.tile(rows, columns), dtype)
+
+    def _counted(self, x: Tensor, z: Tensor) -> CountedDistances | None:
+        if not (counted(x).all() and (z is x or counted(z).all())):
+            return None
+        left, sigma = counts(x), self._sigma()
+        return CountedDistances(left, left if z is x else counts(z), lambda distances: self.of_squared_distances(distances, sigma))
 
     def _sigma(self) -> float:
         sigma = self.bandwidth if isinstance(self.sigma, str) else self.sigma

@@ -73,6 +73,8 @@ class System:
     def phase(self, name: str) -> Iterator[None]:
         """Adds the seconds spent inside to those of the phase."""
         start = time.perf_counter()
+        if name not in self.seconds:
+            _log.info("solver: %s, %d examples", name, len(self))
         try:
             yield
         finally:
@@ -124,4 +126,4 @@ def diagonal(kernel: Kernel, inputs: Tensor) -> Tensor:
 
 def report(step: int, residual: float) -> None:
     """Writes a step of an iteration to the log `shatterlab.solver`."""
-    _log.info("step %d, relative residual %.3g", step, residual)
+    _log.info("solver: step %d, relative residual %.2g", step, residual)
