@@ -287,7 +287,7 @@ def written_out_is_the_network(net, z, d, depth):
     assert len(stack) == net.depth == depth
     assert max(len(matrix) for matrix, _ in stack[:-1]) == net.width
     numbers = sum(np.count_nonzero(matrix) + (0 if bias is None else np.count_nonzero(bias)) for matrix, bias in stack)
-    zeros = int((net.w == 0).sum())  # a weight may happen to be 0
+    zeros = sum(int((each == 0).sum()) for each in net.parameters())  # a weight or a knot may happen to be 0
     assert zeros or numbers - d * (len(stack[0][0]) - 1) == net.connections()
     inputs = torch.from_numpy(z.astype(np.float64))
     with torch.no_grad():

@@ -67,12 +67,12 @@ class Network(nn.Module, ABC):
     """A network through a sample on a line. Its parameters are float64; `net.float()` shows what float32 makes of them.
 
     Attributes:
-        width: units of the widest hidden layer.
+        widths: units of each hidden layer.
         depth: layers of weights, >= 2.
         outputs: k; None for one value a point, without an axis of its own.
     """
 
-    width: int
+    widths: tuple[int, ...]
     depth: int
     outputs: int | None
     w: Tensor
@@ -118,6 +118,11 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def layers(self) -> Iterator[tuple[Array, Array | None]]:
         """The matrix and the bias of each layer, written out as an ordinary fully connected network has them."""
+
+    @property
+    def width(self) -> int:
+        """Units of the widest hidden layer."""
+        return max(self.widths)
 
     @property
     def weights(self) -> int:

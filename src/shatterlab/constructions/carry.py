@@ -35,7 +35,7 @@ class Carry(HingeNetwork):
         super().__init__()
         self.sizes = shares(n, depth - 1)
         self.depth, self.outputs = depth, outputs
-        self.width = max(self.sizes[0], *(size + 1 + 2 * (outputs or 1) for size in self.sizes[1:]), 0)
+        self.widths = (self.sizes[0], *(size + 1 + 2 * (outputs or 1) for size in self.sizes[1:]))
         self.a = nn.Parameter(torch.zeros(d, dtype=torch.float64))
         self.b = nn.Parameter(torch.zeros(self.sizes[0], dtype=torch.float64))
         self.c = nn.Parameter(torch.zeros(n - self.sizes[0], dtype=torch.float64))

@@ -45,7 +45,7 @@ class Multiplexer(Network):
         self.depth, self.outputs = depth, outputs
         k, last = outputs or 1, len(self.sizes) - 1
         units = [size + 3 * (part < last) + 3 * (part > 0) + 2 * k * ((part > 0) + (part > 1)) for part, size in enumerate(self.sizes)]
-        self.width = max(*units, 2 * k * (1 + (last > 0)))
+        self.widths = (*units, 2 * k * (1 + (last > 0)))
         shapes = {"a": d, "b": self.sizes[0], "c": n - self.sizes[0], "plateaus": last, "gains": last, "bound": 1}
         for name, size in shapes.items():
             setattr(self, name, nn.Parameter(torch.zeros(size, dtype=torch.float64)))

@@ -31,7 +31,7 @@ class TwoLayer(HingeNetwork):
 
     def __init__(self, d: int, n: int, outputs: int | None = None) -> None:
         super().__init__()
-        self.width, self.depth, self.outputs = n, 2, outputs
+        self.widths, self.depth, self.outputs = (n,), 2, outputs
         self.a = nn.Parameter(torch.zeros(d, dtype=torch.float64))
         self.b = nn.Parameter(torch.zeros(n, dtype=torch.float64))
         self.w = nn.Parameter(torch.zeros(n if outputs is None else (outputs, n), dtype=torch.float64))

@@ -117,6 +117,7 @@ def _facts(network: Network, line: Line, rows: np.ndarray[Any, Any], values: np.
         "weights": network.weights,
         "connections": network.connections(),
         "width": network.width,
+        "neurons": sum(network.widths),
         "depth": network.depth,
         "distinct": len(line.order),
         "bits": 64 * network.weights,

@@ -24,7 +24,7 @@ class TwoLayerConstruction(Construction):
     Inputs of 8-bit sources are read as the whole numbers that they were, on which projections are exact in float64 (other
     inputs are then read as the nearest such number). Equal inputs with equal labels count once: n is the number of distinct ones.
 
-    Facts: `weights`, `connections` (layer by layer, the shared direction once), `width`, `depth`, `distinct` and `duplicates`
+    Facts: `weights`, `connections` (layer by layer, the shared direction once), `width`, `neurons`, `depth`, `distinct` and `duplicates`
     (examples), `bits` (64 a weight), `exact_projections`, `direction_bits`; in units in which the projections span [0, 1],
     `smallest_gap` and `largest_weight`; `certified_error`, a bound on max |c(z_i) - y_i| in exact arithmetic on the float64
     weights; `float64_error`, `float32_error`, the same by plain prefix sums, and whether these give every label,
