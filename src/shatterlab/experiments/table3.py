@@ -86,7 +86,7 @@ def _views(sizes: Sizes, scale: Scale) -> tuple[Any, ...]:
     columns = ("train.n", "train.error", "fit.relative_residual", _NORM, _BANDWIDTH)
     beside = Beside(tuple(line for line, _ in _lines(sizes)), columns=columns, title="Table 3: test error beside the published one")
     digits = Table((_KERNEL, _SIGMA, _FILTERS), (_ERROR, *columns), where={_RIDGE: 0.0, _SIGMA: ("leave_one_out", None)}, title="Interpolants of digits")
-    by_left_out = Table((_KERNEL, _SIGMA, _FILTERS, _RIDGE), (_ERROR, _LEFT_OUT), title="Leave-one-out error, from training examples alone")
+    by_left_out = Table((_DATA, _KERNEL, _SIGMA, _FILTERS, _RIDGE), (_ERROR, _LEFT_OUT), title="Leave-one-out error, from training examples alone")
     return (
         digits if scale.name == "smoke" else beside,
         Table((_KERNEL,), (_ERROR, _NORM, _BANDWIDTH), where=_alike(sizes), title=f"Norm and error, bandwidths chosen alike ({norms})"),
