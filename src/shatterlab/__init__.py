@@ -15,8 +15,9 @@ _HOMES = {
     "trial": ("Trial", "run"),
     "store": ("Store",),
     "experiment": ("Claim", "Experiment", "Scale", "grid"),
-    "views": ("Curve", "LearningCurves", "Order", "Scatter", "Table"),
+    "views": ("Curve", "FitProbability", "Histogram", "LearningCurves", "Order", "Scatter", "Several", "Table"),
     "experiments.audit": ("Audit", "audit"),
+    "experiments.capacity": ("Capacity", "capacity"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -269,6 +269,10 @@ class Kernel(Part, ABC):
                 out[:, columns] += turned[:, rows] @ tile
         return out.T.contiguous()
 
+    def scorer(self, z: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """The map from x to `product(x, z, weights)`, for many calls: what they share is prepared once."""
+        return lambda x: self.product(x, z, weights)
+
 
 def _tiles(n: int, m: int, symmetric: bool) -> Iterator[tuple[slice, slice]]:
     for row in range(0, n, _TILE):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from shatterlab.views.curve import Curve
+from shatterlab.views.fit_probability import FitProbability
 from shatterlab.views.grid import Grid, View
+from shatterlab.views.histogram import Histogram
 from shatterlab.views.learning import LearningCurves
 from shatterlab.views.naming import model, setting
 from shatterlab.views.order import Order
 from shatterlab.views.scatter import Scatter
+from shatterlab.views.several import Several
 from shatterlab.views.table import Table
 
-__all__ = ["Curve", "Grid", "LearningCurves", "Order", "Scatter", "Table", "View", "model", "setting"]
+__all__ = ["Curve", "FitProbability", "Grid", "Histogram", "LearningCurves", "Order", "Scatter", "Several", "Table", "View", "model", "setting"]
