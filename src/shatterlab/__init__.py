@@ -8,14 +8,15 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "core": ("Architecture", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
+    "ablation": ("Ablation", "Factor"),
+    "core": ("Architecture", "Augmentation", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
              "Measure", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Seeds", "Splits", "random_bits", "stratified"),
     "classifiers": ("KernelInterpolator",),
     "errors": ("DataError", "InvalidPart", "LawBroken", "NotApplicable", "ShatterlabError", "StoreError", "UnknownName", "UserCodeError"),
     "trial": ("Trial", "run"),
     "store": ("Store",),
     "experiment": ("Claim", "Experiment", "Scale", "grid"),
-    "views": ("Curve", "LearningCurves", "Order", "Scatter", "Table"),
+    "views": ("Beside", "Curve", "Effect", "Effects", "LearningCurves", "Line", "Order", "Scatter", "Table"),
     "experiments.audit": ("Audit", "audit"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from shatterlab.augmentation import Augmentation, Drawn
 from shatterlab.errors import DataError
 from shatterlab.part import Part, fitted_field
+from shatterlab.streamed import Streamed
 from shatterlab.streams import Seeds, random_bits
 from shatterlab.values import Batch, Examples, Fit, Observer, Progress, Row, Runtime, Scalar, Splits, stratified
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = [
-    "Architecture", "Batch", "CodedGram", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner", "Measure",
-    "Observer", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Scalar", "Seeds", "Splits",
+    "Architecture", "Augmentation", "Batch", "CodedGram", "Corruption", "Dataset", "Drawn", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
+    "Measure", "Observer", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Scalar", "Seeds", "Splits",
     "fitted_field", "random_bits", "stratified",
 ]  # fmt: skip
 
@@ -98,7 +100,7 @@ class Dataset(Part, ABC):
             raise DataError(f"{self.kind}: at least two classes are required, the {name} split has only class {low}. Nothing can be told apart.")
 
     def _check_finite(self, name: str, part: Examples) -> None:
-        bad = (~part.inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+        bad = [] if isinstance(part.inputs, Streamed) else (~part.inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         if bad:
             where = f"the {name} split has NaN or infinity in {len(bad)} examples, the first at position {bad[0]}"
             raise DataError(f"{self.kind}: finite inputs are required, {where}. Clean or drop them.")
@@ -170,6 +172,8 @@ class PixelCorruption(Corruption):
     def _split(self, part: Examples, split: str, seed: int) -> Examples:
         import torch
 
+        if isinstance(part.inputs, Streamed):  # changed image by image whenever they are read
+            return replace(part, inputs=part.inputs.mapped(lambda images, indices: self.inputs(images, indices, split, seed)))  # type: ignore[arg-type]
         corrupted = torch.empty_like(part.inputs)
         for start in range(0, len(part), _CHUNK):
             some = slice(start, min(start + _CHUNK, len(part)))

@@ -13,6 +13,7 @@ from shatterlab.statistics.intervals import (
     ratio_interval,
     t_interval,
 )
+from shatterlab.statistics.multiplicity import detectable, holm, t_test
 from shatterlab.statistics.rank import kendall_interval, kendall_tau
 from shatterlab.statistics.significance import (
     Significance,
@@ -24,6 +25,6 @@ from shatterlab.statistics.significance import (
 
 __all__ = [
     "CensoredSummary", "Equivalence", "Interval", "Significance", "binomial_two_sided", "bootstrap_interval", "censored_summary",
-    "clopper_pearson", "equivalence", "g_test_bound", "kendall_interval", "kendall_tau", "mean_interval", "paired_difference", "permutation_test",
-    "poisson_binomial_two_sided", "ratio_interval", "t_interval",
+    "clopper_pearson", "detectable", "equivalence", "g_test_bound", "holm", "kendall_interval", "kendall_tau", "mean_interval", "paired_difference",
+    "permutation_test", "poisson_binomial_two_sided", "ratio_interval", "t_interval", "t_test",
 ]  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from shatterlab.views.beside import Beside, Line
 from shatterlab.views.curve import Curve
+from shatterlab.views.effects import Effect, Effects
 from shatterlab.views.grid import Grid, View
 from shatterlab.views.learning import LearningCurves
 from shatterlab.views.naming import model, setting
@@ -10,4 +12,4 @@ from shatterlab.views.order import Order
 from shatterlab.views.scatter import Scatter
 from shatterlab.views.table import Table
 
-__all__ = ["Curve", "Grid", "LearningCurves", "Order", "Scatter", "Table", "View", "model", "setting"]
+__all__ = ["Beside", "Curve", "Effect", "Effects", "Grid", "LearningCurves", "Line", "Order", "Scatter", "Table", "View", "model", "setting"]
