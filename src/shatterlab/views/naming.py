@@ -137,7 +137,7 @@ def text_of(value: Any, column: str = "") -> str:
     """Any scalar of a row as printed."""
     if value is None:
         return "-"
-    if isinstance(value, bool):
+    if isinstance(value, bool) or column.endswith(".batch_norm"):  # a store gives booleans back as 0 and 1
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return number(value, column)
