@@ -7,7 +7,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-data test-slow figure1 lint clean
+.PHONY: demo test test-data test-slow figure1 kernels lint clean
 
 demo: .venv/.installed  ## trains two small nets on true and on corrupted digits, writes the report
 	$(BIN)/shatterlab audit
@@ -26,6 +26,12 @@ figure1: .venv/.installed-dev  ## Figure 1 at laptop scale, for the docs: SHATTE
 	for panel in c b a; do \
 	  $(BIN)/shatterlab run figure1$$panel --scale laptop --store $(RESULTS)/figure1.sqlite > $(RESULTS)/figure1$$panel.txt && \
 	  $(BIN)/shatterlab report figure1$$panel --scale laptop --store $(RESULTS)/figure1.sqlite --output figure1$$panel.html --figures docs/images || exit 1; \
+	done
+
+kernels: .venv/.installed-dev  ## section 5 and Table 3 at laptop scale, for the docs: SHATTERLAB_DATA=folder make kernels (resumes)
+	for name in table3 kernel_randomizations section5_sgd section5_bad_interpolants; do \
+	  $(BIN)/shatterlab run $$name --scale laptop --store $(RESULTS)/kernels.sqlite > $(RESULTS)/$$name.txt && \
+	  $(BIN)/shatterlab report $$name --scale laptop --store $(RESULTS)/kernels.sqlite --output $$name.html --figures docs/images || exit 1; \
 	done
 
 lint: .venv/.installed-dev

@@ -146,14 +146,16 @@ def plain(kernel, x, z):
     return np.exp(-distances / (2 * sigma**2))
 
 
+@pytest.mark.parametrize("held", [0, 2**27])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_gram_matrix_of_blocks_is_that_of_all_features(train, name, monkeypatch):
+def test_the_gram_matrix_of_blocks_is_that_of_all_features(train, name, held, monkeypatch):
     kernel = kernels(train)[name]
     x, z = train.inputs, torch.from_numpy(np.random.default_rng(7).random((25, 3, 9, 9)).astype(np.float32))
     wanted = {"x": plain(kernel, x, x), "z": plain(kernel, x, z)}
     monkeypatch.setattr(_features, "_MOST", 3)  # filters at a time
     monkeypatch.setattr(_features, "_TILE", 16)  # rows at a time
     monkeypatch.setattr(_features, "_ROWS", 7 * 25)
+    monkeypatch.setattr(_features, "_HELD", held)  # numbers of features
     for dtype, bound in ((torch.float32, 1e-5), (torch.float64, 1e-11)):
         same, other = kernel.gram(x.to(dtype), x_again := x.to(dtype)), kernel.gram(x.to(dtype), z.to(dtype))
         scale = np.abs(wanted["x"]).max()
@@ -165,12 +167,15 @@ def test_the_gram_matrix_of_blocks_is_that_of_all_features(train, name, monkeypa
         assert np.abs(kernel.diagonal(x.to(dtype)).numpy() - wanted["x"].diagonal()).max() <= bound * scale
         weights = torch.linspace(-1, 1, 50, dtype=dtype).view(25, 2)
         assert np.abs(kernel.product(x, z, weights).numpy() - wanted["z"] @ weights.numpy()).max() <= 25 * bound * np.abs(wanted["z"]).max()
+        score = kernel.scorer(z, weights)
+        for few in (x, x[3:8]):  # what is prepared at the first call serves the second
+            assert np.abs(score(few).numpy() - kernel.product(few, z, weights).numpy()).max() <= 25 * bound * np.abs(wanted["z"]).max()
         weights = torch.linspace(-1, 1, 80, dtype=dtype).view(40, 2)
         assert np.abs(kernel.product(x, x, weights).numpy() - wanted["x"] @ weights.numpy()).max() <= 40 * bound * scale
 
 
 def test_at_most_a_block_of_features_exists_at_a_time(train, monkeypatch):
-    """32,000 filters of 50,000 images are 51 GB; a block of them is 256 MiB at most."""
+    """32,000 filters of 50,000 images are 51 GB; a block of them is 512 MiB at most."""
     kernel, made = kernels(train)["normalized"], []
     honest = sl.RandomConvolution.features_of
 
@@ -182,6 +187,12 @@ def test_at_most_a_block_of_features_exists_at_a_time(train, monkeypatch):
     monkeypatch.setattr(_features, "_BLOCK", 2 * 40 * 18)  # two filters of 40 images, 18 features each
     kernel.gram(train.inputs, train.inputs)
     assert made == [2, 2, 2, 1]  # and each once, since both sides are the same
+    kernel.product(train.inputs, train.inputs, torch.ones(40, 1))
+    assert made == [2, 2, 2, 1] * 2
+    score = kernel.scorer(train.inputs, torch.ones(40, 1))
+    made.clear()
+    score(train.inputs[:5])
+    assert made == [2, 2, 2, 1]  # of the five alone: those of the sample were made once, before
 
 
 def test_a_bandwidth_chosen_of_features_is_the_one_chosen_of_their_coordinates(train):
@@ -249,6 +260,18 @@ def test_a_grating_excites_the_filter_of_its_orientation_and_wavelength_most(sca
     assert response.max().item() == pytest.approx(1.0, abs=0.02)
     others = torch.cat([response[: scale * 6 + turn], response[scale * 6 + turn + 1 :]])
     assert others.max().item() < 0.8
+
+
+def test_small_matrix_products_are_the_convolution_with_the_bank():
+    """Two channels, a height and a width that differ, some of the filters; the edge is continued."""
+    kernel = sl.Gabor(orientations=5, wavelengths=(2.0, 4.5), pool=2, stride=2)
+    images = torch.from_numpy(np.random.default_rng(4).random((3, 2, 11, 17)))
+    bank = kernel.bank()[2:9]
+    reach = bank.shape[-1] // 2
+    grey = torch.nn.functional.pad(images.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
+    parts = torch.nn.functional.conv2d(grey, bank.flatten(0, 1)[:, None]).unflatten(1, (-1, 2))
+    wanted = torch.hypot(parts[:, :, 0], parts[:, :, 1]).reshape(3, 14, 11, 17)
+    assert torch.allclose(kernel.magnitudes(images, slice(2, 9)), wanted, atol=1e-12)
 
 
 def test_uniform_images_give_nothing_and_negatives_the_same():

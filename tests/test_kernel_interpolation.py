@@ -15,7 +15,7 @@ from sklearn.kernel_ridge import KernelRidge
 
 import shatterlab as sl
 from shatterlab.errors import DataError, InvalidPart, NotApplicable
-from shatterlab.learners import _direct, _factor, _iterative, _system
+from shatterlab.learners import _direct, _factor, _iterative, _system, _tiles
 from shatterlab.learners._conjugate_gradients import conjugate_gradients
 from shatterlab.learners._memory import free_memory
 from shatterlab.learners.closed_forms import RidgePath, replace_one
@@ -80,7 +80,9 @@ class TestRoutes:
 
     @pytest.mark.parametrize("kernel", [sl.Gaussian(5.0), sl.Laplacian(10.0)], ids=repr)
     @pytest.mark.parametrize("sizes", [{}, {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41}], ids=["one block", "blocks"])
-    def test_codes_of_eight_bits_agree_with_lapack_too(self, eight_bit, kernel, sizes, monkeypatch):
+    @pytest.mark.parametrize("tile", [16_384, 47])
+    def test_codes_of_eight_bits_agree_with_lapack_too(self, eight_bit, kernel, sizes, tile, monkeypatch):
+        monkeypatch.setattr(_tiles, "_TILE", tile)
         for name, size in sizes.items():
             monkeypatch.setattr(_factor, name, size)
         fit = sl.KernelInterpolation(kernel).fit(eight_bit.train)
@@ -124,7 +126,7 @@ class TestRoutes:
 
     def test_blocks_and_refinement_give_what_one_block_does(self, digits, monkeypatch):
         whole = sl.KernelInterpolation(sl.Gaussian(5.0)).fit(digits.train).scores(digits.test.inputs)
-        for name, size in {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41, "_COLUMNS": 53}.items():
+        for name, size in {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41, "_COLUMNS": 53, "_PANEL": 19}.items():
             monkeypatch.setattr(_factor, name, size)
         monkeypatch.setattr(sl.core, "_TILE", 64)
         fit = sl.KernelInterpolation(sl.Gaussian(5.0)).fit(digits.train)
@@ -180,6 +182,7 @@ class TestFactor:
     def test_a_matrix_without_a_factor_is_made_again_from_the_other_triangle(self, eight_bit, monkeypatch, blocks, coded):
         """Every example twice: K is singular, jitter grows, and the factor is that of K + jitter I."""
         monkeypatch.setattr(_factor, "_BLOCK", blocks)
+        monkeypatch.setattr(_tiles, "_TILE", blocks)
         few = eight_bit.train.at([i % 45 for i in range(90)])
         if not coded:
             monkeypatch.setattr(sl.Gaussian, "coded", lambda *_: None)
@@ -190,6 +193,22 @@ class TestFactor:
         assert (upper.T @ upper - gram - factor.jitter * torch.eye(90)).abs().max() < 90 * torch.finfo(torch.float32).eps * 2
         weights = torch.ones(90, 1, dtype=torch.float64)
         assert (factor.product(weights) - gram @ weights).abs().max() < 1e-5
+
+    @pytest.mark.parametrize("tile", [1, 7, 19, 20, 64])
+    def test_tiles_give_the_factor_of_the_whole_and_touch_nothing_below(self, tile, monkeypatch):
+        """At sizes that divide n and sizes that do not, against LAPACK in float64; a pivot that is not positive is named."""
+        monkeypatch.setattr(_tiles, "_TILE", tile)
+        rng = np.random.default_rng(tile)
+        half = rng.standard_normal((40, 40))
+        matrix = half @ half.T + 40 * np.eye(40)
+        buffer = np.triu(matrix).astype(np.float32)
+        buffer[np.tril_indices(40, -1)] = 7.0
+        assert _tiles.factor_in_place(buffer) == 0
+        wanted = scipy.linalg.cholesky(matrix)
+        assert np.abs(np.triu(buffer) - wanted).max() < 40 * np.finfo(np.float32).eps * np.abs(wanted).max()
+        assert (buffer[np.tril_indices(40, -1)] == 7).all()
+        bad = np.diag([1.0] * 22 + [-1.0] + [1.0] * 17).astype(np.float32)
+        assert _tiles.factor_in_place(bad) == 23
 
     def test_a_wrong_triangle_would_be_seen(self, digits, monkeypatch):
         """Planted: the factor's triangle is taken for the matrix."""

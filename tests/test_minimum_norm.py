@@ -232,7 +232,7 @@ def test_curvature_is_the_second_derivative_of_the_loss(twelve):
         return torch.log(torch.cosh(x @ w - y[:, 2])).mean()
 
     hessian = torch.autograd.functional.hessian(loss, weight(fit)[2])
-    wanted = torch.linalg.eigvalsh(hessian).flip(0)[:12].numpy()
+    wanted = torch.linalg.eigvalsh(hessian).flip(0).numpy()
     found = sl.LogCoshCurvature().of(fit, train)["eigenvalues"][2]
     assert found == pytest.approx(wanted, rel=1e-5, abs=1e-7 * wanted[0])
 

@@ -472,7 +472,13 @@ class TestKendall:
 
 
 @pytest.mark.parametrize(
-    "name", ["statistics.intervals", "statistics.equivalence", "statistics.censoring", "statistics.rank", "statistics.significance", "references", "experiment"]
+    "name",
+    [
+        *(f"statistics.{each}" for each in ("intervals", "equivalence", "censoring", "rank", "significance")),
+        *(f"statistics.{each}" for each in ("cover", "memorized", "vc_dimension", "complexity")),
+        "references",
+        "experiment",
+    ],
 )
 def test_examples_in_docstrings(name):
     found = doctest.testmod(importlib.import_module(f"shatterlab.{name}"))

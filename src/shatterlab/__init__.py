@@ -16,8 +16,11 @@ _HOMES = {
     "trial": ("Trial", "run"),
     "store": ("Store",),
     "experiment": ("Claim", "Experiment", "Scale", "grid"),
-    "views": ("Beside", "Curve", "Effect", "Effects", "LearningCurves", "Line", "Order", "Scatter", "Table"),
+    "views": (
+        "Beside", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "Line", "Order", "Scatter", "Several", "Table",
+    ),
     "experiments.audit": ("Audit", "audit"),
+    "experiments.capacity": ("Capacity", "capacity"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

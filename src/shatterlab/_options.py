@@ -24,7 +24,7 @@ class Asked:
         scale: How large: smoke (seconds), laptop (2 cores, no GPU), paper.
         replicates: Runs of each setting, in place of the scale's.
         model: A model of your own in place of the experiment's: "module:factory", "path/to/file.py:factory", a
-            scikit-learn class, or an architecture of `shatterlab list`. For figure1a, figure1b and figure1c.
+            scikit-learn class, or an architecture of `shatterlab list`. For figure1a, figure1b, figure1c, capacity.
         data: The folder that holds the published data sets; beside --model also an .npz file, a folder of class
             folders, or a data set of `shatterlab list`.
         examples: Training examples to keep for your model.

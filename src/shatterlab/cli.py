@@ -148,7 +148,8 @@ def report(name: str, *, asked: Asked = Asked(), store: Path = STORE, output: Pa
         )
     again = tuple(shlex.join(["shatterlab", verb, *words]) for verb in ("run", "report"))
     write(output, render(experiment, rows, scale=asked.scale, reproduce=again))
-    print(f"{len(rows)} of {len(experiment.trials)} trials. Report: {output}")
+    asked_for = f" of {len(experiment.trials)}" if experiment.propose is None else ""  # one that proposes has as many as it needs
+    print(f"{len(rows)}{asked_for} trials. Report: {output}")
     for file in save_figures(experiment, rows, figures) if figures else ():
         print(f"Figure: {file}")
     return outcome(rows)

@@ -68,10 +68,8 @@ class Dataset(Part, ABC):
         splits = self.read(Path(root) if root is not None else None, seeds)
         for name, part in (("training", splits.train), ("test", splits.test)):
             self._check(name, part)
-        kept = Splits(
-            self._subsample(splits.train, self.examples, "examples", seeds),
-            self._subsample(splits.test, self.test_examples, "test_examples", seeds),
-        )
+        train = self._subsample(splits.train, self.examples, "examples", seeds)
+        kept = Splits(train, self._subsample(splits.test, self.test_examples, "test_examples", seeds))
         for name, part in (("training", kept.train), ("test", kept.test)):
             self._check_finite(name, part)
         return kept
@@ -272,6 +270,10 @@ class Kernel(Part, ABC):
             if x is z and rows != columns:
                 out[:, columns] += turned[:, rows] @ tile
         return out.T.contiguous()
+
+    def scorer(self, z: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """The map from x to `product(x, z, weights)`, for many calls: what they share is prepared once."""
+        return lambda x: self.product(x, z, weights)
 
 
 def _tiles(n: int, m: int, symmetric: bool) -> Iterator[tuple[slice, slice]]:

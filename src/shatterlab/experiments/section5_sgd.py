@@ -16,13 +16,13 @@ from shatterlab.measures.distance_to_minimum_norm import DistanceToMinimumNorm
 from shatterlab.measures.log_cosh_curvature import LogCoshCurvature
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trial import Trial
-from shatterlab.views import Curve, Table
+from shatterlab.views import Curve, Histogram, Table
 
 _DISTANCE = "measure.DistanceToMinimumNorm.distance"
 _OUTSIDE = "measure.DistanceToMinimumNorm.outside"
 _MOVED = "measure.DistanceToMinimumNorm.outside_moved"
 _TRACE = "measure.LogCoshCurvature.trace"
-_ZEROS = "measure.LogCoshCurvature.zeros_per_class"
+_ZEROS, _SPECTRUM = "measure.LogCoshCurvature.zeros_per_class", "measure.LogCoshCurvature.eigenvalues"
 _INIT, _EPOCHS = "learner.architecture.init", "learner.epochs"
 _EXACT = {"learner.kind": "LinearMinimumNorm"}
 _SECTION = "Section 5"
@@ -52,10 +52,17 @@ def experiment(scale: Scale) -> Experiment:
             Curve("fit.steps", "train.loss", by=_INIT, scale="log"),
             Table(("learner.kind", _INIT, _EPOCHS), (_DISTANCE, _OUTSIDE, _MOVED, "train.loss", "test.accuracy"), title="Where descent stands"),
             Table(("learner.kind", _INIT, _EPOCHS), (_TRACE, "measure.LogCoshCurvature.largest", _ZEROS), title="Curvature where it stands"),
+            Histogram(_SPECTRUM, ("learner.kind", _EPOCHS), f"Eigenvalues of all classes' Hessians, in theory at least {d - n:,} of {d:,} a class are 0",
+                      scale="log", counts="log", where=_shown(budgets)),
         ),
         claims=_claims(budgets, scale.pick(smoke=0.2, laptop=0.3, paper=0.5), d - n),
         scale=scale.name,
-    )
+    )  # fmt: skip
+
+
+def _shown(budgets: tuple[int, ...]) -> dict[str, Any]:
+    """The exact solution, and descent from 0 after its first epochs and at its end."""
+    return {_INIT: (None, "zero"), _EPOCHS: (None, budgets[0], budgets[-1])}
 
 
 def _descent(scale: Scale, init: Literal["default", "zero"], epochs: int) -> Training:

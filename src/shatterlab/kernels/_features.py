@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
@@ -15,12 +15,14 @@ from torch import Tensor
 
 from shatterlab.core import Examples, Kernel, fitted_field, stratified
 from shatterlab.kernels._bandwidth import chosen_bandwidth
+from shatterlab.kernels.gaussian import Gaussian
 
-_BLOCK = 2**26  # numbers of a block of features: 256 MiB in float32
-_MOST = 256  # filters of a block: what their maps of a few images take still fits the processor's cache
+_BLOCK = 2**27  # numbers of a block of features: 512 MiB in float32
+_MOST = 1024  # filters of a block
 _TILE = 4096  # rows and columns that one matrix product adds to
 _FALLING = 512  # rows turned from inner products to a Gaussian at a time
 _ROWS = 2**28  # numbers of the Gram rows held for a product
+_HELD = 2**27  # numbers of features that are held: 1 GiB in float64
 
 Made = TypeVar("Made", bound="FeatureKernel")
 
@@ -30,7 +32,7 @@ class FeatureKernel(Kernel):
     """A kernel of explicit features phi: <phi(x), phi(z)> + c, or exp(-|phi(x) - phi(z)|^2 / (2 sigma^2)).
 
     A subclass writes how many filters there are, how many features each gives, and the features of some of them.
-    Every result is a sum over blocks of filters: at most 256 MiB of features exist at a time.
+    Every result is a sum over blocks of filters: at most 512 MiB of features (in float32) exist at a time.
 
     Args:
         sigma: None for the inner product; for a Gaussian kernel of the features its bandwidth, > 0, or "leave_one_out", which
@@ -95,19 +97,46 @@ class FeatureKernel(Kernel):
         if self.sigma is not None:
             self._fall(out, left, right, symmetric)
 
+    def by_tiles(self, x: Tensor, z: Tensor, dtype: torch.dtype) -> Callable[[slice, slice], Tensor]:
+        """With sigma from all features at once, where these are few enough to be held."""
+        if self.sigma is None or not self._few(x, z):
+            return super().by_tiles(x, z, dtype)
+        left = self.features(x.to(dtype))
+        return self._gaussian().by_tiles(left, left if z is x else self.features(z.to(dtype)), dtype)
+
     def product(self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "m c h w"], weights: Float[Tensor, "m k"]) -> Float[Tensor, "n k"]:
-        """Without sigma sum over blocks of phi(x) (phi(z)' w), and no Gram matrix; with it by rows of one."""
-        dtype = weights.dtype
-        if self.sigma is not None:
-            rows = max(1, _ROWS // max(1, len(z)))
-            parts = [weights.new_empty((len(few), len(z))) for few in x.split(rows)]
-            return torch.cat([self._filled(part, few, z) @ weights for part, few in zip(parts, x.split(rows), strict=True)])
-        out = (self.constant() * weights.sum(0)).repeat(len(x), 1)
-        for some in self._blocks(x, max(len(x), len(z))):
-            phi = self.features_of(z.to(dtype), some)
-            inner = phi.T @ weights
-            out += (phi if x is z else self.features_of(x.to(dtype), some)) @ inner
-        return out
+        """Without sigma sum over blocks of phi(x) (phi(z)' w), and no Gram matrix; with it by tiles or rows of one."""
+        if self.sigma is None:
+            out = (self.constant() * weights.sum(0)).repeat(len(x), 1)
+            for some in self._blocks(x, max(len(x), len(z))):
+                phi = self.features_of(z.to(weights.dtype), some)
+                out += (phi if x is z else self.features_of(x.to(weights.dtype), some)) @ (phi.T @ weights)
+            return out
+        if self._few(x, z):
+            return super().product(x, z, weights)
+        parts = x.split(max(1, _ROWS // max(1, len(z))))
+        return torch.cat([self._filled(weights.new_empty((len(few), len(z))), few, z) @ weights for few in parts])
+
+    def scorer(self, z: Float[Tensor, "m c h w"], weights: Float[Tensor, "m k"]) -> Callable[[Tensor], Tensor]:
+        """Features of z are made once: without sigma nothing of z is kept but a weight a feature, with it its features where they are few."""
+        if self.sigma is None:
+            primal = [(some, self.features_of(z.to(weights.dtype), some).T @ weights) for some in self._blocks(z, len(z))]
+            start = self.constant() * weights.sum(0)
+            return lambda x: sum((self.features_of(x.to(weights.dtype), some) @ inner for some, inner in primal), start.repeat(len(x), 1))
+        if not self._few(z):
+            return super().scorer(z, weights)
+        held, gaussian = self.features(z.to(weights.dtype)), self._gaussian()
+        return lambda x: gaussian.product(self.features(x.to(weights.dtype)), held, weights)
+
+    def _few(self, *inputs: Tensor) -> bool:
+        """Whether all features of these inputs may be held."""
+        return all(len(each) * self.filter_count() * self.features_of_a_filter(tuple(each.shape[1:])) <= _HELD for each in inputs)
+
+    def _gaussian(self) -> Gaussian:
+        sigma = self.bandwidth if isinstance(self.sigma, str) else self.sigma
+        self.require(sigma is not None, 'a kernel that has seen data is required where sigma is "leave_one_out"', "one that has not", "Call fitted first")
+        assert sigma is not None
+        return Gaussian(sigma)
 
     def diagonal(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         if self.sigma is not None:
@@ -139,9 +168,7 @@ class FeatureKernel(Kernel):
 
     def _fall(self, out: Tensor, left: Tensor, right: Tensor, symmetric: bool) -> None:
         """From inner products to the Gaussian kernel, in place and a few rows at a time."""
-        sigma = self.bandwidth if isinstance(self.sigma, str) else self.sigma
-        self.require(sigma is not None, 'a kernel that has seen data is required where sigma is "leave_one_out"', "one that has not", "Call fitted first")
-        assert sigma is not None
+        sigma = float(self._gaussian().sigma)
         for start in range(0, len(out), _FALLING):
             some = slice(start, start + _FALLING)
             distances = out[some].mul_(-2).add_(left[some, None] + right)  # the sum first: it is the same for both orders of a pair
@@ -166,7 +193,8 @@ def _mirror(out: Tensor) -> None:
     for row in range(0, len(out), _TILE):
         some = slice(row, row + _TILE)
         out[some, some] = (out[some, some] + out[some, some].T) / 2
-        out[: some.start, some] = out[some, : some.start].T
+        for column in range(0, row, _TILE):
+            out[column : column + _TILE, some] = out[some, column : column + _TILE].T.contiguous()  # torch transposes by blocks only into what is contiguous
 
 
 def _embedded(gram: Tensor) -> Tensor:

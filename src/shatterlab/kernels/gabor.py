@@ -90,29 +90,57 @@ class Gabor(FeatureKernel):
         return out
 
     def magnitudes(self, x: Float[Tensor, "n c h w"], some: slice | None = None) -> Float[Tensor, "n cf h w"]:
-        """Of every pixel's response to these filters, channel by channel; None: to all."""
-        bank = self.bank()[some or slice(None)].to(x)
-        reach = bank.shape[-1] // 2
-        grey = functional.pad(x.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
-        found = functional.conv2d(grey, bank.flatten(0, 1)[:, None]).unflatten(1, (-1, 2))
-        size = torch.hypot(found[:, :, 0], found[:, :, 1])
-        return size.view(len(x), -1, *x.shape[2:])
+        """Of every pixel's response to these filters, channel by channel; None: to all.
+
+        A filter is a product of a wave down and a wave across, less a multiple of such a product without waves: two small matrix
+        products a filter in place of a sum over its whole square.
+        """
+        grey = x.flatten(0, 1).permute(1, 0, 2)  # rows first
+        height, count, width = grey.shape
+        flat = grey.reshape(height, count * width)
+        found = [self._magnitude(each, flat, width) for each in self._waves()[some or slice(None)]]
+        return torch.stack(found).view(-1, height, *x.shape[:2], width).permute(2, 3, 0, 1, 4).reshape(len(x), -1, height, width)
 
     def bank(self) -> Float[Tensor, "f 2 side side"]:
         """Real and imaginary parts of all filters, in float64."""
+        return torch.stack([torch.stack([even, odd]) / size for _, size, even, odd in map(self._drawn, self._waves())])
+
+    def _waves(self) -> list[tuple[float, float]]:
+        """Wavelength and angle of each filter."""
+        return [(wavelength, math.pi * turn / self.orientations) for wavelength in self.wavelengths for turn in range(self.orientations)]
+
+    def _offsets(self) -> Tensor:
         reach = math.ceil(_REACH * _OCTAVE * max(self.wavelengths))
-        across = torch.arange(-reach, reach + 1, dtype=torch.float64)
-        v, u = torch.meshgrid(across, across, indexing="ij")
-        made = []
-        for wavelength in self.wavelengths:
-            envelope = torch.exp(-(u.square() + v.square()) / (2 * (_OCTAVE * wavelength) ** 2))
-            for turn in range(self.orientations):
-                angle = math.pi * turn / self.orientations
-                phase = 2 * math.pi * (u * math.cos(angle) + v * math.sin(angle)) / wavelength
-                even = envelope * (phase.cos() - (envelope * phase.cos()).sum() / envelope.sum())
-                odd = envelope * phase.sin()
-                made.append(torch.stack([even, odd]) / (even * phase.cos()).sum())
-        return torch.stack(made)
+        return torch.arange(-reach, reach + 1, dtype=torch.float64)
+
+    def _drawn(self, wave: tuple[float, float]) -> tuple[float, float, Tensor, Tensor]:
+        """What is subtracted of a wave, the filter's size, and both of its parts over a square before they are divided by it."""
+        (wavelength, angle), offsets = wave, self._offsets()
+        v, u = torch.meshgrid(offsets, offsets, indexing="ij")
+        envelope = torch.exp(-(u.square() + v.square()) / (2 * (_OCTAVE * wavelength) ** 2))
+        phase = 2 * math.pi * (u * math.cos(angle) + v * math.sin(angle)) / wavelength
+        mean = ((envelope * phase.cos()).sum() / envelope.sum()).item()
+        even, odd = envelope * (phase.cos() - mean), envelope * phase.sin()
+        return mean, (even * phase.cos()).sum().item(), even, odd
+
+    def _magnitude(self, wave: tuple[float, float], flat: Tensor, width: int) -> Tensor:
+        """Of the responses of images side by side, h x nw; h x n x w."""
+        wavelength, angle = wave
+        mean, size, _, _ = self._drawn(wave)
+        down, across = self._lines(wavelength, math.sin(angle), len(flat)).to(flat), self._lines(wavelength, math.cos(angle), width).to(flat)
+        real, imaginary, even = ((each @ flat).view(-1, width) for each in down)
+        straight = real @ across[0].T - imaginary @ across[1].T - mean * (even @ across[2].T)
+        turned = real @ across[1].T + imaginary @ across[0].T
+        return torch.hypot(straight, turned).div_(size).view(len(flat), -1, width)
+
+    def _lines(self, wavelength: float, share: float, length: int) -> Float[Tensor, "3 length length"]:
+        """One dimension of a filter as matrices, the edge continued: real and imaginary part of the wave, and its envelope."""
+        offsets = self._offsets()
+        envelope = torch.exp(-offsets.square() / (2 * (_OCTAVE * wavelength) ** 2))
+        phase = 2 * math.pi * share * offsets / wavelength
+        places = (torch.arange(length)[:, None] + offsets.long()).clamp(0, length - 1)
+        values = torch.stack([envelope * phase.cos(), envelope * phase.sin(), envelope])[:, None].expand(3, length, -1)
+        return torch.zeros(3, length, length, dtype=torch.float64).scatter_add(2, places.expand(3, -1, -1), values)
 
     def _windows(self, shape: tuple[int, ...]) -> tuple[int, int]:
         self.require(len(shape) == 3, "images are required, channels x height x width", shape)

@@ -15,7 +15,9 @@ from shatterlab.core import Examples, Seeds, fitted_field
 from shatterlab.kernels._features import FeatureKernel
 
 _EIGHT_BIT = 255  # the unit of the normalization constant, in which both public codes count
-_MAPS = 2**22  # numbers of the maps of responses held at a time: 16 MiB in float32
+_FILTERS = 256  # whose maps are made at a time
+_MAPS = 2**18  # numbers of these maps: 1 MiB in float32, near what a processor caches
+_GPU_MAPS = 2**26
 _MEASURED = 4000  # training images at most on which features are standardized: their deviations are then known to 2 %
 
 
@@ -129,34 +131,56 @@ class RandomConvolution(FeatureKernel):
 
     def responses(self, x: Float[Tensor, "n c h w"], some: slice) -> Float[Tensor, "n f a b"]:
         """Of every patch to these filters, before the threshold."""
+        found = self._filters(x)[some] @ self._patches(x)
+        return found.view(len(x), -1, x.shape[2] - self.side + 1, x.shape[3] - self.side + 1)
+
+    def _filters(self, x: Tensor) -> Float[Tensor, "filters e"]:
+        """As rows, with the shift as a last column, in the dtype of x."""
         self.require(self.bank is not None, "a kernel that has seen data is required", "one that has not", "Call fitted first")
         self.require(x.shape[1] == self.bank.shape[1], f"images of {self.bank.shape[1]} channels are required", tuple(x.shape[1:]))
-        bank = self.bank[some].to(x)
+        bank = self.bank.flatten(1)
+        if self.convention == "normalized":
+            bank = bank - bank.mean(1, keepdim=True)  # takes the place of p - mean(p)
+        return torch.cat([bank, -self.shift[:, None]], 1).to(x)
+
+    def _patches(self, x: Tensor) -> Float[Tensor, "n e positions"]:
+        """Of each image its patches as columns, of even contrast where they are normalized, with 1 as a last row."""
         if self.convention == "raw":
-            return functional.conv2d(x, bank)
-        wide, window = x.double(), (self.side, self.side)
-        size = x.shape[1] * self.side**2
+            return functional.pad(functional.unfold(x, self.side), (0, 0, 0, 1), value=1)
+        wide, window, size = x.double(), (self.side, self.side), x.shape[1] * self.side**2
         mean = functional.avg_pool2d(wide.mean(1, keepdim=True), window, 1)
         square = functional.avg_pool2d(wide.square().mean(1, keepdim=True), window, 1)
         variance = (square - mean.square()).clamp_(min=0) * size / (size - 1)  # in float64, since it is a small difference
         factor = _EIGHT_BIT * (_EIGHT_BIT**2 * variance + self.normalization).rsqrt_()
-        centred = bank - bank.mean((1, 2, 3), keepdim=True)  # takes the place of p - mean(p)
         near = x - x.mean((1, 2, 3), keepdim=True)  # which changes no response, but loses fewer digits
-        return functional.conv2d(near, centred).mul_(factor.to(x)).sub_(self.shift[some].to(x)[:, None, None])
+        found = functional.pad(functional.unfold(near, self.side), (0, 0, 0, 1), value=1)
+        found[:, :-1] *= factor.flatten(2).to(x)
+        return found
 
     def _pooled(self, x: Tensor, some: slice) -> Tensor:
         """Of each image two signs by filters by windows."""
         rows, columns = self._windows(tuple(x.shape[1:]))
-        positions = (x.shape[2] - self.side + 1) * (x.shape[3] - self.side + 1)
-        out = x.new_empty((len(x), 2, some.stop - some.start, rows * columns))
-        images = max(1, _MAPS // (positions * (some.stop - some.start)))
+        filters, windows = self._filters(x)[some], self._pooling(x)
+        out = x.new_empty((len(x), 2, len(filters), rows * columns))
+        held = _MAPS if x.device.type == "cpu" else _GPU_MAPS
+        images = max(1, held // (windows.shape[1] * min(_FILTERS, len(filters))))
         for start in range(0, len(x), images):
             few = slice(start, start + images)
-            found = self.responses(x[few], some)
-            for side, signed in enumerate((found, -found)):
-                pooled = functional.avg_pool2d((signed - self.threshold).relu_(), self.pool, self.stride)
-                out[few, side] = pooled.flatten(2)
-        return out.mul_(self.pool**2) if self.pooling == "sum" else out
+            patches = self._patches(x[few])
+            for first in range(0, len(filters), _FILTERS):
+                these = slice(first, first + _FILTERS)
+                found = filters[these] @ patches
+                for side, signed in enumerate((found - self.threshold, -self.threshold - found)):
+                    pooled = windows @ signed.relu_().flatten(0, 1).T
+                    out[few, side, these] = pooled.view(len(windows), len(patches), -1).permute(1, 2, 0)
+        return out
+
+    def _pooling(self, x: Tensor) -> Float[Tensor, "windows positions"]:
+        """What pools a map of responses: a thin matrix from the left is quicker than a walk over windows."""
+        height, width = x.shape[2] - self.side + 1, x.shape[3] - self.side + 1
+        every = torch.eye(height * width, dtype=x.dtype, device=x.device).view(-1, 1, height, width)
+        means = functional.avg_pool2d(every, self.pool, self.stride).flatten(1).T.contiguous()
+        return means * self.pool**2 if self.pooling == "sum" else means
 
     def _standardized(self, train: Examples, seeds: Seeds) -> RandomConvolution:
         if not self.standardize:
@@ -179,11 +203,11 @@ class RandomConvolution(FeatureKernel):
         return torch.stack(channels, 1).flatten(1).double()
 
     def _normalized(self, rows: Tensor) -> Tensor:
-        rows = rows - rows.mean(1, keepdim=True)
         if self.convention == "raw":
+            rows = rows - rows.mean(1, keepdim=True)
             length = rows.norm(dim=1, keepdim=True)
             return rows / torch.where(length < 1e-8, 1.0, length)
-        rows = rows * _EIGHT_BIT
+        rows = (rows - rows.mean(1, keepdim=True)) * _EIGHT_BIT
         return rows / (rows.square().sum(1, keepdim=True) / (rows.shape[1] - 1) + self.normalization).sqrt()
 
     def _windows(self, shape: tuple[int, ...]) -> tuple[int, int]:

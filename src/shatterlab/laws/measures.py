@@ -15,6 +15,7 @@ from shatterlab.kernels.gaussian import Gaussian
 from shatterlab.laws import samples
 from shatterlab.laws.law import Law, changed, copied, demand, leaving_generators_alone
 from shatterlab.learners._seeded import seeded
+from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 
 
@@ -80,6 +81,7 @@ def _fits() -> Iterator[tuple[str, Fit, Examples]]:
     yield "a network", Fit(_in_evaluation_mode(network), "logits", network, initial, {"epochs": 1}), train
     shares = torch.bincount(train.labels, minlength=train.classes) / len(train)
     yield "an estimator", Fit(lambda inputs: shares.repeat(len(inputs), 1), "probabilities", _Majority()), train
+    yield "a support vector machine", Estimator("sklearn.svm:SVC", {"C": 1e6, "gamma": 0.3}).fit(train), train
     yield "a kernel system", KernelInterpolation(Gaussian(1.0)).fit(train), train
     yield "a function", Fit(lambda inputs: inputs.flatten(1)[:, : train.classes].clone(), "values"), train
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy.linalg import lapack
 from torch import Tensor
 
 from shatterlab.core import CodedGram
 from shatterlab.errors import InvalidPart
 from shatterlab.learners._system import System, diagonal
+from shatterlab.learners._tiles import factor_in_place
 
 _BLOCK = 1024  # rows and columns at a time: 8 MiB in float64
 _TRIANGLE = 512  # rows of a triangular solve
 _STRIP, _WIDE = 128, 4096  # rows and columns of a product: 4 MiB in float64
-_COLUMNS = 2048  # of the inverse at a time
+_PANEL, _COLUMNS = 256, 512  # rows and columns of the inverse at a time
 _FACTORS = 12  # attempts, each with eight times as much on the diagonal
 _EPS = torch.finfo(torch.float32).eps
 
@@ -24,10 +24,9 @@ _EPS = torch.finfo(torch.float32).eps
 class GramFactor:
     """K, and L with L L' = K + (lambda + jitter) I in float32, in one buffer of n x n numbers.
 
-    LAPACK's spotrf, told that the buffer is the Fortran matrix's transpose, writes L' over the upper triangle and leaves the
-    lower one as it is: there K stays, in float32, or in the kernel's 32-bit codes where it has codes that lose nothing. Only K's
-    diagonal is lost, and the kernel knows it. On a GPU the factor is a second matrix. Every pass over either
-    goes by blocks, so nothing else of that size exists.
+    The factor is written over the upper triangle, and the lower one is left as it is: there K stays, in float32, or in the
+    kernel's 32-bit codes where it has codes that lose nothing. Only K's diagonal is lost, and the kernel knows it. On a GPU
+    the factor is a second matrix. Every pass over either goes by blocks, so nothing else of that size exists.
 
     A matrix that has no factor in float32 (a pivot at rounding level) is tried again with a little more on its
     diagonal: the factor then only preconditions, and the solution does not have it.
@@ -78,16 +77,16 @@ class GramFactor:
         return out.T.contiguous()
 
     def inverse_diagonal(self) -> Tensor:
-        """The diagonal of (K + lambda I)^-1: column sums of squares of L^-1, n^3/3 multiplications, n x 2048 numbers at a time."""
+        """The diagonal of (K + lambda I)^-1: column sums of squares of L^-1, n^3/3 multiplications, n x 512 numbers at a time."""
         found = self._diagonal.new_empty(len(self._diagonal))
         with self._system.phase("inverse_diagonal"):
             for start in range(0, len(found), _COLUMNS):
                 some = slice(start, min(start + _COLUMNS, len(found)))
                 columns = torch.eye(len(found) - start, some.stop - start, device=found.device)
-                for rows in _blocks(len(found), _BLOCK, start):
+                for rows in _blocks(len(found), _PANEL, start):
                     here, below = slice(rows.start - start, rows.stop - start), slice(rows.stop - start, None)
                     columns[here] = torch.linalg.solve_triangular(self._upper[rows, rows].T, columns[here], upper=False)
-                    columns[below] -= self._upper[rows, rows.stop :].T @ columns[here]
+                    columns[below].addmm_(self._upper[rows, rows.stop :].T, columns[here], alpha=-1)
                 found[some] = columns.square_().sum(0, dtype=torch.float64)
         return found
 
@@ -115,13 +114,11 @@ class GramFactor:
 
     def _factored(self) -> bool:
         self._gram.diagonal().copy_(self._diagonal + self.jitter)
-        if self._gram.device.type == "cpu":
-            fortran = self._gram.numpy().T
-            factor, failed = lapack.spotrf(fortran, lower=1, overwrite_a=1, clean=0)
-            assert factor is fortran or factor.ctypes.data == fortran.ctypes.data, "LAPACK worked on a copy"
-        else:
+        if self._gram.device.type != "cpu":
             self._upper, info = torch.linalg.cholesky_ex(self._gram, upper=True)
             failed = int(info)
+        else:
+            failed = factor_in_place(self._gram.numpy())
         return not failed and self._pivots().min().item() > 8 * _EPS * self._diagonal.max().item()
 
     def _grow_jitter(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -154,7 +156,11 @@ class KernelModel:
         if got != wanted:
             raise DataError(f"KernelInterpolation: inputs of shape {wanted}, as in training, are required, got {got}. Score what was fitted.")
         with threadpool_limits(self.threads):
-            return self.kernel.product(inputs.to(self.inputs.device), self.inputs, self.weights).cpu()
+            return self._scorer(inputs.to(self.inputs.device)).cpu()
+
+    @functools.cached_property
+    def _scorer(self) -> Callable[[Tensor], Tensor]:
+        return self.kernel.scorer(self.inputs, self.weights)
 
 
 def squared_norms(weights: Tensor, fitted: Tensor, targets: Tensor, ridge: float) -> Tensor:

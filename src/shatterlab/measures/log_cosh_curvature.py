@@ -23,7 +23,7 @@ class LogCoshCurvature(Measure):
 
     Returns:
         `trace` and `largest` (eigenvalue), means over classes; `zeros_per_class`, d - rank, the least over classes (eigenvalues below max(n, d) eps
-        of the largest count as 0); `smallest_factor`, the least beta; `eigenvalues`, an array of k x min(n, d), largest first.
+        of the largest count as 0); `smallest_factor`, the least beta; `eigenvalues`, an array of all k x d, largest first, where what counts as 0 is 0.
 
     Raises:
         NotApplicable: the model is no linear map without bias.
@@ -48,5 +48,5 @@ class LogCoshCurvature(Measure):
             "largest": eigenvalues[:, 0].mean().item(),
             "zeros_per_class": d - int(positive.sum(1).max()),
             "smallest_factor": factors.min().item(),
-            "eigenvalues": eigenvalues.numpy(),
+            "eigenvalues": functional.pad(eigenvalues.where(positive, 0), (0, d - eigenvalues.shape[1])).numpy(),
         }

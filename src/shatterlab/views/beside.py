@@ -6,10 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shatterlab.replicates import by_configuration
+from shatterlab.statistics import clopper_pearson
 from shatterlab.values import Row
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import caveats, selected, standing, summarize
-from shatterlab.views.naming import heading, number
+from shatterlab.views.groups import LEVEL, caveats, selected, standing, summarize
+from shatterlab.views.naming import heading, is_fraction, number, with_interval
+
+_ONE = f"One trial: brackets are the {100 * LEVEL:g} % interval of Clopper and Pearson for its test sample."
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,8 @@ class Line:
 
     Args:
         cells: what it is called, one cell a key column.
-        where: column -> value of the rows that belong to it.
-        published: column -> the published value; a text where no number is printed; absent where there is none.
+        where: the rows that belong to it: column -> the value asked for, or a sequence of which one must match.
+        published: column -> the published value, in the column's unit; a text where no number is printed; absent where there is none.
     """
 
     cells: tuple[str, ...]
@@ -29,18 +33,24 @@ class Line:
 
 @dataclass(frozen=True)
 class Beside:
-    """Measured means with 95 % intervals over replicates, each beside the published number; lines in the published order.
+    """Means over replicates with 95 % intervals, each beside the published number; lines in the published order.
+
+    A line that has one trial only, since nothing in it is random, shows for test errors the interval of its test sample.
 
     Args:
-        lines: the lines.
+        lines: what was published, and which rows stand for it.
         keys: headings of their cells.
-        columns: what to show of each.
+        columns: what was published of them.
+        further: columns to show that nothing was published of.
+        differences: whether measured minus published is shown.
         title: the heading.
     """
 
     lines: Sequence[Line]
-    keys: tuple[str, ...]
+    keys: tuple[str, ...] = ("line",)
     columns: tuple[str, ...] = ("train.accuracy", "test.accuracy")
+    further: tuple[str, ...] = ()
+    differences: bool = False
     title: str = "Measured and published"
 
     def grid(self, rows: Iterable[Row]) -> Grid | None:
@@ -54,8 +64,10 @@ class Beside:
         if not any(groups.values()):
             return None
         lines = tuple(self._cells(line, groups[line.cells]) for line in self.lines)
-        headers = (*self.keys, "trials", *(each for column in self.columns for each in (heading(column), "published")))
-        return Grid(headers, lines, len(self.keys), (*notes, *caveats({cells: each for cells, each in groups.items() if each}, self.columns)))
+        if any(self._by_sample(column, each) for each in groups.values() for column in self.columns):
+            notes[_ONE] = None
+        told = caveats({cells: each for cells, each in groups.items() if each}, (*self.columns, *self.further))
+        return Grid(self._headers(), lines, len(self.keys), (*notes, *told))
 
     def text(self, rows: Iterable[Row]) -> str:
         """The table for a terminal."""
@@ -66,10 +78,32 @@ class Beside:
         """None: a table is no figure."""
         return None
 
+    def _headers(self) -> tuple[str, ...]:
+        beside = ("published", "difference") if self.differences else ("published",)
+        return (*self.keys, "trials", *(each for column in self.columns for each in (heading(column), *beside)), *map(heading, self.further))
+
     def _cells(self, line: Line, members: Sequence[Row]) -> tuple[str, ...]:
         cells = [*line.cells, standing(members) if members else "0"]
         for column in self.columns:
             value = line.published.get(column)
-            told = value if isinstance(value, str) else number(value, column)
-            cells += [summarize(members, column).text(column), told]
-        return tuple(cells)
+            cells += [self._measured(column, members), value if isinstance(value, str) else number(value, column)]
+            cells += [_difference(column, members, value)] if self.differences else []
+        return (*cells, *(summarize(members, column).text(column) for column in self.further))
+
+    def _measured(self, column: str, members: Sequence[Row]) -> str:
+        summary = summarize(members, column)
+        if not self._by_sample(column, members):
+            return summary.text(column)
+        n = int(members[0]["test.n"])
+        found = clopper_pearson(round(summary.values[0] * n), n, LEVEL)
+        return with_interval(summary.values[0], found.low, found.high, column)
+
+    def _by_sample(self, column: str, members: Sequence[Row]) -> bool:
+        return column == "test.error" and len(summarize(members, column).values) == 1 and isinstance(members[0].get("test.n"), int)
+
+
+def _difference(column: str, members: Sequence[Row], published: float | str | None) -> str:
+    mean = summarize(members, column).mean
+    if mean is None or not isinstance(published, float) or len(by_configuration(members)) != 1:
+        return "-"
+    return f"{100 * (mean - published):+.2f} points" if is_fraction(column) else f"{mean - published:+.3g}"

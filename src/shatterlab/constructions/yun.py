@@ -1,0 +1,147 @@
+"""Three layers with d1 d2 >= 4 n: about 4 sqrt(n) ReLUs take any labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from shatterlab.constructions._dense import dense
+from shatterlab.constructions._direction import separating
+from shatterlab.constructions._distinct import distinct_points
+from shatterlab.errors import InvalidPart
+
+Matrix = NDArray[np.float64]
+
+_OWNER = "yun"
+_STEEP = 3.0  # a line rises by this much to the next point, so that one from within [-1, 1] is at least 1 beyond there
+_AWAY = 2.0  # height of a line that is to be clipped everywhere
+
+
+@dataclass(frozen=True)
+class Widths:
+    """The two hidden widths, both even, and what they hold.
+
+    Args:
+        first: d1.
+        second: d2, k times the width for one label.
+    """
+
+    first: int
+    second: int
+
+
+def yun_widths(n: int, outputs: int = 1, first: int | None = None) -> Widths:
+    """The widths for n points: d1 even (None: the least even number >= 2 sqrt(n)), and the least d2 that d1 leaves.
+
+    Args:
+        n: points, >= 1.
+        outputs: k.
+        first: d1.
+
+    Raises:
+        InvalidPart: d1 is not an even number >= 2.
+
+    Example:
+        >>> yun_widths(1000)  # 64 * 64 = 4096 >= 4000
+        Widths(first=64, second=64)
+    """
+    if first is not None and (first < 2 or first % 2):
+        raise InvalidPart(f"{_OWNER}: the first width is an even number >= 2, got {first}. Two ReLUs clip once.")
+    groups = (math.isqrt(n - 1) + 1) if first is None else first // 2
+    return Widths(2 * groups, 2 * math.ceil(n / groups) * outputs)
+
+
+def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequential:
+    """A network of three layers whose hidden widths have d1 d2 >= 4 n (k labels: 4 n k) and which takes the value y at every z.
+
+    The projections on one direction are cut into d1 / 2 groups of neighbours, d2 / 2 points at most in each. The first layer bends at
+    both ends of every group, so a node of the second may follow a line of its own on each group. Line j of a group runs through the
+    label of its j-th point and is beyond [-1, 1] at all others; clipped to [-1, 1] by two ReLUs, the lines of a group, falling and
+    rising by turns, add up to that label and a constant.
+
+    Args:
+        z: n x d points (equal points with equal labels count once).
+        y: n or n x k labels, real.
+        first: d1, an even number >= 2; None: about 2 sqrt(n).
+        seed: of the direction.
+
+    Returns:
+        Three linear maps with biases and ReLU between them, in float64.
+
+    Raises:
+        DataError: equal points have different labels, a number is not finite, or no direction tells the points apart.
+        InvalidPart: the first width is not even.
+
+    Source:
+        Yun, Sra, Jadbabaie 2019, "Small ReLU networks are powerful memorizers" (for widths that are multiples of 4, d1 d2 >= 4 n k); there
+        a node follows one zigzag, here the ends of a group bend apart, which keeps weights from growing from group to group.
+
+    Example:
+        >>> network = yun([[0.0], [1.0], [2.0], [3.0]], [1.0, -2.0, 5.0, 0.0])
+        >>> [each.out_features for each in network if isinstance(each, nn.Linear)]
+        [4, 4, 1]
+    """
+    points = distinct_points(_OWNER, z, y)
+    widths = yun_widths(len(points), points.targets.shape[1], first)
+    direction, projections = separating(_OWNER, points, seed)
+    order = np.argsort(projections)
+    groups = np.array_split(order, min(widths.first // 2, len(points)))
+    low, high = points.targets.min(0), points.targets.max(0)
+    half, middle = np.where(high > low, (high - low) / 2, 1.0), (high + low) / 2
+    labels = (points.targets - middle) / half
+    nodes = widths.second // 2 // points.targets.shape[1]
+    knots = _knots(projections, groups, widths.first)
+    lines = [_Lines.through(projections, labels[:, each], groups, nodes) for each in range(labels.shape[1])]
+    bends, heights = (np.concatenate(each) for each in zip(*(one.followed(knots) for one in lines), strict=True))
+    first_layer = np.tile(direction, (widths.first, 1)), -knots
+    second_layer = np.repeat(bends, 2, axis=0), np.repeat(heights, 2) + np.tile([1.0, -1.0], len(heights))
+    constant = nodes + (1 - nodes % 2)  # each pair of ReLUs is 1 above the clipped line, and the other lines leave 1 or 0
+    signs = np.tile([1.0, -1.0], nodes)
+    outer = np.kron(np.diag(half), signs)
+    return dense([first_layer, second_layer, (outer, middle - constant * half)])
+
+
+def _knots(projections: Matrix, groups: list[NDArray[np.int64]], width: int) -> Matrix:
+    """Both ends of each group; beyond the last one, for widths that groups leave over, further ones."""
+    ends = np.array([projections[group[place]] for group in groups for place in (0, -1)])
+    spread = max(1.0, float(np.ptp(ends)))
+    return np.concatenate([ends, ends[-1] + spread * np.arange(1, width - len(ends) + 1)])
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """A line for each node and each group: its height at the group's first point, and its slope."""
+
+    heights: Matrix
+    slopes: Matrix
+
+    @classmethod
+    def through(cls, projections: Matrix, labels: Matrix, groups: list[NDArray[np.int64]], nodes: int) -> _Lines:
+        heights, slopes = np.empty((nodes, len(groups))), np.zeros((nodes, len(groups)))
+        turns = np.where(np.arange(nodes) % 2, -1.0, 1.0)
+        for number, group in enumerate(groups):
+            at, size = projections[group], len(group)
+            steps = np.diff(at)
+            nearest = np.minimum(np.append(steps, np.inf), np.append(np.inf, steps))
+            slopes[:size, number] = turns[:size] * _STEEP / nearest
+            heights[:size, number] = labels[group] - slopes[:size, number] * (at - at[0])
+            idle = turns[: nodes - size] * (1.0 if size % 2 or nodes % 2 == 0 else -1.0)
+            heights[size:, number] = _AWAY * idle
+        return cls(heights, slopes)
+
+    def followed(self, knots: Matrix) -> tuple[Matrix, Matrix]:
+        """Changes of slope at the knots (nodes x d1), and the height left of all knots."""
+        groups = self.slopes.shape[1]
+        starts, stops = knots[0 : 2 * groups : 2], knots[1 : 2 * groups : 2]
+        ends = self.heights + self.slopes * (stops - starts)
+        between = (self.heights[:, 1:] - ends[:, :-1]) / (starts[1:] - stops[:-1])
+        left, right = (np.pad(between, ((0, 0), each)) for each in ((1, 0), (0, 1)))
+        bends = np.zeros((len(self.slopes), len(knots)))
+        bends[:, 0 : 2 * groups : 2] = self.slopes - left
+        bends[:, 1 : 2 * groups : 2] = right - self.slopes
+        return bends, self.heights[:, 0]

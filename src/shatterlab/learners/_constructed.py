@@ -1,0 +1,134 @@
+"""What learners that write a network down have in common: the sample on a line, scores, and what is told of both."""
+
+from __future__ import annotations
+
+import copy
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shatterlab.constructions._line import Line, on_a_line
+from shatterlab.constructions._network import Levels, Network
+from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Scalar, Seeds
+from shatterlab.evaluation import evaluate
+from shatterlab.learners._sample import require_sound
+
+_ROWS = 4096  # examples scored at a time
+
+
+@dataclass(frozen=True)
+class Construction(Learner):
+    """A learner that writes its network down; a subclass says which."""
+
+    outputs: Literal["class_number", "one_hot"] = "class_number"
+    arithmetic: Literal["double_double", "float64", "float32"] = "double_double"
+    evaluation: Literal["sorted", "relu"] = "sorted"
+    directions: int = 8
+
+    def validate(self) -> None:
+        self.require(self.directions >= 1, "directions is a whole number >= 1", self.directions)
+        plain = self.evaluation == "sorted" or self.arithmetic != "double_double"
+        remedy = "Take float64 or float32, or evaluate by sorting"
+        self.require(plain, "arithmetic of plain ReLU evaluation is float64 or float32", self.arithmetic, remedy)
+
+    @abstractmethod
+    def network(self, line: Line, values: np.ndarray[Any, Any]) -> Network:
+        """The network through these values, in the order of the line."""
+
+    def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
+        require_sound(self.kind, train)
+        with threadpool_limits(runtime.threads):
+            started = time.perf_counter()
+            first = nn.Sequential(_reading(train), nn.Flatten())
+            rows, labels = points(first, train.inputs), train.labels.numpy()
+            line = on_a_line(self.kind, rows, labels, seeds.rng("init", "directions"), self.directions)
+            values = labels.astype(np.float64) if self.outputs == "class_number" else np.eye(train.classes)[labels]
+            network = self.network(line, values[line.order])
+            built = time.perf_counter()
+            certified = network.certified_error(rows, values)
+            facts = _facts(network, line, rows, values) | {"certified_error": certified, "duplicates": len(train) - len(line.order)}
+            facts |= {"seconds_build": round(built - started, 6), "seconds_certify": round(time.perf_counter() - built, 6)}
+        score = self._scoring(first, network, train.classes, runtime.threads)
+        loss, accuracy = evaluate(score, train, "values")
+        if observe is not None:
+            given = Batch(torch.arange(len(train)), train.inputs, train.labels)
+            observe(Progress(1, 1, score, "values", loss, accuracy, last=True, batch=given))
+        return Fit(score, "values", nn.Sequential(first, network).eval(), facts=facts | {"interpolates": accuracy == 1.0})
+
+    def _scoring(self, first: nn.Module, network: Network, classes: int, threads: int) -> Callable[[Tensor], Tensor]:
+        evaluated = _plain_relu(network, self.arithmetic) if self.evaluation == "relu" else network.evaluator(self.arithmetic)
+
+        def score(inputs: Tensor) -> Tensor:
+            with threadpool_limits(threads):
+                found = [evaluated(points(first, few)) for few in inputs.split(_ROWS)]
+            values = torch.from_numpy(np.concatenate(found))
+            return values if self.outputs == "one_hot" else nearest_class(values[:, 0], classes)
+
+        return score
+
+
+def nearest_class(values: Tensor, classes: int) -> Tensor:
+    """1 for the class whose number is nearest to the value, 0 for the others; NaN where there is no value."""
+    nearest = values.round().clamp(0, classes - 1)
+    scores = functional.one_hot(nearest.nan_to_num().long(), classes).double()
+    return torch.where(values.isnan()[:, None], torch.nan, scores)
+
+
+def points(first: nn.Module, inputs: Tensor) -> np.ndarray[Any, Any]:
+    """Inputs as the network is given them: rows, whole numbers of 8 bits where they are levels."""
+    rows = [first(few) for few in inputs.split(_ROWS)]
+    if all(few.dtype == torch.float64 and few.numel() and few.min() >= 0 and few.max() <= 255 for few in rows):
+        rows = [few.to(torch.uint8) if torch.equal(few, few.round()) else few for few in rows]
+    found: np.ndarray[Any, Any] = torch.cat(rows).numpy()
+    return found
+
+
+def _reading(train: Examples) -> nn.Module:
+    """Levels where every input is one of them, up to the rounding of float32; else the inputs as they are."""
+    if train.levels is None:
+        return nn.Identity()
+    levels = Levels(train.levels)
+    same = all(torch.equal((levels(few) / train.levels).float(), few) for few in train.inputs.split(_ROWS))
+    return levels if same else nn.Identity()
+
+
+def _plain_relu(network: Network, arithmetic: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    plain = copy.deepcopy(network).to(getattr(torch, arithmetic))
+
+    def evaluated(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        with torch.no_grad():
+            found: np.ndarray[Any, Any] = plain(torch.from_numpy(rows)).double().reshape(len(rows), -1).numpy()
+        return found
+
+    return evaluated
+
+
+def _facts(network: Network, line: Line, rows: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> dict[str, Scalar]:
+    """Sizes, what the numbers are like, and how far plain arithmetic by prefix sums is off."""
+    facts: dict[str, Scalar] = {
+        "weights": network.weights,
+        "connections": network.connections(),
+        "width": network.width,
+        "neurons": sum(network.widths),
+        "depth": network.depth,
+        "distinct": len(line.order),
+        "bits": 64 * network.weights,
+        "exact_projections": line.exact,
+        "direction_bits": int(np.abs(line.direction).max()).bit_length(),
+        "smallest_gap": line.smallest_gap,
+        "largest_weight": network.w.detach().abs().max().item() * line.reach,
+    }
+    for arithmetic in ("float64", "float32"):
+        found = network.evaluator(arithmetic)(rows).reshape(values.shape)
+        facts[f"{arithmetic}_error"] = float(np.abs(found - values).max())
+        right = np.rint(found) == values if values.ndim == 1 else found.argmax(1) == values.argmax(1)
+        facts[f"{arithmetic}_reproduces"] = bool(right.all())
+    return facts

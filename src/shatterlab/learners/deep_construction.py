@@ -1,0 +1,61 @@
+"""The networks of Corollary 1, written down for a sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from shatterlab.constructions._line import Line
+from shatterlab.constructions._network import Network, require_depth
+from shatterlab.constructions.carry import carry_along
+from shatterlab.constructions.multiplexer import multiplexer_along
+from shatterlab.learners._constructed import Construction
+
+
+@dataclass(frozen=True)
+class DeepConstruction(Construction):
+    """Writes down a network of a given depth k, width about n/k and O(n + d) weights that gives every training example its label.
+
+    "carry" cuts the sum of `TwoLayerConstruction` into k - 1 chunks, one a hidden layer, and carries the sum so far: the same
+    function, 2n + d numbers. "multiplexer" is the paper's: the theorem's network on each of k - 2 intervals of the line, and
+    indicators of the intervals that pick the right one.
+
+    Facts: as of `TwoLayerConstruction`.
+
+    Args:
+        outputs: "class_number": one output and the theorem's count. "one_hot": one a class.
+        arithmetic: of the scores. "double_double" has some 30 digits; "float64" and "float32" show what plain numbers make of it.
+        evaluation: of the scores. "sorted": by prefix sums, log n operations an example. "relu": unit by unit, n operations.
+        directions: how many directions to try, >= 1, drawn from the init stream; the smallest gap decides.
+        depth: k, layers of weights: 2 .. n (carry) or 3 .. n (multiplexer), n the number of distinct examples.
+        form: "carry" or "multiplexer".
+
+    Raises:
+        DataError: equal inputs have different labels, or no direction tells the inputs apart.
+        InvalidPart: a field is out of range, or the depth is above the number of distinct examples.
+
+    Source:
+        Zhang et al. 2017, Corollary 1.
+    """
+
+    depth: int = field(default=3, kw_only=True)
+    form: Literal["carry", "multiplexer"] = field(default="carry", kw_only=True)
+
+    def validate(self) -> None:
+        super().validate()
+        self.require(self.depth >= self._least, f"depth of the {self.form} form is a whole number >= {self._least}", self.depth)
+
+    @classmethod
+    def specimens(cls) -> tuple[DeepConstruction, ...]:
+        return cls(), cls("one_hot", depth=5, form="multiplexer"), cls("one_hot", "float64", "relu", depth=4)
+
+    @property
+    def _least(self) -> int:
+        return 2 if self.form == "carry" else 3
+
+    def network(self, line: Line, values: np.ndarray[Any, Any]) -> Network:
+        require_depth(self.kind, self.depth, self._least, len(line.order))
+        along = carry_along if self.form == "carry" else multiplexer_along
+        return along(line, values, self.depth)

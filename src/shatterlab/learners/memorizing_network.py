@@ -1,0 +1,103 @@
+"""Explicit networks of few neurons as learners: built by formula, they fit any labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from shatterlab.constructions._dense import dense_facts, evaluated
+from shatterlab.constructions.baum import baum
+from shatterlab.constructions.untied import untied
+from shatterlab.constructions.yun import yun
+from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
+from shatterlab.errors import DataError, InvalidPart
+from shatterlab.evaluation import evaluate
+from shatterlab.learners._constructed import nearest_class
+from shatterlab.learners._device import usable_device
+from shatterlab.learners._sample import require_sound
+
+
+@dataclass(frozen=True)
+class MemorizingNetwork(Learner):
+    """Writes down a small ReLU network that takes every label of the sample, by one of three constructions.
+
+    "untied": depth 2, n ReLUs, n d + 2 n weights, any distinct points. "baum": depth 2, 4 ceil(n / d) ReLUs, points in general position
+    (d is the dimension that they span). "yun": depth 3, two hidden layers of about 2 sqrt(n) ReLUs, any distinct points. Nothing is
+    trained; a seed chooses a centre, a partition or a direction. Computed in float64 on the CPU.
+
+    Args:
+        construction: which.
+        outputs: "class_number": one output, and the score is 1 for the class whose number is nearest to it and 0 for the others;
+            "one_hot": an output a class, which is its score, with as many times the neurons for "baum" and, in the second layer, "yun".
+        plane: of "baum", points a hyperplane at most, >= 1 (None: the dimension that the points span). Real images are seldom in general
+            position; fewer points a hyperplane need less.
+        first_width: of "yun", the first hidden width, even (None: about 2 sqrt(n)).
+
+    Returns:
+        Facts: `parameters` and `weights` (all numbers of the network), `distinct_weights`, `neurons`, `width`, `depth`, `largest_weight`,
+        `bits`, `float64_error` (the largest difference of an output from its label).
+
+    Raises:
+        DataError: equal inputs have different labels, an input is not finite, a label is out of range, points lie too close together or,
+            for "baum", not in general position.
+        InvalidPart: an argument is out of range or belongs to another construction.
+
+    Source:
+        Livni, Shalev-Shwartz, Shamir 2014; Baum 1988 and Bubeck, Eldan, Lee, Mikulincer 2020; Yun, Sra, Jadbabaie 2019.
+    """
+
+    construction: Literal["untied", "baum", "yun"] = "untied"
+    outputs: Literal["class_number", "one_hot"] = "class_number"
+    plane: int | None = None
+    first_width: int | None = None
+
+    def validate(self) -> None:
+        self.require(self.plane is None or self.construction == "baum", 'plane is None where construction is not "baum"', self.plane)
+        self.require(self.first_width is None or self.construction == "yun", 'first_width is None where construction is not "yun"', self.first_width)
+        self.require(self.plane is None or self.plane >= 1, "plane is a whole number >= 1 or None", self.plane)
+        even = self.first_width is None or (self.first_width >= 2 and self.first_width % 2 == 0)
+        self.require(even, "first_width is an even number >= 2 or None", self.first_width)
+
+    @classmethod
+    def specimens(cls) -> tuple[MemorizingNetwork, ...]:
+        return cls(), cls("untied", "one_hot"), cls("baum"), cls("baum", "one_hot", plane=4), cls("yun"), cls("yun", "one_hot", first_width=8)
+
+    def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
+        if usable_device(runtime).type != "cpu":
+            raise InvalidPart(f"{self.kind}: the device is the CPU, got {runtime.device!r}. The construction works in float64 there.")
+        require_sound(self.kind, train)
+        inputs = train.inputs.flatten(1)
+        targets = train.labels.double() if self.outputs == "class_number" else functional.one_hot(train.labels, train.classes).double()
+        network = self._builder(seeds.integer("init", self.construction))(inputs, targets)
+        facts = dense_facts(network, inputs, targets)
+        score = _scorer(network, train.shape, train.classes if self.outputs == "class_number" else None)
+        if observe is not None:
+            loss, accuracy = evaluate(score, train, "values")
+            given = Batch(torch.arange(len(train)), train.inputs, train.labels)
+            observe(Progress(1, 1, score, "values", loss, accuracy, last=True, batch=given))
+        return Fit(score, "values", network, facts=facts | {"parameters": facts["weights"]})
+
+    def _builder(self, seed: int) -> Callable[[Tensor, Tensor], nn.Sequential]:
+        return {
+            "untied": lambda z, y: untied(z, y, seed),
+            "baum": lambda z, y: baum(z, y, self.plane, seed),
+            "yun": lambda z, y: yun(z, y, self.first_width, seed),
+        }[self.construction]
+
+
+def _scorer(network: nn.Sequential, shape: tuple[int, ...], classes: int | None) -> Callable[[Tensor], Tensor]:
+    """Scores of inputs; `classes` where the one output is a class's number."""
+
+    def score(inputs: Tensor) -> Tensor:
+        got = tuple(inputs.shape[1:])
+        if got != shape:
+            raise DataError(f"MemorizingNetwork: inputs of shape {shape}, as in training, are required, got {got}. Score what was fitted.")
+        found = evaluated(network, inputs)
+        return found if classes is None else nearest_class(found[:, 0], classes)
+
+    return score
