@@ -79,11 +79,7 @@ class Dataset(Part, ABC):
             return part
         if n > len(part):
             raise DataError(f"{self.kind}: {name} is at most {len(part)}, the size of the split, got {n}. Ask for fewer.")
-        return part.at(stratified(part.labels.numpy(), n, self._stream(seeds, name)))
-
-    @staticmethod
-    def _stream(seeds: Seeds, name: str) -> np.random.Generator:
-        return seeds.rng("data", name)
+        return part.at(stratified(part.labels.numpy(), n, seeds.rng("data", name)))
 
     def _check(self, name: str, part: Examples) -> None:
         labels = part.labels
