@@ -26,7 +26,7 @@ def experiment(scale: Scale) -> Experiment:
             LearningCurves("test.accuracy", by=_BY, title="Test accuracy without augmentation and dropout", where=plain, best=True),
             LearningCurves("test.accuracy", by=_BY, title="Test accuracy with augmentation, dropout and weight decay", where=varied, best=True),
             LearningCurves("train.accuracy", by=_BY, title="Training accuracy without augmentation and dropout", where=plain),
-            Beside(wanted, KEYS, ("train.accuracy", "test.accuracy", "oracle.test.accuracy"), FIGURE),
+            Beside(wanted, KEYS, ("train.accuracy", "test.accuracy", "oracle.test.accuracy"), title=FIGURE),
         ),
         claims=(
             Claim(

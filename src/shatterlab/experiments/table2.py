@@ -33,7 +33,7 @@ def experiment(scale: Scale) -> Experiment:
         question="Does Inception v3 on photos need its regularizers to generalize, and do they keep it from fitting random labels?",
         trials=(*trials(lines(), scale), *sample),
         views=(
-            Beside([_shown(line, scale) for line in lines()], KEYS, tuple(COLUMNS), TABLE),
+            Beside([_shown(line, scale) for line in lines()], KEYS, tuple(COLUMNS), title=TABLE),
             *([Table(("dataset.path",), ("train.accuracy", "train.top5_accuracy", "fit.epochs"), "Random labels of 64 photos", _FITTED)] if sample else []),
         ),
         claims=tuple(_claims(scale)),

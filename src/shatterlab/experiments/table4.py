@@ -37,7 +37,7 @@ def experiment(scale: Scale) -> Experiment:
         trials=distinct_trials(trial for each in trials.values() for trial in each),
         views=(
             Beside(
-                [_line(name, found[name[0]], columns[name]) for name in lines], ("model", "regularizer"), ("train.accuracy", ONLINE, "test.accuracy"), TABLE
+                [_line(name, found[name[0]], columns[name]) for name in lines], ("model", "regularizer"), ("train.accuracy", ONLINE, "test.accuracy"), title=TABLE
             ),
             LearningCurves("online.accuracy", by="learner.augmentation", title="Online accuracy on augmented batches, random labels", where=augmented),
         ),
