@@ -21,7 +21,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-CHECKED = ("architectures", "corruptions", "datasets", "kernels", "learners", "measures", "optimizers")
+CHECKED = ("architectures", "augmentations", "corruptions", "datasets", "kernels", "learners", "measures", "optimizers")
 
 
 def _type_checker() -> Any:

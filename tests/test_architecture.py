@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCE = REPOSITORY / "src" / "shatterlab"
 GOLDEN = Path(__file__).with_name("golden_keys.json")
 
-BASE = "core errors evaluation outside part streams values"
+BASE = "augmentation core errors evaluation outside part streamed streams values"
 RUN = f"{BASE} catalog statistics trial"
 
 # Who may import whom, by module or package of shatterlab; "shatterlab" is its __init__. Imports inside functions count,
@@ -33,14 +33,17 @@ MAY_IMPORT = {
     "errors": "",
     "part": "errors",
     "streams": "errors part",
-    "values": "errors",
-    "core": "errors part streams values",
+    "streamed": "errors",
+    "values": "errors streamed",
+    "augmentation": "part",
+    "core": "augmentation errors part streamed streams values",
     "outside": "errors",
     "catalog": "errors outside part",
-    "evaluation": "core errors",
+    "evaluation": "core errors streamed",
     "statistics": "errors",
     "references": "errors",
     "architectures": BASE,
+    "augmentations": BASE,
     "constructions": BASE,
     "corruptions": BASE,
     "datasets": BASE,
@@ -49,9 +52,10 @@ MAY_IMPORT = {
     "optimizers": BASE,
     "learners": f"{BASE} architectures constructions kernels optimizers",
     "classifiers": f"{BASE} kernels learners",
-    "checks": "core errors statistics",
+    "checks": "core errors statistics streamed",
+    "watching": "checks core errors evaluation",
     "_resources": "core errors",
-    "trial": f"{BASE} _resources catalog checks shatterlab",
+    "trial": f"{BASE} _resources catalog checks shatterlab watching",
     "_schema": "errors shatterlab",
     "_database": "_schema errors",
     "_tables": "core errors",
@@ -59,11 +63,12 @@ MAY_IMPORT = {
     "replicates": "core errors",
     "claims": "core errors replicates statistics",
     "experiment": f"{RUN} claims replicates",
+    "ablation": "core corruptions errors experiment trial views",
     "views": "core errors replicates statistics values",
     "executors": "_resources _tables catalog core errors part store trial",
     "report": f"{RUN} claims experiment replicates shatterlab views",
-    "laws": f"{RUN} architectures corruptions datasets kernels learners measures optimizers",
-    "experiments": f"{RUN} architectures claims corruptions datasets executors experiment kernels learners measures optimizers references report store views",
+    "laws": f"{RUN} architectures augmentations corruptions datasets kernels learners measures optimizers",
+    "experiments": f"{RUN} ablation architectures augmentations claims corruptions datasets executors experiment kernels learners measures optimizers references report store views",
     "export": f"{BASE} report store",
     "_terminal": f"{BASE} views",
     "_options": f"{RUN} claims experiment experiments",
@@ -230,11 +235,12 @@ CONTRACT = """
     Digits MNIST FashionMNIST CIFAR10 CIFAR100 ImageFolder Arrays
     PartialLabels ShuffledPixels RandomPixels GaussianPixels TrueLabels RandomLabels
     MLP SmallAlexNet SmallInception Linear Imported
+    RandomCrop HorizontalFlip Rotation ColorJitter Cutout Mixup
     Training Estimator Recipe KernelInterpolation LinearMinimumNorm SGD Adam RMSProp
     LinearKernel Gaussian Laplacian KernelInterpolator
     GaussianCloud LinearSeparator MemorizedBits capacity Capacity FitProbability TwoLayerConstruction DeepConstruction MemorizingNetwork
     Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table audit Audit
-    Dataset Corruption LabelCorruption PixelCorruption Architecture Optimizer Kernel Learner Measure
+    Dataset Corruption LabelCorruption PixelCorruption Architecture Augmentation Optimizer Kernel Learner Measure
     NotApplicable ShatterlabError random_bits
 """.split()  # noqa: SIM905 (seventy names in quotes are harder to read)
 

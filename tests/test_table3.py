@@ -17,7 +17,7 @@ from shatterlab.experiments._table3 import CONVOLUTION_RIDGES, PROCESSOR_FILTERS
 from shatterlab.store import Store
 from shatterlab.values import Row
 from shatterlab.views import Curve
-from shatterlab.views.beside import Beside, Printed
+from shatterlab.views.beside import Beside, Line
 from shatterlab.views.steps import Steps
 from shatterlab.views.without_chance import WithoutChance
 
@@ -188,18 +188,20 @@ def test_a_published_error_is_compared_at_paper_scale_only(error, verdict):
 
 
 def test_published_numbers_stand_beside_ours():
-    view = Beside((Printed("pixels", {"dataset.kind": "MNIST"}, 0.012), Printed("none such", {"dataset.kind": "Digits"}, 0.5)))
+    lines = (Line(("pixels",), {"dataset.kind": "MNIST"}, {"test.error": 0.012}), Line(("none such",), {"dataset.kind": "Digits"}, {"test.error": 0.5}))
+    view = Beside(lines, columns=("test.error",), differences=True)
     one = Row({"key": "a", "dataset.kind": "MNIST", "seeds.data": 0, "test.error": 0.0122, "test.n": 10_000})
-    line = view.text([one]).splitlines()[-2]
+    line, absent = view.text([one]).splitlines()[-3:-1]
+    assert absent.split() == ["none", "such", "0", "-", "50.0", "%", "-"]
     assert line.split() == ["pixels", "1", "1.2", "%", "[1.0,", "1.5]", "1.2", "%", "+0.02", "points"]  # scipy: 122 of 10,000 in [0.0101, 0.0146]
     assert "Clopper and Pearson" in view.text([one]) and view.spec([one]) is None
     two = [one, Row({**one, "key": "b", "seeds.data": 1, "test.error": 0.0222})]
-    assert view.text(two).splitlines()[-1].split()[-2:] == ["+0.52", "points"] and "Clopper" not in view.text(two)
+    assert view.text(two).splitlines()[-2].split()[-2:] == ["+0.52", "points"] and "Clopper" not in view.text(two)
     assert view.text([]).endswith("(no rows)") and view.grid([]) is None
 
 
 def test_a_line_that_mixes_configurations_has_no_difference():
-    view = Beside((Printed("pixels", {}, 0.012),))
+    view = Beside((Line(("pixels",), {}, {"test.error": 0.012}),), columns=("test.error",), differences=True)
     mixed = [Row({"key": str(ridge), "learner.ridge": ridge, "test.error": 0.01 + ridge}) for ridge in (0.0, 0.1)]
     cells = view.grid(mixed)
     assert cells is not None and cells.rows[0][4] == "-" and "learner.ridge" in cells.notes[0]

@@ -15,7 +15,7 @@ from torch import nn
 
 import shatterlab as sl
 from shatterlab import catalog
-from shatterlab.core import Batch, Progress, random_bits
+from shatterlab.core import Augmentation, Batch, Progress, random_bits
 from shatterlab.errors import DataError, InvalidPart, LawBroken, NotApplicable
 from shatterlab.laws import check, laws, samples, words
 from shatterlab.learners._seeded import seeded
@@ -479,6 +479,94 @@ class GivesWhatItHas(Made):
 
     def _subsample(self, part, n, name, seeds):
         return super()._subsample(part, n if n is None else min(n, len(part)), name, seeds)
+
+
+# Augmentations
+
+
+@dataclass(frozen=True)
+class Dims(Augmentation):
+    """Makes each image darker by a factor of its own; keeps every law."""
+
+    def draw(self, n, shape, rng):
+        return {"factor": rng.uniform(0.5, 1.0, n).astype(np.float32)}
+
+    def images(self, images, drawn):
+        return images * drawn["factor"][:, None, None, None]
+
+
+@breaks("draws_from_its_stream")
+@dataclass(frozen=True)
+class DrawsUnseeded(Dims):
+    """Draws from a generator that nobody seeded."""
+
+    def draw(self, n, shape, rng):
+        return super().draw(n, shape, np.random.default_rng())
+
+
+@breaks("draws_for_each_example")
+@dataclass(frozen=True)
+class DrawsOneForAll(Dims):
+    """Darkens all images alike."""
+
+    def draw(self, n, shape, rng):
+        return {"factor": np.full(n, rng.uniform(0.5, 1.0), np.float32)}
+
+
+@breaks("depends_on_what_is_drawn")
+@dataclass(frozen=True)
+class IgnoresItsDraw(Dims):
+    """Halves every image."""
+
+    def images(self, images, drawn):
+        return images / 2
+
+
+@breaks("leaves_its_batch_alone")
+@dataclass(frozen=True)
+class ShiftsLabelsInPlace(Dims):
+    """Writes into the targets that it is given."""
+
+    def targets(self, targets, drawn):
+        return targets.copy_(targets.roll(1, 0))
+
+
+@breaks("keeps_images_images")
+@dataclass(frozen=True)
+class Overexposes(Dims):
+    """Brightens beyond 1."""
+
+    def images(self, images, drawn):
+        return super().images(images, drawn) * 2
+
+
+@breaks("treats_each_image_by_itself")
+@dataclass(frozen=True)
+class MixesInSecret(Dims):
+    """Blends each image with its neighbour and does not say so."""
+
+    def images(self, images, drawn):
+        return images.roll(1, 0).lerp(images, drawn["factor"][:, None, None, None])
+
+
+@breaks("targets_stay_distributions")
+@dataclass(frozen=True)
+class ForgetsTheOtherLabel(Dims):
+    """Blends images, and leaves the other label out."""
+
+    mixes: ClassVar[bool] = True
+
+    def targets(self, targets, drawn):
+        return targets * drawn["factor"][:, None]
+
+
+@breaks("works_on_whole_batches")
+@dataclass(frozen=True)
+class OneByOne(Dims):
+    """Takes a Python step an image."""
+
+    def images(self, images, drawn):
+        return torch.stack([image * factor for image, factor in zip(images, drawn["factor"], strict=True)])
 
 
 # Architectures
@@ -949,6 +1037,11 @@ def test_a_law_names_the_part_what_is_required_what_it_got_and_what_to_do():
     assert words(law) == "Level 0 changes nothing"
     with pytest.raises(LawBroken, match=r"^NeverQuiet: level 0 is the identity, got in the training split 29 changed labels\. Change each example with"):
         law(NeverQuiet())
+
+
+def test_the_augmentation_that_bugs_are_planted_in_keeps_every_law(known):
+    known(Dims)
+    assert [found.text for found in check(Dims()) if not found.passed] == []
 
 
 def test_a_part_that_raises_breaks_the_law_not_the_check():

@@ -8,14 +8,17 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "core": ("Architecture", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
+    "ablation": ("Ablation", "Factor"),
+    "core": ("Architecture", "Augmentation", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
              "Measure", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Seeds", "Splits", "random_bits", "stratified"),
     "classifiers": ("KernelInterpolator",),
     "errors": ("DataError", "InvalidPart", "LawBroken", "NotApplicable", "ShatterlabError", "StoreError", "UnknownName", "UserCodeError"),
     "trial": ("Trial", "run"),
     "store": ("Store",),
     "experiment": ("Claim", "Experiment", "Scale", "grid"),
-    "views": ("Curve", "FitProbability", "Histogram", "LearningCurves", "Order", "Scatter", "Several", "Table"),
+    "views": (
+        "Beside", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "Line", "Order", "Scatter", "Several", "Table",
+    ),
     "experiments.audit": ("Audit", "audit"),
     "experiments.capacity": ("Capacity", "capacity"),
 }  # fmt: skip

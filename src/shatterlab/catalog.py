@@ -15,7 +15,7 @@ from shatterlab.errors import InvalidPart, UnknownName
 from shatterlab.outside import load_file
 from shatterlab.part import Part
 
-KINDS = ("datasets", "corruptions", "architectures", "optimizers", "kernels", "learners", "measures")
+KINDS = ("datasets", "corruptions", "augmentations", "architectures", "optimizers", "kernels", "learners", "measures")
 _ROOT = Path(__file__).parent
 _outside: dict[str, type[Part]] = {}
 

@@ -10,6 +10,7 @@ import torch
 
 from shatterlab.core import Batch, Corruption, Examples, LabelCorruption, Scalar, Splits
 from shatterlab.statistics.significance import g_test_bound, poisson_binomial_two_sided
+from shatterlab.streamed import Streamed
 
 FALSE_ALARM = 1e-6  # of each statistical check; the other checks are exact and never alarm falsely
 _SAMPLED = 64  # inputs fingerprinted, evenly spaced through the split
@@ -17,10 +18,15 @@ _SAMPLED = 64  # inputs fingerprinted, evenly spaced through the split
 
 def fingerprint(examples: Examples) -> str:
     """sha256 over all labels and 64 evenly spaced inputs, first 16 hexadecimal digits."""
-    positions = np.unique(np.linspace(0, len(examples) - 1, _SAMPLED).astype(int))
     content = hashlib.sha256(examples.labels.numpy().tobytes())
-    content.update(examples.inputs[torch.from_numpy(positions)].contiguous().numpy().tobytes())
+    content.update(_sampled(examples).contiguous().numpy().tobytes())
     return content.hexdigest()[:16]
+
+
+def _sampled(examples: Examples) -> torch.Tensor:
+    """Up to 64 inputs, evenly spaced through the split."""
+    positions = np.unique(np.linspace(0, len(examples) - 1, _SAMPLED).astype(int))
+    return examples.inputs[torch.from_numpy(positions)]
 
 
 @dataclass
@@ -98,7 +104,10 @@ class SelfCheck:
         return {"check.labels_untouched": same, "check.inputs_changed": not self._same_inputs()}
 
     def _same_inputs(self) -> bool:
-        return self.original.train.inputs is self.corrupted.train.inputs or torch.equal(self.original.train.inputs, self.corrupted.train.inputs)
+        one, other = self.original.train, self.corrupted.train
+        if one.inputs is other.inputs:
+            return True
+        return torch.equal(_sampled(one), _sampled(other)) if isinstance(one.inputs, Streamed) else torch.equal(one.inputs, other.inputs)
 
 
 def _alarming(name: str, value: Scalar) -> bool:

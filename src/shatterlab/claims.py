@@ -66,10 +66,11 @@ class Claim(Part):
         reference: where it is published, "Figure 1(c)", say.
         ratio: compare with `versus` by the ratio: "at most 5 times the epochs" is high=5; equal within a tenth is
             low=0.9, high=1.1, at level=0.9 the two one-sided tests at 5 %.
+        origin: what a ratio counts from, in the column's unit: 0.1 for accuracies above chance in ten classes.
 
     Raises:
-        InvalidPart: no bound, low above high, a level outside (0, 1), an unknown scale, or a ratio without `versus` or
-            with a bound <= 0.
+        InvalidPart: no bound, low above high, a level outside (0, 1), an unknown scale, a ratio without `versus` or
+            with a bound <= 0, or an origin without a ratio.
 
     Example:
         >>> slower = Claim("random labels take at most 5 times as long", "fit.epochs_to_interpolation", {"corruption.level": 1.0},
@@ -90,6 +91,7 @@ class Claim(Part):
     level: float = 0.95
     reference: str = ""
     ratio: bool = False
+    origin: float = 0.0
 
     def validate(self) -> None:
         low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
@@ -97,6 +99,7 @@ class Claim(Part):
         self.require(low <= high, "low is at most high", (self.low, self.high))
         self.require(0 < self.level < 1, "level is a confidence in (0, 1)", self.level)
         self.require(self.versus is not None or not self.ratio, "versus is required for a ratio", None, "Say what to divide by")
+        self.require(self.ratio or self.origin == 0, "origin is 0 without a ratio", self.origin, "Shift low and high instead")
         for bound in (self.low, self.high) if self.ratio else ():
             self.require(bound is None or bound > 0, "low and high of a ratio are factors > 0", bound, "1 stands for as large as")
         for scale in self.scales:
@@ -226,7 +229,7 @@ def _sample(label: str, groups: Sequence[tuple[Row, ...]], claim: Claim) -> _Sam
     censored, diverged, blank, impossible = 0, 0, 0, 0
     kept = list({tuple(outcome(row) for row in each): each for each in groups}.values())
     for each in kept:
-        ends = [_ends(row, claim.column) for row in each]
+        ends = [_ends(row, claim.column, claim.origin) for row in each]
         known = [end for end in ends if end is not None]
         if any(row.get("status") == "diverged" for row in each) or any(not math.isfinite(low) for low, _ in known):
             diverged += 1
@@ -240,7 +243,7 @@ def _sample(label: str, groups: Sequence[tuple[Row, ...]], claim: Claim) -> _Sam
     n = len(kept)
     notes = (
         (diverged, "diverged or infinite, of which no mean can be taken"),
-        (impossible, f"with {claim.column} <= 0 on a side, of which no ratio can be taken"),
+        (impossible, f"with {claim.column} <= {claim.origin:g} on a side, of which no ratio can be taken"),
         (censored, "censored: decided by bounds only"),
         (blank, "without a value"),
     )
@@ -258,15 +261,15 @@ def _compared(known: Sequence[tuple[float, float]], ratio: bool) -> tuple[float,
     return (low / most, high / least) if ratio else (low - most, high - least)
 
 
-def _ends(row: Row, column: str) -> tuple[float, float] | None:
-    """The value twice; (budget, inf) for a time that was not reached; None where there is no number."""
+def _ends(row: Row, column: str, origin: float) -> tuple[float, float] | None:
+    """The value above the origin, twice; (budget, inf) for a time that was not reached; None where there is no number."""
     value = row.get(column)
     if isinstance(value, int | float):
-        return float(value), float(value)
+        return float(value) - origin, float(value) - origin
     for unit in ("epochs", "steps"):
         followed = row.get(f"fit.{unit}")
         if column.startswith(f"fit.{unit}_to_") and value is None and isinstance(followed, int | float):
-            return float(followed), math.inf
+            return float(followed) - origin, math.inf
     return None
 
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from shatterlab.augmentation import Augmentation, Drawn
 from shatterlab.errors import DataError
 from shatterlab.part import Part, fitted_field
+from shatterlab.streamed import Streamed
 from shatterlab.streams import Seeds, random_bits
 from shatterlab.values import Batch, Examples, Fit, Observer, Progress, Row, Runtime, Scalar, Splits, stratified
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = [
-    "Architecture", "Batch", "CodedGram", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner", "Measure",
-    "Observer", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Scalar", "Seeds", "Splits",
+    "Architecture", "Augmentation", "Batch", "CodedGram", "Corruption", "Dataset", "Drawn", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
+    "Measure", "Observer", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Scalar", "Seeds", "Splits",
     "fitted_field", "random_bits", "stratified",
 ]  # fmt: skip
 
@@ -66,10 +68,8 @@ class Dataset(Part, ABC):
         splits = self.read(Path(root) if root is not None else None, seeds)
         for name, part in (("training", splits.train), ("test", splits.test)):
             self._check(name, part)
-        kept = Splits(
-            self._subsample(splits.train, self.examples, "examples", seeds),
-            self._subsample(splits.test, self.test_examples, "test_examples", seeds),
-        )
+        train = self._subsample(splits.train, self.examples, "examples", seeds)
+        kept = Splits(train, self._subsample(splits.test, self.test_examples, "test_examples", seeds))
         for name, part in (("training", kept.train), ("test", kept.test)):
             self._check_finite(name, part)
         return kept
@@ -79,11 +79,7 @@ class Dataset(Part, ABC):
             return part
         if n > len(part):
             raise DataError(f"{self.kind}: {name} is at most {len(part)}, the size of the split, got {n}. Ask for fewer.")
-        return part.at(stratified(part.labels.numpy(), n, self._stream(seeds, name)))
-
-    @staticmethod
-    def _stream(seeds: Seeds, name: str) -> np.random.Generator:
-        return seeds.rng("data", name)
+        return part.at(stratified(part.labels.numpy(), n, seeds.rng("data", name)))
 
     def _check(self, name: str, part: Examples) -> None:
         labels = part.labels
@@ -98,7 +94,7 @@ class Dataset(Part, ABC):
             raise DataError(f"{self.kind}: at least two classes are required, the {name} split has only class {low}. Nothing can be told apart.")
 
     def _check_finite(self, name: str, part: Examples) -> None:
-        bad = (~part.inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+        bad = [] if isinstance(part.inputs, Streamed) else (~part.inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         if bad:
             where = f"the {name} split has NaN or infinity in {len(bad)} examples, the first at position {bad[0]}"
             raise DataError(f"{self.kind}: finite inputs are required, {where}. Clean or drop them.")
@@ -170,6 +166,8 @@ class PixelCorruption(Corruption):
     def _split(self, part: Examples, split: str, seed: int) -> Examples:
         import torch
 
+        if isinstance(part.inputs, Streamed):  # changed image by image whenever they are read
+            return replace(part, inputs=part.inputs.mapped(lambda images, indices: self.inputs(images, indices, split, seed)))  # type: ignore[arg-type]
         corrupted = torch.empty_like(part.inputs)
         for start in range(0, len(part), _CHUNK):
             some = slice(start, min(start + _CHUNK, len(part)))

@@ -10,7 +10,7 @@ import math
 import platform
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,11 @@ from shatterlab import __version__
 from shatterlab._resources import release_after, told
 from shatterlab.catalog import build
 from shatterlab.checks import SelfCheck
-from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Progress, Row, Runtime, Scalar, Seeds, Splits
+from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Row, Runtime, Scalar, Seeds, Splits
 from shatterlab.errors import InvalidPart, NotApplicable, ShatterlabError, UserCodeError
-from shatterlab.evaluation import evaluate
+from shatterlab.evaluation import Evaluation, evaluation
 from shatterlab.part import canonical, digest
-
-_CURVES = ("train_loss", "train_accuracy", "online_loss", "online_accuracy", "learning_rate")
+from shatterlab.watching import Watch
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     check = SelfCheck(splits, corrupted, corruption)
     clock.lap("corrupt")
     often_enough = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then stays far below training
-    watch = _Watch(corrupted.test, check, max(runtime.test_every, often_enough))
+    watch = Watch(corrupted.test, check, max(runtime.test_every, often_enough))
     fit = trial.learner.fit(corrupted.train, trial.seeds, watch, runtime)
     clock.lap("fit")
     results = {
@@ -136,6 +135,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     checks = check.columns()
     diverged = bool(fit.facts.get("diverged")) or any(math.isnan(value) for value in results.values() if isinstance(value, float))
     error = None if checks["check.passed"] else f"Trial: a clean self-check is required, failed: {checks['check.failures']}. Do not use this result."
+    curves = watch.finished(fit.facts, results)
     columns: dict[str, Scalar] = {
         **trial.specification(),
         "status": "failed" if error else "diverged" if diverged else "ok",
@@ -143,6 +143,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
         "trace": None,
         "classes": splits.train.classes,
         **results,
+        **_oracle(curves),
         **{f"fit.{name}": value for name, value in fit.facts.items()},
         "fit.output": fit.output,
         **measured,
@@ -150,7 +151,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
         **clock.columns(),
     }
     arrays |= {f"fit.{name}": value for name, value in fit.arrays.items()} | _fitted_values(corruption)
-    return Row(columns, watch.finished(fit.facts, results), arrays)
+    return Row(columns, curves, arrays)
 
 
 def sample(dataset: Dataset, runtime: Runtime, seeds: Seeds) -> Splits:
@@ -170,9 +171,20 @@ def _load(description: str, identity: str, root: Path | None, seed: int) -> Spli
     return dataset.load(root, Seeds(data=seed))
 
 
-def _results(fit: Fit, examples: Examples, known: tuple[float, float] | None) -> dict[str, Scalar]:
-    loss, accuracy = known or evaluate(fit.scores, examples, fit.output)
-    return {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
+def _results(fit: Fit, examples: Examples, known: Evaluation | None) -> dict[str, Scalar]:
+    loss, accuracy, top5 = known or evaluation(fit.scores, examples, fit.output)
+    found: dict[str, Scalar] = {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
+    return found if top5 is None else found | {"top5_accuracy": top5}
+
+
+def _oracle(curves: Iterable[tuple[int, int, str, float | None]]) -> dict[str, Scalar]:
+    """The best test accuracy of the whole curve and its first epoch: a reference for early stopping that looks at the test split.
+
+    No learner knows it, and no result may be chosen by it.
+    """
+    tested = [(value, -epoch) for epoch, _, name, value in curves if name == "test.accuracy" and value is not None]
+    best, epoch = max(tested, default=(None, None))
+    return {"oracle.test.accuracy": best, "oracle.test.epoch": None if epoch is None else -epoch}
 
 
 def _measure(measures: tuple[Measure, ...], fit: Fit, train: Examples) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
@@ -196,37 +208,6 @@ def _measure(measures: tuple[Measure, ...], fit: Fit, train: Examples) -> tuple[
 def _fitted_values(part: Part) -> dict[str, np.ndarray[Any, Any]]:
     values = {item.name: getattr(part, item.name) for item in fields(part) if item.metadata.get("fitted")}
     return {f"corruption.{name}": np.asarray(value) for name, value in values.items() if value is not None}
-
-
-class _Watch:
-    """The observer of a trial: keeps the curves, scores the test split now and then, checks the batches."""
-
-    def __init__(self, test: Examples, check: SelfCheck, every: int) -> None:
-        self.test, self.check, self.every = test, check, every
-        self.curves: list[tuple[int, int, str, float | None]] = []
-        self.last = (0, 0)
-        self.told: tuple[float, float] | None = None  # loss and accuracy of the fitted model on its sample, where the learner had them
-
-    def __call__(self, progress: Progress) -> None:
-        self.last = (progress.epoch, progress.step)
-        if progress.last and progress.train_loss is not None and progress.train_accuracy is not None:
-            self.told = (progress.train_loss, progress.train_accuracy)
-        for name in _CURVES:
-            value = getattr(progress, name)
-            if value is not None:
-                self.curves.append((*self.last, name.replace("_", ".", 1) if name != "learning_rate" else name, value))
-        if progress.batch is not None:
-            self.check.see(progress.batch)
-        if not progress.last and progress.epoch % self.every == 0:
-            loss, accuracy = evaluate(progress.scores, self.test, progress.output)
-            self.curves += [(*self.last, "test.loss", loss), (*self.last, "test.accuracy", accuracy)]
-
-    def finished(self, facts: Mapping[str, Scalar], results: Mapping[str, Scalar]) -> list[tuple[int, int, str, float | None]]:
-        """The curves with the final test figures; a learner without epochs has no curves."""
-        if not self.curves:
-            return []
-        ends = [(*self.last, name, value) for name in ("test.loss", "test.accuracy") if isinstance(value := results[name], float)]
-        return self.curves + ends
 
 
 class _Clock:

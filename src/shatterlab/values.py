@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+
+from shatterlab.streamed import Streamed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +23,8 @@ class Examples:
     """n labelled examples.
 
     Args:
-        inputs: images (n x channels x height x width) in [0, 1], or table rows (n x d); float32.
+        inputs: images (n x channels x height x width) in [0, 1], or table rows (n x d); float32. A streamed sample has a `Streamed`
+            in place of the tensor: `inputs[indices]` reads those images.
         labels: int64 in 0 .. classes - 1, shape (n,).
         classes: k, the number of classes, >= 2.
         levels: 255 where the source had 8-bit pixels (16 for scikit-learn's digits), else None.
@@ -42,7 +45,8 @@ class Examples:
 
     def at(self, indices: Any) -> Examples:
         """The examples at these positions, in this order."""
-        return replace(self, inputs=self.inputs[indices], labels=self.labels[indices])
+        inputs: Any = self.inputs.at(indices) if isinstance(self.inputs, Streamed) else self.inputs[indices]
+        return replace(self, inputs=inputs, labels=self.labels[indices])
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,18 @@ class Runtime:
         data: the folder that holds the data sets (None: SHATTERLAB_DATA, else the user's cache folder).
         test_every: epochs between evaluations of the test split, >= 1; more where it is larger than the training
             split, so that watching never costs more than training. The last epoch is always evaluated.
+        readers: threads that read streamed images ahead of their use, >= 1 (None: as many as `threads`).
+        checkpoints: the folder where a learner that can go on in the middle keeps its state (None: nowhere).
+        checkpoint_every: seconds between such states, >= 0.
     """
 
     device: str = "cpu"
     threads: int = 1
     data: Path | None = None
     test_every: int = 1
+    readers: int | None = None
+    checkpoints: Path | None = None
+    checkpoint_every: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,9 @@ class Progress:
 
     `scores` are the current model's; losses are means an example, accuracies fractions. The train figures are in
     evaluation mode over the full training split, the online ones over the batches as they went by. `batch` is there
-    in the first and in the last epoch. A figure that a learner does not have is None.
+    in the first and in the last epoch. The validation figures are those of the examples that a learner itself held out of the training
+    split, in evaluation mode. `train_top5_accuracy` is the fraction whose label is among the five highest scores. A figure that a learner does not have is
+    None.
     """
 
     epoch: int
@@ -100,6 +112,20 @@ class Progress:
     learning_rate: float | None = None
     last: bool = False
     batch: Batch | None = None
+    train_top5_accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """An observer whose memory goes into a learner's checkpoints, so that a run that goes on in the middle reports as one that was never stopped."""
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers: plain numbers, text, lists, mappings."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes that up again."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import nn
 
+from shatterlab.architectures._dropout import dropping, require_probability
 from shatterlab.architectures._initialization import initialize
 from shatterlab.core import Architecture
 
@@ -24,6 +25,7 @@ class MLP(Architecture):
         hidden: widths of the hidden layers, each >= 1; at least one (none is `Linear`).
         init: "default" (torch's: uniform within 1/sqrt(fan-in)), "he" or "glorot" (both with zero biases). The
             paper does not state its own.
+        dropout: share of the activations of every hidden layer that is set to 0 in a step of training, in [0, 1).
 
     Source:
         Zhang et al. 2017, appendix A.
@@ -36,20 +38,22 @@ class MLP(Architecture):
 
     hidden: tuple[int, ...] = (512,)
     init: Literal["default", "he", "glorot"] = "default"
+    dropout: float = 0.0
 
     @classmethod
     def specimens(cls) -> tuple[MLP, ...]:
-        return (cls((16,)), cls((8, 8), init="he"))
+        return (cls((16,)), cls((8, 8), init="he"), cls((8,), dropout=0.5))
 
     def validate(self) -> None:
         self.require(self.hidden, "at least one hidden layer is required", self.hidden, "Use Linear for none.")
         self.require(min(self.hidden) >= 1, "hidden widths are whole numbers >= 1", self.hidden)
+        require_probability(self, self.dropout)
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         widths = (prod(shape), *self.hidden)
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, fan_out in pairwise(widths):
-            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU(), *dropping(self.dropout)]
         network = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
         initialize(network, self.init)
         return network

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from shatterlab.architectures._dropout import dropping, require_probability
 from shatterlab.architectures._images import SameMaxPool2d, image_shape
 from shatterlab.architectures._initialization import initialize
 from shatterlab.core import Architecture
@@ -30,6 +31,7 @@ class SmallAlexNet(Architecture):
         init: "tutorial" (of the TensorFlow CIFAR10 tutorial, whose network this is: normal, truncated at 2
             standard deviations, of 0.05 in the convolutions, 0.04 in the hidden and 1/192 in the last layer; biases
             0, 0.1, 0.1, 0.1, 0), "he", "glorot", or "default" (torch's). The paper does not state its own.
+        dropout: share of the activations of both hidden linear layers that is set to 0 in a step of training, in [0, 1).
 
     Source:
         Zhang et al. 2017, appendix A; Krizhevsky et al. 2012 (the normalization). The number of filters is inferred
@@ -43,13 +45,15 @@ class SmallAlexNet(Architecture):
 
     channels: int = 64
     init: Literal["tutorial", "he", "glorot", "default"] = "tutorial"
+    dropout: float = 0.0
 
     @classmethod
     def specimens(cls) -> tuple[SmallAlexNet, ...]:
-        return (cls(8), cls(4, init="default"))
+        return (cls(8), cls(4, init="default"), cls(4, dropout=0.5))
 
     def validate(self) -> None:
         self.require(self.channels >= 1, "channels is a whole number >= 1", self.channels)
+        require_probability(self, self.dropout)
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         colors, height, width = image_shape(self, shape, halvings=2)
@@ -63,7 +67,10 @@ class SmallAlexNet(Architecture):
                 (f"norm{block}", LocalResponseNorm(self.channels)),
             ]
         layers += [("flatten", nn.Flatten()), ("full1", nn.Linear(features, 384)), ("relu3", nn.ReLU())]
-        layers += [("full2", nn.Linear(384, 192)), ("relu4", nn.ReLU()), ("scores", nn.Linear(192, classes))]
+        layers += [("dropout1", layer) for layer in dropping(self.dropout)]
+        layers += [("full2", nn.Linear(384, 192)), ("relu4", nn.ReLU())]
+        layers += [("dropout2", layer) for layer in dropping(self.dropout)]
+        layers += [("scores", nn.Linear(192, classes))]
         network = nn.Sequential(OrderedDict(layers))
         if self.init == "tutorial":
             _draw_as_tutorial(network)

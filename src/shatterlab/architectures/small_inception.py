@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from shatterlab.architectures._dropout import dropping, require_probability
 from shatterlab.architectures._images import SameConv2d, SameMaxPool2d, image_shape
 from shatterlab.architectures._initialization import initialize
 from shatterlab.core import Architecture
@@ -42,6 +43,7 @@ class SmallInception(Architecture):
         norm_momentum: weight of the newest batch in the running mean and variance, in (0, 1]; the paper does
             not state its own (TensorFlow's 0.0003 would need tens of thousands of steps).
         norm_eps: added to the variance, > 0; the paper does not state its own (TensorFlow: 0.001).
+        dropout: share of the means over all positions that is set to 0 in a step of training, in [0, 1).
 
     Source:
         Zhang et al. 2017, appendix A, figure 3; Ioffe and Szegedy 2015 (batch norm). The conventions are inferred
@@ -60,16 +62,18 @@ class SmallInception(Architecture):
     init: Literal["glorot", "he", "default"] = "glorot"
     norm_momentum: float = 0.1
     norm_eps: float = 1e-5
+    dropout: float = 0.0
 
     @classmethod
     def specimens(cls) -> tuple[SmallInception, ...]:
         small = cls(width=0.1)
-        return (small, replace(small, batch_norm=False), replace(small, convention="scale_shift", padding="tensorflow"))
+        return (small, replace(small, batch_norm=False, dropout=0.2), replace(small, convention="scale_shift", padding="tensorflow"))
 
     def validate(self) -> None:
         self.require(isfinite(self.width) and self.width > 0, "width is a finite factor > 0", self.width)
         self.require(0 < self.norm_momentum <= 1, "norm_momentum is a weight in (0, 1]", self.norm_momentum)
         self.require(isfinite(self.norm_eps) and self.norm_eps > 0, "norm_eps is a finite number > 0", self.norm_eps)
+        require_probability(self, self.dropout)
         required = "convention without batch norm is 'shift', 'bias' or 'none'"
         possible = self.batch_norm or not self.convention.startswith("scale")
         self.require(possible, required, self.convention, "Only batch norm has a scale.")
@@ -88,7 +92,9 @@ class SmallInception(Architecture):
                 added = self._filters(block)
                 layers.append((f"downsample{number}", Concatenation([self._halving(filters, added), self._pool()])))
                 filters += added
-        layers += [("mean", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("scores", nn.Linear(filters, classes))]
+        layers += [("mean", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten())]
+        layers += [("dropout", layer) for layer in dropping(self.dropout)]
+        layers += [("scores", nn.Linear(filters, classes))]
         network = nn.Sequential(OrderedDict(layers))
         initialize(network, self.init)
         return network

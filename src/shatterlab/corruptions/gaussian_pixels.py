@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shatterlab.core import Examples, PixelCorruption, Seeds, fitted_field, random_bits
+from shatterlab.streamed import Streamed, parts
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class GaussianPixels(PixelCorruption):
         if self.mean is not None:
             return self
         shape = train.inputs.shape[1:]
-        mean, square = _moments(train.inputs.flatten(1))
+        mean, square = _moments(train.inputs)
         groups = {"pixel": (*shape,), "channel": (shape[0], *(1 for _ in shape[1:])), "global": (1 for _ in shape)}
         size = torch.Size(groups[self.moments])
         mean, square = (each.view(size.numel(), -1).mean(1).view(size) for each in (mean, square))
@@ -52,14 +53,14 @@ class GaussianPixels(PixelCorruption):
         return noise.mul_(self.deviation).add_(self.mean)
 
 
-def _moments(rows: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
-    """Mean of each column and of its square, accumulated in float64 over blocks that stay in the cache."""
-    total, squares = torch.zeros(2, rows.shape[1], dtype=torch.float64)
-    for block in rows.split(64):
-        wide = block.double()
+def _moments(inputs: Float[Tensor, "n *shape"] | Streamed) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+    """Mean of each value and of its square, accumulated in float64 over blocks that stay in the cache; one pass, also over a stream."""
+    total, squares = torch.zeros(2, math.prod(inputs.shape[1:]), dtype=torch.float64)
+    for _, block in parts(inputs, 64, torch.get_num_threads()):
+        wide = block.flatten(1).double()
         total += wide.sum(0)
         squares += wide.square_().sum(0)
-    return total / len(rows), squares / len(rows)
+    return total / len(inputs), squares / len(inputs)
 
 
 def _normal(seed: int, split: str, indices: np.ndarray[Any, Any], count: int) -> Float[Tensor, "m count"]:

@@ -27,7 +27,7 @@ def decode(path: Path, size: int, owner: str) -> np.ndarray[Any, Any]:
     try:
         with Image.open(path) as image:
             mode = image.mode
-            square = None if mode.startswith(_DEEP) else _square(_rgb(image), size)
+            square = None if mode.startswith(_DEEP) else _square(rgb(image), size)
     except Exception as problem:  # Pillow's decoders fail in their own ways, SyntaxError among them
         reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
         raise DataError(f"{owner}: a whole image file is required, got {reason} at {path}. Replace or remove it.") from problem
@@ -36,7 +36,8 @@ def decode(path: Path, size: int, owner: str) -> np.ndarray[Any, Any]:
     return np.asarray(square).transpose(2, 0, 1)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB; transparency is dropped."""
     transparent_palette = image.mode == "P" and "transparency" in image.info
     return (image.convert("RGBA") if transparent_palette else image).convert("RGB")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from shatterlab.core import Dataset, Part, Seeds, Splits
+from shatterlab.datasets._class_folders import Classes, folder_at, sources
 from shatterlab.datasets._digest import file_digest
 from shatterlab.datasets._images import as_examples
 from shatterlab.datasets._photos import decode
@@ -18,7 +19,6 @@ from shatterlab.datasets._split import three_quarters
 from shatterlab.errors import DataError
 
 _LIMIT = 4 * 2**30  # bytes of float32 that one folder may take in memory
-_Files = dict[str, list[Path]]
 
 
 @dataclass(frozen=True)
@@ -54,73 +54,32 @@ class ImageFolder(Dataset):
         return ()  # a user's folder is not everywhere
 
     def fingerprints(self) -> Mapping[str, str]:
-        folder, content = self._folder(), hashlib.sha256()
-        for file in sorted(each for files in self._sources().values() for images in files.values() for each in images):
+        folder, content = folder_at(self.path, self.kind), hashlib.sha256()
+        for file in sorted(each for files in sources(self.path, self.kind).values() for images in files.values() for each in images):
             line = (file.relative_to(folder).as_posix(), str(file.stat().st_size), file_digest(file, "sha256", self.kind))
             content.update("\0".join(line).encode() + b"\n")
         return {"path": f"sha256:{content.hexdigest()[:32]}"}
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        sources = self._sources()
-        n = sum(len(images) for files in sources.values() for images in files.values())
+        found = sources(self.path, self.kind)
+        n = sum(len(images) for files in found.values() for images in files.values())
         needed = n * 3 * self.size * self.size * 4
         if needed > _LIMIT:
             got = f"{n} images of {self.size} x {self.size} pixels take {needed / 2**30:.1f} GiB"
-            raise DataError(f"{self.kind}: at most {_LIMIT / 2**30:.0f} GiB in memory is required, {got}. Lower size, or keep fewer files in {self._folder()}.")
-        parts = [self._decoded(files) for files in sources.values()]
+            wanted, folder = f"at most {_LIMIT / 2**30:.0f} GiB in memory is required", folder_at(self.path, self.kind)
+            raise DataError(f"{self.kind}: {wanted}, {got}. Lower size, or keep fewer files in {folder}.")
+        parts = [self._decoded(files) for files in found.values()]
         if len(parts) == 1:
             pixels, labels = parts[0]
             parts = [(pixels[some], labels[some]) for some in three_quarters(labels, seeds)]
-        classes = len(next(iter(sources.values())))
+        classes = len(next(iter(found.values())))
         train, test = (as_examples(pixels, labels, classes, 255) for pixels, labels in parts)
         return Splits(train, test)
 
-    def _folder(self) -> Path:
-        path = Path(self.path).expanduser().absolute()
-        if not path.is_dir():
-            raise DataError(f"{self.kind}: a folder of class folders is required, {'a file' if path.exists() else 'nothing'} is at {path}. Check the path.")
-        return path
-
-    def _sources(self) -> dict[str, _Files]:
-        """Split -> class -> its files; a single split named "" where the folder is not parted yet."""
-        folder = self._folder()
-        if not (folder / "train").is_dir():
-            return {"": self._classes(folder)}
-        held_out = next((name for name in ("val", "test") if (folder / name).is_dir()), None)
-        if held_out is None:
-            raise DataError(f"{self.kind}: a folder val or test beside train is required, got neither in {folder}. Add one, or put the class folders there.")
-        sources = {name: self._classes(folder / name) for name in ("train", held_out)}
-        differences = [f"only in {name}: {', '.join(only)}" for name, only in _differences(sources) if only]
-        if differences:
-            wanted = f"the same class folders in train and {held_out} are required"
-            raise DataError(f"{self.kind}: {wanted}, got {'; '.join(differences)} in {folder}. Rename or remove them.")
-        return sources
-
-    def _classes(self, folder: Path) -> _Files:
-        classes = {each.name: _visible(each) for each in _visible(folder) if each.is_dir()}
-        if not classes:
-            raise DataError(f"{self.kind}: one folder a class is required, got none in {folder}. Sort the images into folders named after their classes.")
-        for name, images in classes.items():
-            if not images:
-                raise DataError(f"{self.kind}: at least one image a class is required, {folder / name} is empty. Fill or remove it.")
-            inner = next((each for each in images if each.is_dir()), None)
-            if inner is not None:
-                raise DataError(f"{self.kind}: a class folder holds images only, got the folder {inner}. Move its images up, or check the layout.")
-        return classes
-
-    def _decoded(self, files: _Files) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    def _decoded(self, files: Classes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         images = [file for inside in files.values() for file in inside]
         labels = np.repeat(np.arange(len(files)), [len(inside) for inside in files.values()])
         pixels = np.empty((len(images), 3, self.size, self.size), np.uint8)
         for position, file in enumerate(images):
             pixels[position] = decode(file, self.size, self.kind)
         return pixels, labels
-
-
-def _visible(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if not each.name.startswith("."))
-
-
-def _differences(sources: dict[str, _Files]) -> list[tuple[str, list[str]]]:
-    (first, inside), (second, other) = sources.items()
-    return [(first, sorted(inside.keys() - other.keys())), (second, sorted(other.keys() - inside.keys()))]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from shatterlab import catalog
-from shatterlab.core import Architecture, Corruption, Dataset, Kernel, Learner, Measure, Optimizer
+from shatterlab.core import Architecture, Augmentation, Corruption, Dataset, Kernel, Learner, Measure, Optimizer
 from shatterlab.errors import InvalidPart, LawBroken, NotApplicable, ShatterlabError, UnknownName
-from shatterlab.laws import architectures, corruptions, datasets, kernels, learners, measures, optimizers, parts
+from shatterlab.laws import architectures, augmentations, corruptions, datasets, kernels, learners, measures, optimizers, parts
 from shatterlab.laws.law import Finding, Law, words
 from shatterlab.part import Part
 
@@ -19,6 +19,7 @@ __all__ = ["Finding", "Law", "check", "check_all", "laws", "words"]
 _OF_A_KIND: dict[str, tuple[type[Part], tuple[Law, ...]]] = {
     "datasets": (Dataset, datasets.LAWS),
     "corruptions": (Corruption, corruptions.LAWS),
+    "augmentations": (Augmentation, augmentations.LAWS),
     "architectures": (Architecture, architectures.LAWS),
     "optimizers": (Optimizer, optimizers.LAWS),
     "kernels": (Kernel, kernels.LAWS),

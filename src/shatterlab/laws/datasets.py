@@ -46,7 +46,7 @@ def keeps_pixels_in_range(part: Dataset) -> None:
     for name, each in _named(_load(part)):
         if len(each.shape) == 1:
             raise NotApplicable("it is a table")
-        low, high = each.inputs.min().item(), each.inputs.max().item()
+        low, high = each.inputs[:].min().item(), each.inputs[:].max().item()
         demand(
             part,
             low >= 0 and high <= 1,
@@ -55,7 +55,7 @@ def keeps_pixels_in_range(part: Dataset) -> None:
             "Divide by the largest value that a pixel can have.",
         )
         if each.levels is not None:
-            steps = each.inputs.double() * each.levels
+            steps = each.inputs[:].double() * each.levels
             off = (steps - steps.round()).abs().max().item()  # float32 rounding of v / levels times levels: below levels 2^-24
             got = f"a value {off / each.levels:.2g} beside its nearest multiple"
             demand(part, off <= each.levels * 2.0**-23, f"pixels of the {name} split are multiples of 1/{each.levels}", got, "Set `levels` to None.")
@@ -84,7 +84,7 @@ def subsamples_by_class(part: Dataset) -> None:
         worst = (each.labels.bincount(minlength=whole.classes) - shares).abs().max().item()
         demand(part, worst < 1, f"class shares of the {name} split are kept to within one", f"{worst:.1f} off", "Leave `load` to the base class.")
     other = dataclasses.replace(part, examples=n, test_examples=m).load(None, OTHER_SEEDS)
-    same = not differing(half.train.inputs, other.train.inputs)
+    same = not differing(half.train.inputs[:], other.train.inputs[:])
     demand(part, not same, "another data seed draws other examples", "the same ones", "Leave `load` to the base class.")
 
 

@@ -82,7 +82,7 @@ def changed(before: Examples, after: Examples) -> str:
             found.append(f"{name} of shape {tuple(new.shape)} in place of {tuple(old.shape)}")
         elif old.dtype != new.dtype:
             found.append(f"{name} of type {new.dtype} in place of {old.dtype}")
-        elif count := differing(old, new):
+        elif count := differing(old[:], new[:]):
             found.append(f"{count} changed {name}")
     found += [
         f"{name} {getattr(after, name)} in place of {getattr(before, name)}" for name in ("classes", "levels") if getattr(before, name) != getattr(after, name)

@@ -9,8 +9,11 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from shatterlab.core import Batch, Examples, Optimizer, Progress, Scalar, Seeds
-from shatterlab.evaluation import evaluate, losses
+from shatterlab.core import Augmentation, Batch, Examples, Optimizer, Progress, Scalar, Seeds
+from shatterlab.evaluation import evaluate
+from shatterlab.learners._decaying import decaying
+from shatterlab.learners._feeding import Augmented, Feed, Plain, Smoothed
+from shatterlab.learners._held_out import HeldOut
 from shatterlab.learners._precision import autocast
 
 LOSS_THRESHOLDS = (1.0, 0.5, 0.1, 0.05, 0.01)
@@ -55,6 +58,26 @@ class Schedule(Protocol):
     def output(self) -> Literal["logits", "values"]:
         """What the scores are."""
 
+    @property
+    def augmentation(self) -> tuple[Augmentation, ...]:
+        """What varies the images of a step."""
+
+    @property
+    def label_smoothing(self) -> float:
+        """How far targets are moved towards the uniform distribution."""
+
+    @property
+    def weight_decay_on(self) -> tuple[str, ...]:
+        """Names of the parameters that decay; none: all."""
+
+    @property
+    def validation(self) -> float:
+        """Share of the sample that is held out."""
+
+    @property
+    def patience(self) -> int:
+        """Epochs without a better one on it."""
+
     def rate(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""
 
@@ -63,7 +86,7 @@ class Descent:
     """One run.
 
     What the first layer makes of the sample never changes, so it is computed once and kept on the device; a step
-    gathers from it. Nothing in a step waits for the device.
+    gathers from it, unless images are augmented. Nothing in a step waits for the device.
 
     Args:
         schedule: the recipe.
@@ -79,7 +102,7 @@ class Descent:
         self._chunk = 128 if device.type == "cpu" else 2048  # examples scored at once; more than 128 fall out of a processor's cache
         self._prepared = self._prepare_all()
         self._labels = train.labels.to(device)
-        self.optimizer = schedule.optimizer.build([value for value in model.parameters() if value.requires_grad], fused=True)
+        self.optimizer = decaying(schedule.optimizer, model[1], schedule.weight_decay_on)
 
     def scores(self, inputs: Tensor) -> Tensor:
         """Scores on the CPU, in evaluation mode; the model is left in the mode it was in."""
@@ -88,23 +111,52 @@ class Descent:
     def epochs(self, seeds: Seeds) -> Iterator[Progress]:
         """Trains, and reports after each epoch; the last report says that it is the last."""
         generator = torch.Generator().manual_seed(seeds.integer("order"))
-        sample = Examples(self._prepared, self._labels, self.train.classes)
+        held = HeldOut(self.train, self.schedule.validation, self.schedule.patience, seeds) if self.schedule.validation else None
+        feed, parts = self._feed(seeds), self._parts(held)
         reached: dict[str, tuple[int, int]] = {}
         for epoch in range(1, self.schedule.epochs + 1):
             rate = self.schedule.rate(self.step)
-            order = torch.randperm(len(self.train), generator=generator).to(self.device)
-            batch, online_loss, online_accuracy = self._epoch(order)
-            loss, accuracy = evaluate(self._score_in_chunks, sample, self.schedule.output)
-            for target in _targets(loss, accuracy):
+            batch, online_loss, online_accuracy = self._epoch(feed, epoch, self._order(generator, held))
+            figures = [evaluate(self._score_in_chunks, part, self.schedule.output) for part in parts]
+            for target in _targets(*figures[0]):
                 reached.setdefault(target, (epoch, self.step))
-            ended = self._ended(epoch, loss, accuracy)
+            spent = held is not None and held.see(epoch, self.step, *figures[1], self.model)
+            ended = self._ended(epoch, *figures[0]) or ("validation" if spent else "")
             if ended:
                 self._conclude(epoch, ended, reached)
+                self.facts |= {"online_loss": online_loss, "online_accuracy": online_accuracy}
+                figures = self._restored(held, parts) or figures
             keep = batch if epoch == 1 or ended else None
-            last = bool(ended)
-            yield Progress(epoch, self.step, self.scores, self.schedule.output, loss, accuracy, online_loss, online_accuracy, rate, last, keep)
+            yield Progress(
+                epoch, self.step, self.scores, self.schedule.output, *_whole(parts, figures), online_loss, online_accuracy, rate, bool(ended), keep,
+                validation_loss=figures[1][0] if held else None, validation_accuracy=figures[1][1] if held else None,
+            )  # fmt: skip
             if ended:
                 return
+
+    def _feed(self, seeds: Seeds) -> Feed:
+        feed: Feed = Plain(self._prepared, self._labels, self._prepare)
+        if self.schedule.augmentation:
+            feed = Augmented(self.schedule.augmentation, self.train, self._prepare, seeds, self.device)
+        return Smoothed(feed, self.schedule.label_smoothing, self.train.classes) if self.schedule.label_smoothing else feed
+
+    def _parts(self, held: HeldOut | None) -> list[Examples]:
+        """The prepared sample, or the part that is trained on and the one that is held out."""
+        sample = Examples(self._prepared, self._labels, self.train.classes)
+        return [sample] if held is None else [sample.at(positions.to(self.device)) for positions in (held.fitted, held.held)]
+
+    def _order(self, generator: torch.Generator, held: HeldOut | None) -> Tensor:
+        if held is None:
+            return torch.randperm(len(self.train), generator=generator).to(self.device)
+        return held.fitted[torch.randperm(len(held.fitted), generator=generator)].to(self.device)
+
+    def _restored(self, held: HeldOut | None, parts: list[Examples]) -> list[tuple[float, float]]:
+        """Gives the model its best weights back, and says how it does with them; nothing where none are kept, or it diverged."""
+        if held is None or self.facts["diverged"]:
+            return []
+        held.restore(self.model)
+        self.facts |= held.facts()
+        return [evaluate(self._score_in_chunks, part, self.schedule.output) for part in parts]
 
     def _prepare(self, inputs: Tensor) -> Tensor:
         with torch.no_grad():
@@ -133,19 +185,18 @@ class Descent:
         self.model.train(mode)
         return scores.float()
 
-    def _epoch(self, order: Tensor) -> tuple[Batch, float, float]:
+    def _epoch(self, feed: Feed, epoch: int, order: Tensor) -> tuple[Batch, float, float]:
         """One pass over the sample in this order; its first batch and the means as the batches went by."""
         self.model.train()
         total, correct = torch.zeros(2, dtype=torch.float64, device=self.device)
         first: Batch | None = None
-        for indices in _batches(order, self.schedule.batch_size or len(order)):
-            inputs, labels = self._prepared[indices], self._labels[indices]
-            first = first or self._batch(indices, inputs, labels)
+        for indices, inputs, labels, targets in feed.steps(epoch, _batches(order, self.schedule.batch_size or len(order))):
+            first = first or self._batch(feed, indices, inputs, labels)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.schedule.rate(self.step)
             with autocast(self.schedule.precision, self.device):
                 scores = self.model[1](inputs)
-            loss = losses(scores.float(), labels, self.schedule.output).mean()
+            loss = feed.losses(scores.float(), targets, self.schedule.output).mean()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -155,10 +206,10 @@ class Descent:
         assert first is not None
         return first, total.item() / len(order), correct.item() / len(order)
 
-    def _batch(self, indices: Tensor, fed: Tensor, labels: Tensor) -> Batch:
+    def _batch(self, feed: Feed, indices: Tensor, fed: Tensor, labels: Tensor) -> Batch:
         """The batch for the observer: examples as the sample has them; not a number where the network is fed something else."""
         given = self.train.inputs[indices.cpu()]
-        same = torch.allclose(self._prepare(given), fed, atol=_ROUNDING, equal_nan=True)
+        same = torch.allclose(feed.again(given, indices), fed, atol=_ROUNDING, equal_nan=True)
         return Batch(indices, given if same else torch.full_like(given, torch.nan), labels)
 
     def _ended(self, epoch: int, loss: float, accuracy: float) -> str:
@@ -179,7 +230,7 @@ class Descent:
             self.facts |= {f"epochs_to_{target}": epochs, f"steps_to_{target}": steps}
         wanted = isinstance(self.schedule.stop, str) and "interpolation" in reached
         self.facts |= {"epochs": epoch, "steps": self.step, "ended": ended}
-        self.facts |= {"censored": ended == "budget" and not wanted, "diverged": ended == "diverged"}
+        self.facts |= {"censored": ended in ("budget", "validation") and not wanted, "diverged": ended == "diverged"}
         self.facts["learning_rate_left"] = self._rate_left()
 
     def _rate_left(self) -> float:
@@ -192,6 +243,15 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
     if len(batches) > 1 and size > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
+
+
+def _whole(parts: list[Examples], figures: list[tuple[float, float]]) -> tuple[float, float]:
+    """Loss and accuracy over the sample from those of its parts."""
+    if len(parts) == 1:
+        return figures[0]
+    n = sum(map(len, parts))
+    loss, accuracy = (sum(len(part) * figure[i] for part, figure in zip(parts, figures, strict=True)) / n for i in (0, 1))
+    return loss, accuracy
 
 
 def _targets(loss: float, accuracy: float) -> Iterator[str]:

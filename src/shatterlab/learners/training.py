@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.architectures.mlp import MLP
-from shatterlab.core import Architecture, Examples, Fit, Learner, Observer, Optimizer, Runtime, Seeds
+from shatterlab.core import Architecture, Augmentation, Examples, Fit, Learner, Observer, Optimizer, Runtime, Seeds
 from shatterlab.learners._descent import Descent
 from shatterlab.learners._device import usable_device
+from shatterlab.learners._feeding import require_same_shape
 from shatterlab.learners._layers import laid_out, preparation
 from shatterlab.learners._memory import require_memory
 from shatterlab.learners._seeded import seeded
@@ -45,9 +46,19 @@ class Training(Learner):
             standardized over the training sample.
         precision: "float32", or "bfloat16" for the matrix products and convolutions of training and scoring.
         loss: "cross_entropy" of logits, or "squared" error of k values to the one-hot label, summed over classes.
+        augmentation: what varies the images of each step, in this order, before crop and whitening; the labels of the sample stay what they
+            are. `crop` then cuts the centre of the augmented images too. Online figures are those of the augmented batches.
+        label_smoothing: s, in [0, 1): the loss of a step is taken to (1 - s) one-hot + s / k; no other figure is.
+        weight_decay_on: names of the parameters that the optimizer's weight decay acts on, as shell patterns ("full*.weight"); none: all.
+        validation: share of the sample that is held out, never trained on, in [0, 1); 0 holds nothing out. It is taken after any
+            corruption, class-stratified, by the data stream. A run then ends once `patience` epochs brought no better accuracy on it, and
+            the model is given the weights of the best epoch back. Training figures stay those of the whole sample; `stop` and the times
+            to interpolation look at the part that is trained on.
+        patience: epochs, >= 1; without `validation` it means nothing.
 
     Raises:
-        InvalidPart: a field is out of range, or the network does not give k scores or has nothing to train.
+        InvalidPart: a field is out of range, or the network does not give k scores or has nothing to train, or augmented images have
+            another shape than those at evaluation.
         UserCodeError: the network fails in its forward pass.
 
     Source:
@@ -65,6 +76,11 @@ class Training(Learner):
     whiten: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
     loss: Literal["cross_entropy", "squared"] = "cross_entropy"
+    augmentation: tuple[Augmentation, ...] = ()
+    label_smoothing: float = 0.0
+    weight_decay_on: tuple[str, ...] = ()
+    validation: float = 0.0
+    patience: int = 10
 
     def validate(self) -> None:
         self.require(0 < self.decay <= 1, "decay is a factor in (0, 1]", self.decay)
@@ -74,11 +90,18 @@ class Training(Learner):
         self.require(self.crop is None or self.crop >= 1, "crop is a side in pixels >= 1, or None", self.crop)
         positive = isinstance(self.stop, str) or (self.stop > 0 and math.isfinite(self.stop))
         self.require(positive, 'stop is "interpolation", "overfit", "budget" or a training loss > 0', self.stop)
+        self.require(0 <= self.label_smoothing < 1, "label_smoothing is in [0, 1)", self.label_smoothing)
+        self.require(0 <= self.validation < 1, "validation is a share of the training sample in [0, 1)", self.validation, "Leave examples to train on")
+        self.require(self.patience >= 1, "patience is a whole number of epochs >= 1", self.patience)
+        decays = not self.weight_decay_on or getattr(self.optimizer, "weight_decay", 1.0) > 0
+        self.require(decays, "an optimizer with weight_decay > 0 is required for weight_decay_on", 0.0, "Set its weight_decay")
 
     @classmethod
     def specimens(cls) -> tuple[Training, ...]:
         small = MLP(hidden=(16,))
-        return (cls(small, SGD(lr=0.05), epochs=3, batch_size=32), cls(small, SGD(lr=0.05), epochs=2, batch_size=None, loss="squared"))
+        full = cls(small, SGD(lr=0.05), epochs=2, batch_size=None, loss="squared")
+        stopped = cls(small, SGD(lr=0.05, weight_decay=0.01), epochs=6, label_smoothing=0.1, weight_decay_on=("*.weight",), validation=0.2, patience=2)
+        return (cls(small, SGD(lr=0.05), epochs=3, batch_size=32), full, stopped)
 
     @property
     def output(self) -> Literal["logits", "values"]:
@@ -111,6 +134,8 @@ class Training(Learner):
             network = self.architecture.build(shape, train.classes)
         model = nn.Sequential(preparation(train.inputs, self.whiten, self.crop), network).to(device)
         self._probe(model, train, device)
+        if self.augmentation:
+            require_same_shape(self.kind, self.augmentation, train.at(slice(0, 2)), lambda few: model[0](few.to(device)), shape)
         return laid_out(model, train.inputs[:2].to(device))
 
     def rate(self, step: int) -> float:

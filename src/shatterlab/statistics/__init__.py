@@ -16,6 +16,7 @@ from shatterlab.statistics.intervals import (
     t_interval,
 )
 from shatterlab.statistics.memorized import memorized_bits
+from shatterlab.statistics.multiplicity import detectable, holm, t_test
 from shatterlab.statistics.rank import kendall_interval, kendall_tau
 from shatterlab.statistics.significance import (
     Significance,
@@ -28,7 +29,7 @@ from shatterlab.statistics.vc_dimension import VCDimension, expected_deviation, 
 
 __all__ = [
     "Attempts", "CensoredSummary", "Complexity", "Equivalence", "Interval", "Significance", "VCDimension", "binomial_two_sided", "bootstrap_interval",
-    "censored_summary", "clopper_pearson", "cover_probability", "effective_complexity", "equivalence", "expected_deviation", "fitted_vc_dimension",
-    "g_test_bound", "kendall_interval", "kendall_tau", "mean_interval", "memorized_bits", "next_sizes", "paired_difference", "permutation_test",
-    "poisson_binomial_two_sided", "ratio_interval", "t_interval",
+    "censored_summary", "clopper_pearson", "cover_probability", "detectable", "effective_complexity", "equivalence", "expected_deviation",
+    "fitted_vc_dimension", "g_test_bound", "holm", "kendall_interval", "kendall_tau", "mean_interval", "memorized_bits", "next_sizes",
+    "paired_difference", "permutation_test", "poisson_binomial_two_sided", "ratio_interval", "t_interval", "t_test",
 ]  # fmt: skip

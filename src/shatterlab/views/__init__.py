@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from shatterlab.views.beside import Beside, Line
 from shatterlab.views.curve import Curve
+from shatterlab.views.effects import Effect, Effects
 from shatterlab.views.fit_probability import FitProbability
 from shatterlab.views.grid import Grid, View
 from shatterlab.views.histogram import Histogram
@@ -13,4 +15,6 @@ from shatterlab.views.scatter import Scatter
 from shatterlab.views.several import Several
 from shatterlab.views.table import Table
 
-__all__ = ["Curve", "FitProbability", "Grid", "Histogram", "LearningCurves", "Order", "Scatter", "Several", "Table", "View", "model", "setting"]
+__all__ = [
+    "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "LearningCurves", "Line", "Order", "Scatter", "Several", "Table", "View", "model", "setting",
+]  # fmt: skip

@@ -1,9 +1,9 @@
-"""Ours beside what was published: one line a printed number."""
+"""A table of named lines: what was measured beside what is published."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shatterlab.replicates import by_configuration
@@ -17,52 +17,57 @@ _ONE = f"One trial: brackets are the {100 * LEVEL:g} % interval of Clopper and P
 
 
 @dataclass(frozen=True)
-class Printed:
-    """A line of `Beside`.
+class Line:
+    """One line of a published table.
 
     Args:
-        name: what it is called there.
-        where: the rows that stand for it: column -> the value asked for, or a sequence of which one must match.
-        value: the published number, in the column's unit; None where there is none.
+        cells: what it is called, one cell a key column.
+        where: the rows that belong to it: column -> the value asked for, or a sequence of which one must match.
+        published: column -> the published value, in the column's unit; a text where no number is printed; absent where there is none.
     """
 
-    name: str
+    cells: tuple[str, ...]
     where: Mapping[str, Any]
-    value: float | None = None
+    published: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Beside:
-    """The mean of a column over the replicates of each line, beside the published number.
+    """Means over replicates with 95 % intervals, each beside the published number; lines in the published order.
 
     A line that has one trial only, since nothing in it is random, shows for test errors the interval of its test sample.
 
     Args:
         lines: what was published, and which rows stand for it.
-        column: what was published of them.
-        columns: further columns to show.
+        keys: headings of their cells.
+        columns: what was published of them.
+        further: columns to show that nothing was published of.
+        differences: whether measured minus published is shown.
         title: the heading.
     """
 
-    lines: Sequence[Printed]
-    column: str = "test.error"
-    columns: tuple[str, ...] = ()
-    title: str = "Beside the published numbers"
+    lines: Sequence[Line]
+    keys: tuple[str, ...] = ("line",)
+    columns: tuple[str, ...] = ("train.accuracy", "test.accuracy")
+    further: tuple[str, ...] = ()
+    differences: bool = False
+    title: str = "Measured and published"
 
     def grid(self, rows: Iterable[Row]) -> Grid | None:
-        """The table, lines without rows left out; None where none has any."""
+        """The table, lines without rows included; None where no line has any."""
         known = list(rows)
-        made: list[tuple[str, ...]] = []
+        groups: dict[tuple[str, ...], list[Row]] = {}
         notes: dict[str, None] = {}
         for line in self.lines:
-            chosen, dropped = selected(known, line.where)
-            if chosen:
-                cell, note = self._cell(chosen)
-                more = (summarize(chosen, column).text(column) for column in self.columns)
-                made.append((line.name, standing(chosen), cell, number(line.value, self.column), self._difference(chosen, line), *more))
-                notes |= dict.fromkeys([*dropped, *note, *caveats({(line.name,): chosen}, (self.column, *self.columns))])
-        headers = ("line", "trials", heading(self.column), "published", "difference", *map(heading, self.columns))
-        return Grid(headers, tuple(made), 1, tuple(notes)) if made else None
+            groups[line.cells], told = selected(known, line.where)
+            notes |= dict.fromkeys(told)
+        if not any(groups.values()):
+            return None
+        lines = tuple(self._cells(line, groups[line.cells]) for line in self.lines)
+        if any(self._by_sample(column, each) for each in groups.values() for column in self.columns):
+            notes[_ONE] = None
+        told = caveats({cells: each for cells, each in groups.items() if each}, (*self.columns, *self.further))
+        return Grid(self._headers(), lines, len(self.keys), (*notes, *told))
 
     def text(self, rows: Iterable[Row]) -> str:
         """The table for a terminal."""
@@ -73,16 +78,32 @@ class Beside:
         """None: a table is no figure."""
         return None
 
-    def _cell(self, chosen: Sequence[Row]) -> tuple[str, list[str]]:
-        summary = summarize(chosen, self.column)
-        n = chosen[0].get("test.n")
-        if self.column != "test.error" or len(summary.values) != 1 or not isinstance(n, int):
-            return summary.text(self.column), []
-        found = clopper_pearson(round(summary.values[0] * n), n, LEVEL)
-        return with_interval(summary.values[0], found.low, found.high, self.column), [_ONE]
+    def _headers(self) -> tuple[str, ...]:
+        beside = ("published", "difference") if self.differences else ("published",)
+        return (*self.keys, "trials", *(each for column in self.columns for each in (heading(column), *beside)), *map(heading, self.further))
 
-    def _difference(self, chosen: Sequence[Row], line: Printed) -> str:
-        mean = summarize(chosen, self.column).mean
-        if mean is None or line.value is None or len(by_configuration(chosen)) != 1:
-            return "-"
-        return f"{100 * (mean - line.value):+.2f} points" if is_fraction(self.column) else f"{mean - line.value:+.3g}"
+    def _cells(self, line: Line, members: Sequence[Row]) -> tuple[str, ...]:
+        cells = [*line.cells, standing(members) if members else "0"]
+        for column in self.columns:
+            value = line.published.get(column)
+            cells += [self._measured(column, members), value if isinstance(value, str) else number(value, column)]
+            cells += [_difference(column, members, value)] if self.differences else []
+        return (*cells, *(summarize(members, column).text(column) for column in self.further))
+
+    def _measured(self, column: str, members: Sequence[Row]) -> str:
+        summary = summarize(members, column)
+        if not self._by_sample(column, members):
+            return summary.text(column)
+        n = int(members[0]["test.n"])
+        found = clopper_pearson(round(summary.values[0] * n), n, LEVEL)
+        return with_interval(summary.values[0], found.low, found.high, column)
+
+    def _by_sample(self, column: str, members: Sequence[Row]) -> bool:
+        return column == "test.error" and len(summarize(members, column).values) == 1 and isinstance(members[0].get("test.n"), int)
+
+
+def _difference(column: str, members: Sequence[Row], published: float | str | None) -> str:
+    mean = summarize(members, column).mean
+    if mean is None or not isinstance(published, float) or len(by_configuration(members)) != 1:
+        return "-"
+    return f"{100 * (mean - published):+.2f} points" if is_fraction(column) else f"{mean - published:+.3g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ class LearningCurves:
     the epochs end at most half beyond our longest run (or at epoch 10 where that is more), and a value other than an
     error or an accuracy stretches a log axis at most by a factor of 10, a linear one by half of our range, either way.
 
+    With `best`, what lies between a mean line and the best value that it had so far is shaded: what stopping early could have kept, had
+    one looked at this curve. Of the test split that is an oracle, not a method.
+
     Args:
         y: the curve: "train.loss", "train.accuracy", "train.error", the same of "online" and "test", "learning_rate".
         by: what makes a colour: a column, "setting" or "model".
@@ -40,6 +44,7 @@ class LearningCurves:
         scale: "linear" or "log"; None: log for a loss.
         where: only rows whose columns have these values.
         reference: published curves, points {"x": epoch, "y": value, "name": "random labels"}, the name as `by` gives it.
+        best: shade up to the running best: the largest so far, of a loss or an error the smallest.
     """
 
     y: str = "train.loss"
@@ -48,6 +53,7 @@ class LearningCurves:
     scale: Literal["linear", "log"] | None = None
     where: Mapping[str, Any] = field(default_factory=dict)
     reference: Sequence[Mapping[str, Any]] | None = None
+    best: bool = False
 
     def __post_init__(self) -> None:
         if not self.title:
@@ -135,12 +141,16 @@ class LearningCurves:
             return []
         tables = [dict(path) for path in paths]
         shared = [epoch for epoch, _ in paths[0] if all(epoch in table for table in tables)]
-        means = []
+        means: list[dict[str, Any]] = []
+        averages = {epoch: math.fsum(table[epoch] for table in tables) / len(tables) for epoch in shared}
+        better = min if self.y.endswith(("loss", "error")) else max
+        running = dict(zip(shared, itertools.accumulate(averages.values(), better), strict=True)) if self.best else averages
         for epoch in _thin(shared, _MEANS):
             values = [table[epoch] for table in tables]
-            mean = float(f"{math.fsum(values) / len(values):.4g}")
+            mean = float(f"{averages[epoch]:.4g}")
             told = f"{number(mean, self.y)}, {number(min(values), self.y)} to {number(max(values), self.y)}" if len(values) > 1 else number(mean, self.y)
             means.append({"epoch": epoch, "y": mean, "low": min(values), "high": max(values), "n": len(values), "told": told})
+            means[-1] |= {"best": float(f"{running[epoch]:.4g}")} if self.best else {}
         return means
 
     def _end(self, last: tuple[int, float], row: Row) -> dict[str, Any]:
@@ -175,6 +185,7 @@ class LearningCurves:
         runs, means, ends, behind = (alt.Chart(alt.NamedData(name)) for name in ("runs", "means", "ends", "published"))
         told = [alt.Tooltip("by:N", title=heading(self.by)), alt.Tooltip("model:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("told:N", title=heading(self.y))]
         band = means.mark_area(clip=True).encode(**{**place, "y": alt.Y("low:Q", **shared)}, y2="high:Q", detail="line:N", opacity=seen(picked, 0.16))
+        shaded = means.mark_area(clip=True).encode(**place, y2="best:Q", detail="line:N", opacity=seen(picked, 0.3))
         faint = runs.mark_line(strokeWidth=1, clip=True).encode(**place, detail="run:N", opacity=seen(picked, 0.4))
         models = list(dict.fromkeys(str(each["model"]) for each in [*data["ends"], *theirs]))
         dash = {"strokeDash": dashes("model:N", models, "Model", thin=NAME)} if len(models) > 1 else {}
@@ -184,11 +195,15 @@ class LearningCurves:
         why = [*told, alt.Tooltip("ended:N"), alt.Tooltip("trial:N")]
         dots = ends.mark_point(size=42, filled=True).encode(**place, shape=shape, opacity=seen(picked, 0.9), tooltip=why).add_params(picked)
         thin = behind.mark_line(strokeWidth=1.25, clip=True).encode(**place, **dash, opacity=seen(picked, 0.8), tooltip=told)
-        return alt.layer(*([thin] if theirs else []), faint, dots, *([band, line, touch] if data["means"] else []))
+        drawn = [*([shaded] if self.best else [band]), line, touch] if data["means"] else []
+        return alt.layer(*([thin] if theirs else []), faint, dots, *drawn)
 
     def _description(self, count: int, thinned: bool) -> str:
         told = f"{count} {'run' if count == 1 else 'runs'}. Line: mean over replicates, drawn while all of them run; band: from the smallest to the"
         more = " largest of them. Faint lines: single runs; a dot marks where each ended, a cross where it diverged."
+        if self.best:
+            told = told.partition("; band")[0] + ". Shaded: up to its best so far."
+            more = more.partition(".")[2]
         return told + more + (" Long runs are drawn at evenly spaced epochs." if thinned else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -104,7 +105,8 @@ def heading(column: str) -> str:
 
 def is_fraction(column: str) -> bool:
     """Whether the column is an accuracy, an error or a gap, which is printed in percent."""
-    return column.rpartition(".")[2] in _FRACTIONS
+    own = column.rpartition(".")[2]
+    return own in _FRACTIONS or own.endswith("_accuracy")
 
 
 def number(value: float | None, column: str = "", unit: bool = True) -> str:
@@ -135,11 +137,17 @@ def text_of(value: Any, column: str = "") -> str:
     """Any scalar of a row as printed."""
     if value is None:
         return "-"
-    if isinstance(value, bool):
+    if isinstance(value, bool) or column.endswith(".batch_norm"):  # a store gives booleans back as 0 and 1
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return number(value, column)
-    return str(value)
+    return _several(str(value)) if column.endswith(".augmentation") else str(value)
+
+
+def _several(described: str) -> str:
+    """A sequence of parts in words: "random crop, horizontal flip"."""
+    kinds = [_words(each["kind"]) for each in json.loads(described)]
+    return ", ".join(kinds) or "none"
 
 
 def _words(name: str) -> str:

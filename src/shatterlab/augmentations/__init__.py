@@ -1,0 +1,1 @@
+"""Augmentations: one a file."""

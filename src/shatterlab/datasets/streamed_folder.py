@@ -1,0 +1,113 @@
+"""A folder of photos that is too large for memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from shatterlab.core import Dataset, Examples, Part, Seeds, Splits
+from shatterlab.datasets._class_folders import Classes, folder_at, sources
+from shatterlab.datasets._digest import file_digest
+from shatterlab.datasets._photo_stream import PhotoStream, sound
+from shatterlab.datasets._root import data_root
+from shatterlab.datasets._split import three_quarters
+from shatterlab.errors import DataError
+
+_UNDER_ROOT = "data:"
+_READ = 1000  # files whose content enters the fingerprint
+
+
+@dataclass(frozen=True)
+class StreamedFolder(Dataset):
+    """Photos in class folders, decoded when they are needed: ImageNet's ILSVRC layout, or any folder of class folders.
+
+    `PATH/train/CLASS/*` with `PATH/val/CLASS/*` or `PATH/test/CLASS/*`, or `PATH/CLASS/*`, which the data stream parts 3 to 1. The middle
+    of each photo, `fraction` of its height and of its width, is scaled to size x size (bilinear, aspect not kept, no
+    antialiasing), as TensorFlow's Inception does at evaluation. Grey and CMYK JPEGs become RGB; what is no JPEG is read by Pillow.
+
+    `inputs` of its splits is no tensor: `inputs[indices]` decodes those photos. A learner that reads batches takes it (`StreamedTraining`).
+    Loading looks at the first and last two bytes of each file; damage between is found, and named, when the photo is read.
+
+    The key holds a fingerprint of all names and sizes and of the bytes of up to 1,000 files, evenly spaced. A path that begins with "data:"
+    lies below the data root and is known by that name alone, like a published data set: the key then does not follow its content.
+
+    Args:
+        path: the folder; a relative path starts at the working folder, "data:imagenet" at the data root.
+        size: side of the square images, >= 1 pixels.
+        fraction: of each side of a photo, kept in the middle, in (0, 1].
+        held_out_labels: a text file with the classes of the files of `val` or `test` where they are not in class folders (ILSVRC's validation
+            photos): a line is "FILE CLASS", or CLASS alone for the files in sorted order. A relative path starts at the folder.
+        skip_broken: leave out files that cannot be decoded, named and counted in the log `shatterlab.data`; every file is decoded once to know.
+            Otherwise they are refused.
+        examples: how many training examples to keep (None: all).
+        test_examples: how many test examples to keep (None: all).
+
+    Raises:
+        InvalidPart: a field is out of range.
+
+    Source:
+        Russakovsky et al. 2015 (ILSVRC); the preprocessing of Zhang et al. 2017, appendix A, which reuses TensorFlow's.
+    """
+
+    path: str
+    size: int = 299
+    fraction: float = 0.875
+    held_out_labels: str | None = None
+    skip_broken: bool = False
+
+    def validate(self) -> None:
+        super().validate()
+        self.require(self.path.removeprefix(_UNDER_ROOT), "path is the path of a folder", self.path)
+        self.require(self.size >= 1, "size is a whole number >= 1", self.size)
+        self.require(0 < self.fraction <= 1, "fraction is in (0, 1]", self.fraction)
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()  # a user's folder is not everywhere
+
+    def fingerprints(self) -> Mapping[str, str]:
+        if self.path.startswith(_UNDER_ROOT):
+            return {}
+        folder = folder_at(self.path, self.kind)
+        files = sorted(each for classes in self._sources(None).values() for images in classes.values() for each in images)
+        if self.held_out_labels is not None:
+            files.append(folder / Path(self.held_out_labels).expanduser())
+        read = set(np.linspace(0, len(files) - 1, _READ).astype(int).tolist())
+        content = hashlib.sha256()
+        for position, file in enumerate(files):
+            line = [file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name, str(file.stat().st_size)]
+            line += [file_digest(file, "sha256", self.kind)] if position in read or file == files[-1] else []
+            content.update("\0".join(line).encode() + b"\n")
+        return {"path": f"sha256:{content.hexdigest()[:32]}"}
+
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        splits = [self._split(classes, name or "only") for name, classes in self._sources(root).items()]
+        if len(splits) == 1:
+            splits = [splits[0].at(some) for some in three_quarters(splits[0].labels.numpy(), seeds)]
+        train, test = splits
+        return Splits(train, test)
+
+    def _sources(self, root: Path | None) -> dict[str, Classes]:
+        below = self.path.startswith(_UNDER_ROOT)
+        path = data_root(root) / self.path.removeprefix(_UNDER_ROOT) if below else self.path
+        if below and not Path(path).is_dir():
+            get = "Put the photos there, or name the folder that holds it by --data FOLDER or SHATTERLAB_DATA."
+            raise DataError(f"{self.kind}: a folder of class folders is required, nothing is at {path}. {get}")
+        return sources(str(path), self.kind, self.held_out_labels)
+
+    def _split(self, classes: Classes, name: str) -> Examples:
+        files = [file for images in classes.values() for file in images]
+        labels = np.repeat(np.arange(len(classes)), [len(images) for images in classes.values()])
+        usable = sound(files, self.skip_broken, self.kind, name)
+        counts = np.bincount(labels[usable], minlength=len(classes))
+        if counts.min() == 0:
+            empty = next(iter(classes.values())) if counts[0] == 0 else list(classes.values())[int(counts.argmin())]
+            raise DataError(f"{self.kind}: at least one whole image a class is required, {empty[0].parent} has none. Fill or remove it.")
+        stream: Any = PhotoStream([files[position] for position in usable], self.size, self.fraction, self.kind)
+        return Examples(stream, torch.from_numpy(labels[usable].astype(np.int64)), len(classes), 255)
