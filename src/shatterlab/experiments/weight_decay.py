@@ -11,13 +11,13 @@ from shatterlab.datasets.cifar10 import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.experiment import Claim, Experiment, Scale, grid
 from shatterlab.learners.training import Training
-from shatterlab.measures.top_curvature import TopCurvature
+from shatterlab.measures.hessian_top_eigenvalue import HessianTopEigenvalue
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trial import Trial
 from shatterlab.views import Curve, Table
 
 _W = "learner.optimizer.weight_decay"
-_CURVATURE = "measure.TopCurvature.largest"
+_CURVATURE = "measure.HessianTopEigenvalue.largest"
 _STEPS = "fit.steps_to_loss_0.1"
 _TRUE, _RANDOM = {"corruption.level": 0.0}, {"corruption.level": 1.0}
 _STEP = 10**0.5
@@ -48,7 +48,7 @@ def experiment(scale: Scale) -> Experiment:
         name="weight_decay",
         source='Zhang et al. 2017, section 1: explicit regularization "may improve generalization", as a tuning parameter',
         question="What does the coefficient of weight decay do to training, and does it sometimes help it?",
-        trials=grid(Trial, seeds=seeds, dataset=[data], corruption=settings, learner=learners, measures=[(TopCurvature(),)]),
+        trials=grid(Trial, seeds=seeds, dataset=[data], corruption=settings, learner=learners, measures=[(HessianTopEigenvalue(examples=1000),)]),
         views=(
             *(Curve(_W, column, by="setting") for column in ("train.loss", _STEPS, "test.error", _CURVATURE)),
             Table(("setting", _W), columns, title="Weight decay as a tuning parameter"),
