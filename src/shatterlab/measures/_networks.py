@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
@@ -13,40 +12,11 @@ from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit
 from shatterlab.errors import NotApplicable
+from shatterlab.measures._fitted import device_of, evaluated, network
 from shatterlab.measures._operators import Affine
 
 Batched = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-
-
-def network(fit: Fit, owner: str) -> nn.Module:
-    """The fitted torch module.
-
-    Raises:
-        NotApplicable: the fitted model is none, or has nothing to train.
-    """
-    if not isinstance(fit.model, nn.Module):
-        raise NotApplicable(f"{owner}: a torch module is required, got {type(fit.model).__name__}")
-    if not any(value.requires_grad for value in fit.model.parameters()):
-        raise NotApplicable(f"{owner}: trainable parameters are required, {type(fit.model).__name__} has none")
-    return fit.model
-
-
-@contextlib.contextmanager
-def evaluated(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in evaluation mode; every module is put back into the mode it was in."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield model
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where its parameters lie."""
-    return next(model.parameters()).device
 
 
 def without_preparation(model: nn.Module) -> tuple[nn.Module, nn.Module]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from shatterlab.core import Examples, Fit, Measure
 from shatterlab.errors import NotApplicable
-from shatterlab.measures._networks import network
+from shatterlab.measures._fitted import network
 
 
 @dataclass(frozen=True)

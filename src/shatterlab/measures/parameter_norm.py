@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.measures._networks import network
+from shatterlab.measures._fitted import network
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.measures._networks import device_of, evaluated, network, without_preparation
+from shatterlab.measures._fitted import device_of, evaluated, network
+from shatterlab.measures._networks import without_preparation
 from shatterlab.measures._paths import Paths
 
 
