@@ -339,7 +339,7 @@ def test_the_view_says_at_least():
     assert AtLeast().spec([]) is None
 
 
-@pytest.mark.parametrize("name", ["rademacher", "stability"])
+@pytest.mark.parametrize("name", ["rademacher", "stability", "ratt"])
 def test_the_experiment_runs_at_smoke_scale_on_few_trials(name):
     experiment = experiments.find(name)(sl.Scale("smoke", examples=400, test_examples=50, replicates=2, epochs=20))
     chosen = {trial.learner.describe().get("estimator", trial.learner.kind): trial for trial in experiment.trials if trial.learner.kind != "Training"}

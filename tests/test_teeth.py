@@ -315,6 +315,15 @@ class ChangesFewer(sl.PartialLabels):
         )
 
 
+@breaks("keeps_its_transition")
+@dataclass(frozen=True)
+class LoadedCoin(sl.RandomSigns):
+    """Says that its coin is fair, and lets heads come three times in four."""
+
+    def labels(self, labels, classes, rng):
+        return (rng.random(len(labels)) < 0.75).astype(np.int64)
+
+
 @breaks("ignores_batch_and_order")
 @dataclass(frozen=True)
 class DrawsByBatch(sl.PixelCorruption):

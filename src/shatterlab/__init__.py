@@ -17,10 +17,12 @@ _HOMES = {
     "store": ("Store",),
     "experiment": ("Claim", "Experiment", "Scale", "grid"),
     "views": (
-        "Beside", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "Line", "Order", "Scatter", "Several", "Table",
+        "Beside", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "Line", "Order",
+        "Quantity", "Scatter", "Several", "Table",
     ),
     "experiments.audit": ("Audit", "audit"),
     "experiments.capacity": ("Capacity", "capacity"),
+    "experiments.ledger": ("Ledger", "ledger"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

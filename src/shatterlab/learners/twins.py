@@ -59,7 +59,7 @@ def _apart(fit: Fit, twin: Fit, train: Examples, place: int, label: Tensor) -> M
     true = train.labels
     at, seen = torch.cat([torch.arange(len(train)), torch.tensor([place])]), torch.cat([true, label[None]])
     gaps = losses(theirs[at], seen, fit.output) - losses(ours[at], seen, fit.output)
-    gaps = gaps.nan_to_num(nan=0.0)  # infinite on both sides: equal
+    gaps = torch.where(gaps.isnan(), 0.0, gaps)  # infinite on both sides: equal; infinite on one stays infinite
     right = [int(scores[place].argmax() == true[place]) for scores in (ours, theirs)]
     return {
         "sup_loss_difference": gaps.abs().max().item(),

@@ -9,6 +9,7 @@ from shatterlab.views.fit_probability import FitProbability
 from shatterlab.views.grid import Grid, View
 from shatterlab.views.histogram import Histogram
 from shatterlab.views.learning import LearningCurves
+from shatterlab.views.ledger_table import LedgerSummary, LedgerTable, Quantity
 from shatterlab.views.naming import model, setting
 from shatterlab.views.order import Order
 from shatterlab.views.scatter import Scatter
@@ -16,5 +17,6 @@ from shatterlab.views.several import Several
 from shatterlab.views.table import Table
 
 __all__ = [
-    "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "LearningCurves", "Line", "Order", "Scatter", "Several", "Table", "View", "model", "setting",
+    "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "Line", "Order",
+    "Quantity", "Scatter", "Several", "Table", "View", "model", "setting",
 ]  # fmt: skip
