@@ -68,7 +68,10 @@ MAY_IMPORT = {
     "executors": "_resources _tables catalog core errors part store trial",
     "report": f"{RUN} claims experiment replicates shatterlab views",
     "laws": f"{RUN} architectures augmentations corruptions datasets kernels learners measures optimizers",
-    "experiments": f"{RUN} ablation architectures augmentations claims corruptions datasets executors experiment kernels learners measures optimizers references report store views",
+    "experiments": (
+        f"{RUN} ablation architectures augmentations claims corruptions datasets executors experiment"
+        " kernels learners measures optimizers references report store views"
+    ),
     "export": f"{BASE} report store",
     "_terminal": f"{BASE} views",
     "_options": f"{RUN} claims experiment experiments",

@@ -72,13 +72,12 @@ def nets(scale: Scale) -> dict[str, Net]:
     width = scale.pick(smoke=0.1, laptop=0.25, paper=1.0)
     alexnet = scale.pick(smoke=SmallAlexNet(8, init="glorot"), laptop=SmallAlexNet(init="glorot"), paper=SmallAlexNet())
     sizes = scale.pick(smoke=(100, 100, 100), laptop=(1000, 2000, 5000), paper=(None, None, None))
-    inception = {"decay": 4e-5, "examples": sizes[0], "rate": 0.1}
     hidden = scale.pick(smoke=64, laptop=512, paper=512)
     return {
         each.name: each
         for each in (
-            _net(scale, "inception", "Inception", SmallInception(width=width), **inception),
-            _net(scale, "inception_wo_bn", "Inception w/o BN", _without_norm(scale), **inception | _slower(scale)),
+            _net(scale, "inception", "Inception", SmallInception(width=width), decay=4e-5, examples=sizes[0], rate=0.1),
+            _net(scale, "inception_wo_bn", "Inception w/o BN", _without_norm(scale), decay=4e-5, examples=sizes[0], rate=_slower(scale)),
             _net(scale, "alexnet", "AlexNet", alexnet, decay=0.004, examples=sizes[1], decayed=("full*.weight",)),
             _net(scale, "mlp_3x512", "MLP 3x512", MLP((hidden,) * 3), decay=1e-4, examples=sizes[2]),
             _net(scale, "mlp_1x512", "MLP 1x512", MLP((hidden,)), decay=1e-4, examples=sizes[2]),
@@ -90,9 +89,9 @@ def _without_norm(scale: Scale) -> SmallInception:
     return scale.pick(smoke=SmallInception(batch_norm=False, width=0.1, init="he"), laptop=SmallInception(False, width=0.25), paper=SmallInception(False))
 
 
-def _slower(scale: Scale) -> dict[str, float]:
+def _slower(scale: Scale) -> float:
     """A tenth of the width without batch norm does not start on 100 digits at the published rate."""
-    return scale.pick(smoke={"rate": 0.05}, laptop={}, paper={})
+    return scale.pick(smoke=0.05, laptop=0.1, paper=0.1)
 
 
 def _net(

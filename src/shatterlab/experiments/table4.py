@@ -30,15 +30,14 @@ def experiment(scale: Scale) -> Experiment:
     trials = {name: found[name[0]].trials(learner, "random", replicates(scale)) for name, learner in lines.items()}
     columns = {name: where(each[0]) for name, each in trials.items()}
     augmented = {"learner.augmentation": [each["learner.augmentation"] for (_, kind), each in columns.items() if kind != "weight_decay"]}
+    shown = [_line(name, found[name[0]], columns[name]) for name in lines]
     return Experiment(
         name="table4",
         source="Zhang et al. 2017, Table 4 (appendix E)",
         question="Do explicit regularizers keep a network from fitting random labels?",
         trials=distinct_trials(trial for each in trials.values() for trial in each),
         views=(
-            Beside(
-                [_line(name, found[name[0]], columns[name]) for name in lines], ("model", "regularizer"), ("train.accuracy", ONLINE, "test.accuracy"), title=TABLE
-            ),
+            Beside(shown, ("model", "regularizer"), ("train.accuracy", ONLINE, "test.accuracy"), title=TABLE),
             LearningCurves("online.accuracy", by="learner.augmentation", title="Online accuracy on augmented batches, random labels", where=augmented),
         ),
         claims=tuple(_claims(columns)),

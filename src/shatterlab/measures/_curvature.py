@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from shatterlab.core import Examples, Fit
 from shatterlab.evaluation import losses
-from shatterlab.measures._networks import device_of, evaluated, network
+from shatterlab.measures._fitted import device_of, evaluated, network
 
 Vectors = tuple[Tensor, ...]
 _BATCH = 256  # examples that one pass holds the activations of

@@ -16,5 +16,6 @@ from shatterlab.views.several import Several
 from shatterlab.views.table import Table
 
 __all__ = [
-    "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "LearningCurves", "Line", "Order", "Scatter", "Several", "Table", "View", "model", "setting",
+    "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "LearningCurves", "Line",
+    "Order", "Scatter", "Several", "Table", "View", "model", "setting",
 ]  # fmt: skip

@@ -94,7 +94,8 @@ class Beside:
         summary = summarize(members, column)
         if not self._by_sample(column, members):
             return summary.text(column)
-        n = int(members[0]["test.n"])
+        n = members[0]["test.n"]
+        assert isinstance(n, int)
         found = clopper_pearson(round(summary.values[0] * n), n, LEVEL)
         return with_interval(summary.values[0], found.low, found.high, column)
 
