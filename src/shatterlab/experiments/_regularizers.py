@@ -65,13 +65,13 @@ class Net:
 def nets(scale: Scale) -> dict[str, Net]:
     """The five networks of Table 1 by name.
 
-    Smoke: narrow ones on 100 digits, shifted by up to a pixel. Laptop: quarter-width Inception nets on 1,000 images of CIFAR-10, AlexNet on
-    2,000, the MLPs on 5,000. Paper: the published ones on all images. The coefficients are the same at every scale: TensorFlow's
+    Smoke: narrow ones on 100 digits, shifted by up to a pixel. Laptop: quarter-width Inception nets and AlexNet on 1,000 images of CIFAR-10,
+    the MLPs on 5,000. Paper: the published ones on all images. The coefficients are the same at every scale: TensorFlow's
     for Inception, its CIFAR-10 tutorial's for AlexNet (on the hidden linear layers), the first author's demo's for the MLPs.
     """
     width = scale.pick(smoke=0.1, laptop=0.25, paper=1.0)
     alexnet = scale.pick(smoke=SmallAlexNet(8, init="glorot"), laptop=SmallAlexNet(init="glorot"), paper=SmallAlexNet())
-    sizes = scale.pick(smoke=(100, 100, 100), laptop=(1000, 2000, 5000), paper=(None, None, None))
+    sizes = scale.pick(smoke=(100, 100, 100), laptop=(1000, 1000, 5000), paper=(None, None, None))
     hidden = scale.pick(smoke=64, laptop=512, paper=512)
     return {
         each.name: each
