@@ -23,7 +23,10 @@ Name = tuple[str, str]  # model, regularizer
 
 
 def experiment(scale: Scale) -> Experiment:
-    """The six published lines, and Inception with every one of these regularizers at once. Scales as in `table1`, but 300 images for the convolutional nets at laptop scale."""
+    """The six published lines, and Inception with every one of these regularizers at once.
+
+    Scales as in `table1`, but 300 images for the convolutional nets at laptop scale.
+    """
     found = {name: _smaller(net, scale) for name, net in nets(scale).items()}
     lines: dict[Name, Training] = {(model, kind): recipe(found[model], kind, scale) for model, kind in _published()}
     lines["inception", _ALL] = recipe(found["inception"], _ALL, scale)
