@@ -19,6 +19,7 @@ _HOMES = {
     "views": (
         "Beside", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "Line", "Order", "Scatter", "Several", "Table",
     ),
+    "experiments._complete": ("complete",),
     "experiments.audit": ("Audit", "audit"),
     "experiments.capacity": ("Capacity", "capacity"),
 }  # fmt: skip
