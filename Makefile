@@ -35,7 +35,7 @@ kernels: .venv/.installed-dev  ## section 5 and Table 3 at laptop scale, for the
 	done
 
 regularization: .venv/.installed-dev  ## Tables 1 and 4, Figure 2(b) at laptop scale, for the docs: SHATTERLAB_DATA=folder make regularization (resumes)
-	for name in table1 figure2b table4 weight_decay double_descent; do \
+	for name in table1 figure2b table4 weight_decay implicit_regularizers double_descent; do \
 	  $(BIN)/shatterlab run $$name --scale laptop --store $(RESULTS)/regularization.sqlite > $(RESULTS)/$$name.txt && \
 	  $(BIN)/shatterlab report $$name --scale laptop --store $(RESULTS)/regularization.sqlite --output $$name.html --figures docs/images || exit 1; \
 	done
