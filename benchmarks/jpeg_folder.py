@@ -3,9 +3,9 @@
     python benchmarks/jpeg_folder.py FOLDER
 
 FOLDER holds class folders in train and val (Imagenette, say). Decoding alone and with scaling are timed one right after the other, on the bytes
-of the same photos, and the median of the ratios is what counts; their range is told beside it. Goals: at most 1.2 times the time of the decoder alone; training waits at
-most a tenth of its time. The time to scale follows the size asked for, the time to decode the bytes of a photo, so both are told for the photos
-as they are and for the same photos enlarged to the 500 x 375 pixels and about 110 kB of a mean photo of ILSVRC 2012.
+of the same photos, and the median of the ratios is what counts; their range is told beside it. Goals: at most 1.2 times the time of the decoder
+alone; training waits at most a tenth of its time. The time to scale follows the size asked for, the time to decode the bytes of a photo, so both
+are told for the photos as they are and for the same photos enlarged to the 500 x 375 pixels of a mean photo of ILSVRC 2012.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def decoders() -> dict[str, Decoder]:
 
 
 def enlarged(content: bytes, rng: np.random.Generator) -> bytes:
-    """A photo of 500 x 375 pixels; noise stands in for the detail that a photo of that size has, and makes about 110 kB."""
+    """A photo of 500 x 375 pixels; noise stands in for the detail that a photo of that size has, and makes about 85 kB; ILSVRC has about 110."""
     with Image.open(io.BytesIO(content)) as image:
         pixels = np.asarray(image.convert("RGB").resize((500, 375), Image.Resampling.BICUBIC), np.float64)
     written = io.BytesIO()

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,12 @@ def experiment(scale):
         batch_size=BATCH, epochs=EPOCHS, smoothing=0.1, augmentation=(sl.RandomResizedCrop((0.5, 1.0)), sl.HorizontalFlip()),
     )
     return sl.Experiment(
-        name="killed", source="nobody", question="Does it go on where it was?", trials=(sl.Trial(PHOTOS, sl.RandomLabels(), learner),),
+        name="killed", source="nobody", question="Does it go on where it was?",
+        trials=(sl.Trial(PHOTOS, sl.RandomLabels(), learner),),
         views=(sl.Table(rows=("corruption.level",), columns=("train.accuracy", "test.accuracy")),),
     )
 '''
-GENERATED = {"WIDTH": "0.04", "BATCH": "6", "EPOCHS": "6", "PHOTOS": "sl.GeneratedPhotos(classes=3, per_class=16, side=80, size=75)"}
+GENERATED = {"WIDTH": "0.04", "BATCH": "6", "EPOCHS": "10", "PHOTOS": "sl.GeneratedPhotos(classes=3, per_class=16, side=80, size=75)"}
 IMAGENETTE = {"WIDTH": "0.25", "BATCH": "30", "EPOCHS": "4", "PHOTOS": 'sl.StreamedFolder("data:imagenette", size=75, examples=300, test_examples=100)'}
 TIMES = ("seconds", "finished", "peak_memory", "fit.seconds")  # what two undisturbed runs differ in
 
@@ -48,6 +48,12 @@ def state(folder: Path, name: str) -> dict[str, Any] | None:
     return torch.load(files[0], weights_only=True) if files else None
 
 
+def written(folder: Path, name: str) -> int | None:
+    """When its checkpoint was, in nanoseconds."""
+    files = list((folder / f"{name}_checkpoints").glob("*.checkpoint"))
+    return files[0].stat().st_mtime_ns if files else None
+
+
 def lasting(folder: Path, name: str) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
     """Its only row without what a clock tells, and its curves."""
     with sl.Store(folder / f"{name}.sqlite", create=False) as store:
@@ -61,33 +67,34 @@ def process(folder: Path, name: str) -> subprocess.Popen[str]:
 
 
 def killed_in_the_middle(folder: Path, name: str, epoch: int, steps: int) -> tuple[int, int]:
-    """Kills a new run, driver and worker, once its last checkpoint lies in the middle of this epoch or of a later one; returns epoch and steps in it."""
+    """Kills a run, driver and worker, once its last checkpoint lies in the middle of this epoch or of a later one; returns epoch and steps in it."""
+    before = (state(folder, name) or {"place": (0, 0, 0)})["place"]
+    seen = written(folder, name)
     running = process(folder, name)
     try:
-        for place in _places(folder, name, running):
+        while running.poll() is None:
+            time.sleep(0.05)
+            if written(folder, name) == seen:
+                continue
+            os.killpg(running.pid, signal.SIGSTOP)  # it takes no step while its new checkpoint is looked at
+            seen, place = written(folder, name), (state(folder, name) or {})["place"]
+            assert place >= before  # it went on, it did not begin again
             if place[0] >= epoch and 0 < place[1] < steps:
-                os.killpg(running.pid, signal.SIGSTOP)  # no further step before it is killed
-                place = (state(folder, name) or {})["place"]
-                if 0 < place[1] < steps:
-                    return place[:2]
-                os.killpg(running.pid, signal.SIGCONT)
+                return place[0], place[1]
+            os.killpg(running.pid, signal.SIGCONT)
     finally:
-        os.killpg(running.pid, signal.SIGKILL)
-        assert running.wait() == -signal.SIGKILL
-    raise AssertionError("it ended before it could be killed")
-
-
-def _places(folder: Path, name: str, running: subprocess.Popen[str]) -> Iterator[tuple[int, int, int]]:
-    while running.poll() is None:
-        found = state(folder, name)
-        if found is not None:
-            yield found["place"]
-        time.sleep(0.02)
+        ended = running.poll()
+        if ended is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            assert running.wait() == -signal.SIGKILL
+    raise AssertionError(f"it ended with {ended} before it could be killed: {(folder / f'{name}.log').read_text()}")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)  # two minutes on a free core, the generated photos half of one
-@pytest.mark.parametrize(("fields", "steps"), [pytest.param(GENERATED, 8, id="generated"), pytest.param(IMAGENETTE, 10, id="imagenette", marks=pytest.mark.data)])
+@pytest.mark.parametrize(
+    ("fields", "steps"), [pytest.param(GENERATED, 8, id="generated"), pytest.param(IMAGENETTE, 10, id="imagenette", marks=pytest.mark.data)]
+)
 def test_a_run_on_photos_killed_twice_in_the_middle_of_an_epoch_ends_with_the_undisturbed_weights_and_row(fields, steps, tmp_path):
     if fields is IMAGENETTE and not (Path(os.environ["SHATTERLAB_DATA"]) / "imagenette").is_dir():
         pytest.skip("no imagenette below SHATTERLAB_DATA")
@@ -95,7 +102,7 @@ def test_a_run_on_photos_killed_twice_in_the_middle_of_an_epoch_ends_with_the_un
     for name, value in fields.items():
         text = text.replace(name, value)
     (tmp_path / "killed.py").write_text(text)
-    print("$ shatterlab", *command(tmp_path, "whole")[3:], "\n", text)
+    print("\n$", " ".join(["shatterlab", "run", "killed.py", *command(tmp_path, "broken")[5:]]), "\n\nkilled.py:", text)
     assert process(tmp_path, "whole").wait() == 0
     places = [killed_in_the_middle(tmp_path, "broken", epoch, steps) for epoch in (1, 3)]
     assert places[0] < places[1]
