@@ -7,7 +7,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-data test-slow figure1 kernels lint clean
+.PHONY: demo test test-data test-slow figure1 kernels regularization lint clean
 
 demo: .venv/.installed  ## trains two small nets on true and on corrupted digits, writes the report
 	$(BIN)/shatterlab audit
@@ -32,6 +32,12 @@ kernels: .venv/.installed-dev  ## section 5 and Table 3 at laptop scale, for the
 	for name in table3 kernel_randomizations section5_sgd section5_bad_interpolants; do \
 	  $(BIN)/shatterlab run $$name --scale laptop --store $(RESULTS)/kernels.sqlite > $(RESULTS)/$$name.txt && \
 	  $(BIN)/shatterlab report $$name --scale laptop --store $(RESULTS)/kernels.sqlite --output $$name.html --figures docs/images || exit 1; \
+	done
+
+regularization: .venv/.installed-dev  ## Tables 1 and 4, Figure 2(b) at laptop scale, for the docs: SHATTERLAB_DATA=folder make regularization (resumes)
+	for name in table1 figure2b table4 weight_decay implicit_regularizers double_descent; do \
+	  $(BIN)/shatterlab run $$name --scale laptop --store $(RESULTS)/regularization.sqlite > $(RESULTS)/$$name.txt && \
+	  $(BIN)/shatterlab report $$name --scale laptop --store $(RESULTS)/regularization.sqlite --output $$name.html --figures docs/images || exit 1; \
 	done
 
 lint: .venv/.installed-dev

@@ -47,10 +47,10 @@ MAY_IMPORT = {
     "constructions": BASE,
     "corruptions": BASE,
     "datasets": BASE,
-    "kernels": BASE,
+    "kernels": f"{BASE} architectures",
     "measures": f"{BASE} statistics",
     "optimizers": BASE,
-    "learners": f"{BASE} architectures constructions kernels optimizers",
+    "learners": f"{BASE} architectures constructions kernels optimizers statistics",
     "classifiers": f"{BASE} kernels learners",
     "checks": "core errors statistics streamed",
     "watching": "checks core errors evaluation",
@@ -68,7 +68,10 @@ MAY_IMPORT = {
     "executors": "_resources _tables catalog core errors part store trial",
     "report": f"{RUN} claims experiment replicates shatterlab views",
     "laws": f"{RUN} architectures augmentations corruptions datasets kernels learners measures optimizers",
-    "experiments": f"{RUN} ablation architectures augmentations claims corruptions datasets executors experiment kernels learners measures optimizers references report store views",
+    "experiments": (
+        f"{RUN} ablation architectures augmentations claims corruptions datasets executors experiment"
+        " kernels learners measures optimizers references report store views"
+    ),
     "export": f"{BASE} report store",
     "_terminal": f"{BASE} views",
     "_options": f"{RUN} claims experiment experiments",
@@ -239,7 +242,7 @@ CONTRACT = """
     Training Estimator Recipe KernelInterpolation LinearMinimumNorm SGD Adam RMSProp
     LinearKernel Gaussian Laplacian KernelInterpolator
     GaussianCloud LinearSeparator MemorizedBits capacity Capacity FitProbability TwoLayerConstruction DeepConstruction MemorizingNetwork
-    Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table audit Audit
+    Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table complete audit Audit Ablation Factor
     Dataset Corruption LabelCorruption PixelCorruption Architecture Augmentation Optimizer Kernel Learner Measure
     NotApplicable ShatterlabError random_bits
 """.split()  # noqa: SIM905 (seventy names in quotes are harder to read)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -238,7 +239,7 @@ def test_a_damaged_checkpoint_is_told(tmp_path):
 
 
 SCRIPT = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import torch
 import shatterlab as sl
@@ -248,25 +249,35 @@ learner = sl.StreamedTraining(sl.SmallInception(width=0.06), sl.SGD(lr=0.05), de
 told = []
 fit = learner.fit(train, sl.Seeds(), told.append, sl.Runtime(checkpoints=Path(sys.argv[1]), checkpoint_every=float(sys.argv[3])))
 torch.save(fit.model.state_dict(), Path(sys.argv[1]) / f"weights{fit.facts['processes']}.pt")
-print(json.dumps([[each.train_loss, each.train_accuracy, each.online_loss, each.online_accuracy] for each in told]))
+told = [[each.train_loss, each.train_accuracy, each.online_loss, each.online_accuracy] for each in told]
+(Path(sys.argv[1]) / f"told{os.environ.get('RANK', 0)}.json").write_text(json.dumps(told))
 """
 
 
-def process(arguments, **environment) -> subprocess.Popen[str]:
-    source = os.path.dirname(os.path.dirname(sl.__file__))
-    shared = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, *map(str, arguments)], env=shared, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def process(folder, epochs, checkpoint_every, *launcher) -> Iterator[subprocess.Popen[str]]:
+    """The script in a process of its own; at the end neither it nor one of its children is left."""
+    (folder / "train.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(sl.__file__)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    with (folder / "log").open("w") as log:
+        command = [sys.executable, *launcher, str(folder / "train.py"), str(folder), str(epochs), str(checkpoint_every)]
+        started = subprocess.Popen(command, env=environment, stdout=log, stderr=log, text=True, start_new_session=True)
+    try:
+        yield started
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
 
 
 @pytest.mark.slow
 def test_a_killed_process_goes_on_to_the_same_weights_bit_for_bit(tmp_path):
-    killed = process([tmp_path, 200, 0])
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("*.checkpoint")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1)
-    os.kill(killed.pid, signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
+    with process(tmp_path, 200, 0) as killed:
+        while not list(tmp_path.glob("*.checkpoint")) and killed.poll() is None:
+            time.sleep(0.05)
+        time.sleep(1)
+        os.kill(killed.pid, signal.SIGKILL)
+        assert killed.wait() == -signal.SIGKILL
     [file] = tmp_path.glob("*.checkpoint")
     state = torch.load(file, weights_only=True)
     assert 0 < state["place"][2] < 200 * 3
@@ -277,22 +288,13 @@ def test_a_killed_process_goes_on_to_the_same_weights_bit_for_bit(tmp_path):
 # several processes -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(1200)  # ten seconds on a free core; torchrun picks a free port, and ends both when one fails
 def test_two_processes_have_the_losses_of_one_with_the_same_batch(tmp_path):
     """Sums of gradients and moments in another order: float32 rounding, amplified by at most a few steps of descent."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-    two = [process([tmp_path, 3, 1e9], RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(2)]
-    told = []
-    try:
-        for each in two:
-            out, errors = each.communicate(timeout=200)
-            assert each.returncode == 0, errors
-            told.append(json.loads(out.splitlines()[-1]))
-    finally:
-        for each in two:
-            each.kill()
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2", "--log-dir", str(tmp_path)]
+    with process(tmp_path, 3, 1e9, *torchrun) as two:
+        assert two.wait() == 0, (tmp_path / "log").read_text()
+    told = [json.loads((tmp_path / f"told{rank}.json").read_text()) for rank in range(2)]
     alone = []
     fit = RECIPE.fit(photos().train, observe=alone.append)
     wanted = [[each.train_loss, each.train_accuracy, each.online_loss, each.online_accuracy] for each in alone]

@@ -9,7 +9,7 @@ import pytest
 
 import shatterlab as sl
 from shatterlab.experiment import SCALES
-from shatterlab.experiments import figure2b, table1, table4, weight_decay
+from shatterlab.experiments import figure2b, implicit_regularizers, table1, table4, weight_decay
 from shatterlab.experiments._regularizers import nets, replicates, where
 from shatterlab.references import published
 from shatterlab.replicates import matches
@@ -134,7 +134,7 @@ def test_effects_of_the_published_numbers_are_the_papers():
     experiment, value = published_rows(PAPER)
     grid = experiment.views[1].grid(rows_of(experiment, value))
     told = {line[0]: (line[2], line[3]) for line in grid.rows if line[1] == "test accuracy"}
-    assert told["AlexNet: crop"] == ("8", "+3.6 [+3.6, +3.6]") and told["Inception: crop"][1].startswith("+3.6")
+    assert told["AlexNet: crop"] == ("8", "+3.6 (all 8)") and told["Inception: crop"][1].startswith("+3.6")
     assert told["Inception: batch norm"][1].startswith("+3.8") and told["AlexNet: weight decay"][1].startswith("+1.3")
     assert told["AlexNet: crop x weight decay"][1].startswith("+0.3")  # (81.22 - 79.66) - (77.36 - 76.07)
 
@@ -218,6 +218,30 @@ def test_the_coefficients_are_seven_logarithmic_steps_and_none():
     assert found == [0.0, 1e-4, 3.16e-4, 1e-3, 3.16e-3, 1e-2, 3.16e-2, 1e-1]
     assert {trial.corruption for trial in experiment.trials} == {sl.TrueLabels(), sl.RandomLabels()}
     assert len(experiment.trials) == 8 * 2 * 3
+
+
+# Implicit regularizers
+
+
+def test_one_choice_is_changed_at_a_time_and_each_finds_its_rows():
+    experiment = implicit_regularizers.experiment(LAPTOP)
+    first, *others = [trial.specification() for trial in experiment.trials[:7]]
+    changed = [{column.removeprefix("learner.") for column in first | other if first.get(column) != other.get(column)} - {"key"} for other in others]
+    adam = changed.pop(4)
+    assert changed == [{"batch_size"}, {"batch_size", "epochs"}, {"optimizer.momentum"}, {"decay"}, {"validation"}]
+    assert "optimizer.kind" in adam and all(column.startswith("optimizer.") for column in adam)
+    rows = rows_of(experiment, lambda trial: {})
+    for effect in experiment.views[0].effects:
+        assert all(len([row for row in rows if matches(row, cell)]) == 3 for cell in (*effect.plus, *effect.minus))
+
+
+def test_a_way_of_training_that_matters_contradicts_its_claim():
+    def value(trial):
+        return {"test.accuracy": 0.5 + 0.001 * trial.seeds.init + (0.2 if trial.learner.batch_size == 16 else 0.0)}
+
+    found = verdicts(implicit_regularizers.experiment(LAPTOP), value)
+    assert [verdict for text, verdict in found.items() if "batches of 16" in text] == ["contradicted"]
+    assert {verdict for text, verdict in found.items() if "batches of 16" not in text} == {"reproduced"}
 
 
 @pytest.mark.parametrize("name", ["inception", "inception_wo_bn", "alexnet", "mlp_3x512", "mlp_1x512"])

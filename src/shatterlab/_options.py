@@ -1,14 +1,15 @@
-"""What `run`, `report` and `show` take alike."""
+"""What `run`, `report` and `show` take alike, and where trials run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 if TYPE_CHECKING:
+    from shatterlab.core import Runtime
     from shatterlab.experiment import Experiment
 
 ScaleName = Literal["smoke", "laptop", "paper"]
@@ -24,7 +25,7 @@ class Asked:
         scale: How large: smoke (seconds), laptop (2 cores, no GPU), paper.
         replicates: Runs of each setting, in place of the scale's.
         model: A model of your own in place of the experiment's: "module:factory", "path/to/file.py:factory", a
-            scikit-learn class, or an architecture of `shatterlab list`. For figure1a, figure1b, figure1c, capacity.
+            scikit-learn class, or an architecture of `shatterlab list`. For figure1a, figure1b, figure1c, capacity, convergence, ledger.
         data: The folder that holds the published data sets; beside --model also an .npz file, a folder of class
             folders, or a data set of `shatterlab list`.
         examples: Training examples to keep for your model.
@@ -57,6 +58,32 @@ class Asked:
         """The name and the options as they are written on the command line."""
         written = {item.name: getattr(self, item.name) for item in fields(self)}
         return [name, *(word for option, value in written.items() if value is not None for word in (f"--{option.replace('_', '-')}", str(value)))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Where:
+    """Where and how trials run; it decides no result.
+
+    Attributes:
+        threads: Of each process: more than one for a few large trials, a kernel system of the paper's size, say.
+        device: Where trials run: cpu or cuda.
+        readers: Threads that read photos ahead. Default: as many as threads.
+        checkpoints: A folder for the state of trainings on photos: the same command then goes on in the middle of one.
+        checkpoint_every: Seconds between two such states.
+    """
+
+    threads: int = 1
+    device: str = "cpu"
+    readers: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None
+    checkpoints: Path | None = None
+    checkpoint_every: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 600.0
+
+    def runtime(self, root: Path | None) -> Runtime:
+        """The runtime with this data root."""
+        from shatterlab.core import Runtime
+
+        return Runtime(data=root, **{item.name: getattr(self, item.name) for item in fields(self)})
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from shatterlab.core import Corruption, Part, Seeds
@@ -46,9 +47,9 @@ class Factor:
             UnknownName: a part on the way has no such field.
         """
         for path, value in self.sets.items():
-            trial = _changed(trial, path, lambda _, value=value: value)
+            trial = _changed(trial, path, partial(_set, value))
         for path, more in self.adds.items():
-            trial = _changed(trial, path, lambda old, more=more: (*old, *more))
+            trial = _changed(trial, path, partial(_added, more))
         return trial
 
 
@@ -119,12 +120,12 @@ class Ablation:
         """Neither necessary nor sufficient, as sentences that rows can contradict."""
         where = self._where()
         off, on, random = where[()], where[self.names], self._columns(self._randomized)
-        share, told = {"low": self.keeps, "ratio": True, "origin": self.chance}, ", ".join(self.names)
-        room = {"low": max(0.0, self.chance - 0.05), "high": self.chance + 0.05}
+        told, low, high = ", ".join(self.names), max(0.0, self.chance - 0.05), self.chance + 0.05
+        text = f"not necessary: without {told}, over {self.keeps:g} of the test accuracy above chance remains"
         return (
-            Claim(f"not necessary: without {told}, over {self.keeps:g} of the test accuracy above chance remains", "test.accuracy", off, versus=on, **share),
+            Claim(text, "test.accuracy", off, versus=on, low=self.keeps, ratio=True, origin=self.chance),
             Claim(f"not sufficient: with {told}, random labels are fitted to at least 0.99", "train.accuracy", random, low=0.99),
-            Claim("and nothing is learned from them: test accuracy is chance to within 5 points", "test.accuracy", random, **room),
+            Claim("and nothing is learned from them: test accuracy is chance to within 5 points", "test.accuracy", random, low=low, high=high),
         )
 
     def experiment(self, name: str, source: str = "", scale: str = "") -> Experiment:
@@ -183,3 +184,11 @@ def _changed(part: Any, path: str, change: Callable[[Any], Any]) -> Any:
         raise UnknownName(getattr(part, "kind", type(part).__name__), name, known)
     old = getattr(part, name)
     return replace(part, **{name: _changed(old, rest, change) if rest else change(old)})
+
+
+def _set(value: Any, _: Any) -> Any:
+    return value
+
+
+def _added(more: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*old, *more)

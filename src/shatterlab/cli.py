@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from shatterlab import __version__
-from shatterlab._options import Asked, Precision, given
+from shatterlab._options import Asked, Precision, Where, given
 from shatterlab._terminal import ProgressLine, complain, interruptible, outcome, print_names, require_writable, workers_or_cores
 from shatterlab.errors import InvalidPart, ShatterlabError
 
@@ -100,25 +100,23 @@ def audit(
 
 
 @app.command
-def run(name: str, *, asked: Asked = Asked(), store: Path = STORE, workers: int | None = None, threads: int = 1, device: str = "cpu") -> int:
+def run(name: str, *, asked: Asked = Asked(), where: Where = Where(), store: Path = STORE, workers: int | None = None) -> int:
     """Runs the missing trials of an experiment, and prints its tables and the verdicts on its claims.
 
     Args:
         name: An experiment of `shatterlab list`, or a file my_idea.py that defines experiment(scale).
         asked: What it is made of.
+        where: Where its trials run.
         store: Where rows are kept; rows already there are not computed again.
         workers: Processes; default: one a core, or one where they have several threads.
-        threads: Of each process: more than one for a few large trials, a kernel system of the paper's size, say.
-        device: Where trials run: cpu or cuda.
     """
-    from shatterlab.core import Runtime
     from shatterlab.experiments._complete import complete
     from shatterlab.report import text_report
 
     experiment, root = asked.experiment(name)
     with ProgressLine() as progress, interruptible(store):
-        count = workers_or_cores(workers if threads == 1 else workers or 1)
-        rows = complete(experiment, store, count, Runtime(device=device, threads=threads, data=root), progress)
+        count = workers_or_cores(workers if where.threads == 1 else workers or 1)
+        rows = complete(experiment, store, count, where.runtime(root), progress)
     print(text_report(experiment, rows))
     return outcome(rows)
 

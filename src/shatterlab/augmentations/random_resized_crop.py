@@ -43,7 +43,8 @@ class RandomResizedCrop(Augmentation):
         self.require(0 < self.aspect[0] <= self.aspect[1], "aspect is two ratios, 0 < smallest <= largest", self.aspect)
 
     def draw(self, n: int, shape: tuple[int, ...], rng: np.random.Generator) -> Mapping[str, np.ndarray[Any, Any]]:
-        area, ratio = rng.uniform(*self.area, n), np.exp(rng.uniform(*np.log(self.aspect), n))
+        narrow, wide = (float(np.log(ratio)) for ratio in self.aspect)
+        area, ratio = rng.uniform(*self.area, n), np.exp(rng.uniform(narrow, wide, n))
         sides = np.minimum(np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)], 1), 1)
         return {"box": np.concatenate([rng.uniform(size=(n, 2)) * (1 - sides), sides], 1).astype(np.float32)}
 

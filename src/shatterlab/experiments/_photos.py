@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from shatterlab.architectures.inception_v3 import InceptionV3
@@ -31,7 +32,7 @@ def photos(scale: Scale) -> Dataset:
     """Smoke: photos drawn by a program. Laptop: Imagenette at 75 pixels. Paper: ILSVRC 2012 at 299, below the data root."""
     return scale.pick(
         smoke=GeneratedPhotos(classes=4, per_class=6, side=90, size=75),
-        laptop=StreamedFolder("data:imagenette", size=75, examples=600, test_examples=200),
+        laptop=StreamedFolder("data:imagenette", size=75, examples=300, test_examples=200),
         paper=StreamedFolder("data:imagenet", size=299, examples=1_281_167, test_examples=50_000),
     )
 
@@ -42,16 +43,17 @@ def chance(scale: Scale) -> float:
 
 
 def recipe(line: Line, scale: Scale) -> StreamedTraining:
-    """Inception v3 with these regularizers; the settings of its time, scaled to the sample at smoke and laptop scale."""
+    """Inception v3 with these regularizers; the settings of its time at paper scale, ones that fit a few hundred photos in minutes below."""
     _, augmented, dropout, decay = line
     width, momentum = scale.pick(smoke=(0.1, 0.1), laptop=(0.25, 0.1), paper=(1.0, 0.0003))
     network = InceptionV3(dropout=0.2 if dropout else 0.0, width=width, norm_momentum=momentum, init=scale.pick(smoke="he", laptop="he", paper="truncated"))
+    of_its_time, quick = RMSProp(lr=0.045, alpha=0.9, momentum=0.9, eps=1.0), RMSProp(lr=0.0003, alpha=0.9, momentum=0.9, eps=0.001)
     return StreamedTraining(
         network,
-        RMSProp(lr=0.045, alpha=0.9, momentum=0.9, eps=1.0, weight_decay=4e-5 if decay else 0.0),
+        replace(scale.pick(smoke=quick, laptop=quick, paper=of_its_time), weight_decay=4e-5 if decay else 0.0),
         decay=scale.pick(smoke=1.0, laptop=0.94, paper=0.94),
-        batch_size=scale.pick(smoke=12, laptop=32, paper=256),
-        epochs=scale.pick(smoke=3, laptop=60, paper=100),
+        batch_size=scale.pick(smoke=12, laptop=60, paper=256),
+        epochs=scale.pick(smoke=3, laptop=30, paper=100),
         smoothing=0.1,
         augmentation=_DISTORTION if augmented else (),
         precision=scale.pick(smoke="float32", laptop="float32", paper="bfloat16"),

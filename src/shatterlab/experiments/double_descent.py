@@ -16,6 +16,7 @@ from shatterlab.trial import Trial
 from shatterlab.views import Curve, Table
 
 _N = "dataset.examples"
+_TOLD = "LinearMinimumNorm without ridge, KernelInterpolation of the linear kernel with"
 _LEVEL = 0.2  # of corrupted labels: without noise in them the peak is low
 
 
@@ -32,8 +33,8 @@ def experiment(scale: Scale) -> Experiment:
         question="Near n = d a linear interpolant is at its worst: does ridge, an explicit regularizer, mend that?",
         trials=grid(Trial, seeds=seeds, dataset=[_data(scale, n) for n in sizes], corruption=[PartialLabels(_LEVEL)], learner=learners),
         views=(
-            Curve(_N, "test.loss", by="learner.kind", scale="log", title="Test loss (squared error) against training examples"),
-            Curve(_N, "test.error", by="learner.kind", title="Test error against training examples"),
+            Curve(_N, "test.loss", by="learner.kind", scale="log", title=f"Test loss (squared error) against training examples: {_TOLD}"),
+            Curve(_N, "test.error", by="learner.kind", title=f"Test error against training examples: {_TOLD}"),
             Table((_N, "learner.kind"), ("train.loss", "test.loss", "test.error")),
         ),
         claims=_claims(sizes),

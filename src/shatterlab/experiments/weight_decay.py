@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Dataset, Seeds
@@ -14,12 +15,14 @@ from shatterlab.learners.training import Training
 from shatterlab.measures.hessian_top_eigenvalue import HessianTopEigenvalue
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trial import Trial
-from shatterlab.views import Curve, Table
+from shatterlab.views import Table
+from shatterlab.views.steps import Steps
 
 _W = "learner.optimizer.weight_decay"
 _CURVATURE = "measure.HessianTopEigenvalue.largest"
 _STEPS = "fit.steps_to_loss_0.1"
 _TRUE, _RANDOM = {"corruption.level": 0.0}, {"corruption.level": 1.0}
+_SHOWN: dict[str, Literal["linear", "log"]] = {"train.loss": "log", _STEPS: "linear", "test.error": "linear", _CURVATURE: "log"}
 _STEP = 10**0.5
 
 
@@ -50,7 +53,7 @@ def experiment(scale: Scale) -> Experiment:
         question="What does the coefficient of weight decay do to training, and does it sometimes help it?",
         trials=grid(Trial, seeds=seeds, dataset=[data], corruption=settings, learner=learners, measures=[(HessianTopEigenvalue(examples=1000),)]),
         views=(
-            *(Curve(_W, column, by="setting") for column in ("train.loss", _STEPS, "test.error", _CURVATURE)),
+            *(Steps(_W, column, by="setting", scale=scale_of) for column, scale_of in _SHOWN.items()),
             Table(("setting", _W), columns, title="Weight decay as a tuning parameter"),
         ),
         claims=_claims(coefficients),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,8 @@ def reaches_every_parameter(part: Architecture) -> None:
     for shape, classes in _accepted(part):
         network = _build(part, shape, classes).train()
         with seeded(5, _CPU):
-            scores = network.with_auxiliary(_inputs(8, shape)) if hasattr(network, "with_auxiliary") else (network(_inputs(8, shape)),)
+            both: Any = getattr(network, "with_auxiliary", None)
+            scores = both(_inputs(8, shape)) if both else (network(_inputs(8, shape)),)
             losses = [nn.functional.cross_entropy(each, torch.arange(8) % classes) for each in scores if each is not None]
             torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         trainable = {name: value.grad for name, value in network.named_parameters() if value.requires_grad}

@@ -114,7 +114,7 @@ class _Counter(TorchDispatchMode):
     """Counts the tensor operations that happen inside."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -125,7 +125,8 @@ class _Counter(TorchDispatchMode):
 def _operations(part: Augmentation, images: Tensor, drawn: Drawn) -> int:
     with _Counter() as counter:
         part.images(images, drawn)
-    return counter.count
+    count: int = counter.count
+    return count
 
 
 def _images(part: Augmentation) -> Tensor:

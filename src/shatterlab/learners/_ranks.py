@@ -95,4 +95,5 @@ def _normalized(norm: nn.BatchNorm2d, inputs: Tensor) -> Tensor:
         scaled = scaled * norm.weight.view(shape)
     if norm.bias is not None:
         scaled = scaled + norm.bias.view(shape)
-    return scaled.to(inputs.dtype)
+    normalized: Tensor = scaled.to(inputs.dtype)
+    return normalized

@@ -143,7 +143,8 @@ class Run:
                     self._conclude(ended)
                     self._write(observer)
                 found = measured or (None, None, None)
-                yield Progress(self.epoch, self.step, self.scores, "logits", *found[:2], loss, online, rate, last, keep, train_top5_accuracy=found[2])
+                figures = {"train_loss": found[0], "train_accuracy": found[1], "train_top5_accuracy": found[2], "online_loss": loss, "online_accuracy": online}
+                yield Progress(self.epoch, self.step, self.scores, "logits", learning_rate=rate, last=last, batch=keep, **figures)
                 if not ended:
                     self.epoch, self.done, self.sums = self.epoch + 1, 0, torch.zeros_like(self.sums)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shatterlab.views.array_curves import ArrayCurves
 from shatterlab.views.beside import Beside, Line
 from shatterlab.views.curve import Curve
 from shatterlab.views.effects import Effect, Effects
@@ -17,6 +18,6 @@ from shatterlab.views.several import Several
 from shatterlab.views.table import Table
 
 __all__ = [
-    "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "Line", "Order",
-    "Quantity", "Scatter", "Several", "Table", "View", "model", "setting",
+    "ArrayCurves", "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "LearningCurves", "LedgerSummary",
+    "LedgerTable", "Line", "Order", "Quantity", "Scatter", "Several", "Table", "View", "model", "setting",
 ]  # fmt: skip

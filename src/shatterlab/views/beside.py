@@ -40,8 +40,8 @@ class Beside:
     Args:
         lines: what was published, and which rows stand for it.
         keys: headings of their cells.
-        columns: what was published of them.
-        further: columns to show that nothing was published of.
+        columns: what to show of each; one that nothing was published of in any line has no column beside it.
+        further: columns to show at the end, without what was published.
         differences: whether measured minus published is shown.
         title: the heading.
     """
@@ -79,22 +79,28 @@ class Beside:
         return None
 
     def _headers(self) -> tuple[str, ...]:
-        beside = ("published", "difference") if self.differences else ("published",)
-        return (*self.keys, "trials", *(each for column in self.columns for each in (heading(column), *beside)), *map(heading, self.further))
+        told = (each for column in self.columns for each in (heading(column), *self._beside(column)))
+        return (*self.keys, "trials", *told, *map(heading, self.further))
+
+    def _beside(self, column: str) -> tuple[str, ...]:
+        if not any(column in line.published for line in self.lines):
+            return ()
+        return ("published", "difference") if self.differences else ("published",)
 
     def _cells(self, line: Line, members: Sequence[Row]) -> tuple[str, ...]:
         cells = [*line.cells, standing(members) if members else "0"]
         for column in self.columns:
             value = line.published.get(column)
-            cells += [self._measured(column, members), value if isinstance(value, str) else number(value, column)]
-            cells += [_difference(column, members, value)] if self.differences else []
+            beside = [value if isinstance(value, str) else number(value, column), _difference(column, members, value)]
+            cells += [self._measured(column, members), *beside[: len(self._beside(column))]]
         return (*cells, *(summarize(members, column).text(column) for column in self.further))
 
     def _measured(self, column: str, members: Sequence[Row]) -> str:
         summary = summarize(members, column)
         if not self._by_sample(column, members):
             return summary.text(column)
-        n = int(members[0]["test.n"])
+        n = members[0]["test.n"]
+        assert isinstance(n, int)
         found = clopper_pearson(round(summary.values[0] * n), n, LEVEL)
         return with_interval(summary.values[0], found.low, found.high, column)
 

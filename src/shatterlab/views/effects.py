@@ -16,6 +16,7 @@ from shatterlab.views.naming import heading, is_fraction, number
 
 _SEEDS = ("seeds.data", "seeds.corruption", "seeds.init", "seeds.order")
 _POWER = 0.8
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Effects:
 
     A replicate counts for an effect where all of its cells have a result with equal seeds, none of them diverged. p is Student's, two-sided,
     adjusted for all effects of the same column in this table. "Detectable" is the smallest true effect that so many pairs with so much
-    spread would find four times in five, before the adjustment: a smaller one may well be there unseen.
+    spread would find four times in five, before the adjustment: a smaller one may well be there unseen. Where all pairs have the same
+    difference nothing is known of its spread: it has no interval and no p.
 
     Args:
         effects: what is compared.
@@ -109,7 +111,7 @@ def _value(row: Row, column: str) -> float | None:
 
 
 def _adjusted(samples: Mapping[tuple[str, str], Sequence[float]]) -> dict[tuple[str, str], float]:
-    tested = {key: t_test(values) for key, values in samples.items() if len(values) > 1}
+    tested = {key: 1.0 if _alike(values) else t_test(values) for key, values in samples.items() if len(values) > 1}
     return dict(zip(tested, holm(list(tested.values())), strict=True))
 
 
@@ -118,17 +120,21 @@ def _line(name: str, column: str, values: Sequence[float], lost: int, adjusted: 
     if not values:
         return (name, heading(column), pairs, "-", "-", "-")
     interval = t_interval(values, LEVEL)
-    if len(values) < 2:
-        return (name, heading(column), pairs, _told(interval, column), "-", "-")
+    if _alike(values):
+        every = f" (all {len(values)})" if len(values) > 1 else ""
+        return (name, heading(column), pairs, _signed(interval.estimate, column) + every, "-", "-")
     deviation = math.sqrt(math.fsum((value - interval.estimate) ** 2 for value in values) / (len(values) - 1))
     p = adjusted[name, column]
-    least = _points(detectable(deviation, len(values), LEVEL, _POWER), column) if deviation else "-"
+    least = _points(detectable(deviation, len(values), LEVEL, _POWER), column)
     return (name, heading(column), pairs, _told(interval, column), "< 0.001" if p < 0.001 else f"{p:.3f}", least)
 
 
+def _alike(values: Sequence[float]) -> bool:
+    """Equal but for rounding: differences of accuracies are counts over one number of examples."""
+    return max(values) - min(values) < _ROUNDING
+
+
 def _told(interval: Interval, column: str) -> str:
-    if not math.isfinite(interval.low):
-        return _signed(interval.estimate, column)
     return f"{_signed(interval.estimate, column)} [{_signed(interval.low, column)}, {_signed(interval.high, column)}]"
 
 
