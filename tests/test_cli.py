@@ -323,7 +323,11 @@ def test_the_figures_can_be_made_for_a_model_of_ones_own(here, table, capsys):
     ("asked", "code", "message"),
     [
         (("figure1c", "--lr", "0.1"), 2, "run: lr change a model of your own, got no --model. Name one, or leave them out."),
-        (("audit", "--model", "MLP"), 2, "run: an experiment that takes a model is required, got audit. figure1a, figure1b, figure1c, capacity, convergence and ledger do."),
+        (
+            ("audit", "--model", "MLP"),
+            2,
+            "run: an experiment that takes a model is required, got audit. figure1a, figure1b, figure1c, capacity, convergence and ledger do.",
+        ),
         (("figure1c", "--replicates", "0"), 2, "Scale: replicates is a whole number >= 1, got 0"),
         (("figure1a", "--model", "my_models.py:nett"), 2, None),
         (("figure1a", "--model", "my_models.py:narrow", "--data", "table.npz"), 2, None),

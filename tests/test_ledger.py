@@ -58,9 +58,7 @@ def test_fits_that_ended_at_different_losses_are_not_compared():
     assert grid.notes == ("Empty or not comparable: the fits did not stop at the same training loss: budget at 1, budget at 0 (m).",)
 
 
-@pytest.mark.parametrize(
-    ("bound", "says"), [(1.2, "vacuous: 1 or more"), (0.95, "vacuous: chance 0.9"), (0.4, "below chance 0.9"), (math.inf, "vacuous: 1 or more")]
-)
+@pytest.mark.parametrize(("bound", "says"), [(1.2, "vacuous"), (0.95, "vacuous"), (0.4, "below 0.9"), (math.inf, "vacuous")])
 def test_a_bound_is_held_against_one_and_against_chance(bound, says):
     rows = planted((1.0, 2.0), (2.0, 3.0), **{"measure.M.bound": bound})
     found = entry(rows, bound="measure.M.bound")
@@ -92,7 +90,7 @@ def test_sign_draws_say_at_least_and_never_equal():
     least = 0.9 - math.sqrt(2 * math.log(20) / 200)
     assert found.least == pytest.approx(least)
     assert found.bounds[0] == found.bounds[1] == pytest.approx(least + 3 * math.sqrt(math.log(40) / 200))
-    assert (found.verdict, found.says) == ("fails (blind)", "vacuous: 1 or more")
+    assert (found.verdict, found.says) == ("fails (blind)", "vacuous")
     assert table.grid(rows).rows[0][1:3] == (f"≥ {least:.3g}",) * 2
     assert not other.measured  # a draw of signs is no fit of random labels
     failed = table.entries(signs([None], status="failed", error="Training: the model gives one score for each of 2 classes, got 10"))[0]
@@ -171,7 +169,8 @@ def test_a_network_of_the_users_has_a_ledger(tmp_path):
         tiny, data, replicates=2, draws=1, twins=0, codes=0, lr=0.1, batch_size=20, store=tmp_path / "rows.sqlite", on_row=lambda *told: done.append(told)
     )
     assert (done, again.verdict) == ([], found.verdict)
-    assert "fails (blind)" in found.save(tmp_path / "ledger.html").read_text()
+    page = found.save(tmp_path / "ledger.html").read_text()
+    assert "VC dimension" in page and "(blind)" in page
 
 
 @pytest.mark.parametrize(

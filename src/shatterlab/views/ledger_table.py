@@ -82,12 +82,9 @@ class Entry:
     @property
     def says(self) -> str:
         """What the bound on true labels says."""
-        bound = self.bounds[0]
-        if bound is None:
+        if self.vacuous is None:
             return "-"
-        if bound >= 1:
-            return "vacuous: 1 or more"
-        return f"vacuous: chance {self.chance:g}" if bound >= self.chance else f"below chance {self.chance:g}"
+        return "vacuous" if self.vacuous else f"below {self.chance:g}"
 
     @property
     def vacuous(self) -> bool | None:
@@ -100,7 +97,7 @@ class LedgerTable:
     """The ledger of one model, a line a quantity.
 
     A cell is the mean over replicates with its 95 % interval. Bounds are means over replicates of upper bounds on the error that start from the training
-    error; one at or above guessing is vacuous. "Larger on random?" is the randomization test: with both fits ended at the same training loss, on
+    error; one at or above guessing is vacuous, the others are below the error of guessing, which is shown. "Larger on random?" is the randomization test: with both fits ended at the same training loss, on
     samples of the same size and seeds, the 95 % interval of the paired difference lies above 0 (passes), at or below 0 (fails), or holds 0 (undecided).
     Quantities of a class of functions are blind to labels and fail by construction.
 
@@ -174,7 +171,7 @@ class LedgerTable:
     def grid(self, rows: Iterable[Row]) -> Grid | None:
         """The table; None where no row is this model's."""
         entries = self.entries(rows)
-        headers = ("quantity", "true labels", "random labels", "larger on random?", "bound on error: true, random", "which is")
+        headers = ("quantity", "true labels", "random labels", "larger on random?", "bound on error: true, random", "it is")
         return Grid(headers, tuple(map(self._line, entries)), 1, tuple(_notes(entries))) if entries else None
 
     def _line(self, entry: Entry) -> tuple[str, ...]:
