@@ -96,9 +96,10 @@ class Entry:
 class LedgerTable:
     """The ledger of one model, a line a quantity.
 
-    A cell is the mean over replicates with its 95 % interval. Bounds are means over replicates of upper bounds on the error that start from the training
-    error; one at or above guessing is vacuous, the others are below the error of guessing, which is shown. "Larger on random?" is the randomization test: with both fits ended at the same training loss, on
-    samples of the same size and seeds, the 95 % interval of the paired difference lies above 0 (passes), at or below 0 (fails), or holds 0 (undecided).
+    A cell is the mean over replicates with its 95 % interval. Bounds are means over replicates of upper bounds on the error that start from the
+    training error; one at or above guessing is vacuous, the others are below the error of guessing, which is shown. "Larger on random?" is the
+    randomization test: with both fits ended at the same training loss, on samples of the same size and seeds, the 95 % interval of the paired
+    difference lies above 0 (passes), at or below 0 (fails), or holds 0 (undecided).
     Quantities of a class of functions are blind to labels and fail by construction.
 
     Args:
@@ -179,7 +180,8 @@ class LedgerTable:
         values = [_cell(each, column) for each in (entry.true, entry.noise)]
         cells = values if entry.least is None else [f"≥ {entry.least:.3g}"] * 2
         floor = "≥ " if entry.least is not None else ""
-        bounds = ", ".join("-" if each is None else f"{floor}{_short(each)}" for each in entry.bounds)
+        told = ["-" if each is None else f"{floor}{_short(each)}" for each in entry.bounds]
+        bounds = ", ".join(told) if told[0] != told[1] else f"{told[0]} (both)"
         asked = name if entry.quantity.rises else f"{name} (smaller?)"
         return (asked, *cells, entry.verdict, "-" if entry.bounds == (None, None) else bounds, entry.says)
 
@@ -203,7 +205,7 @@ def _cell(summary: Summary, column: str) -> str:
     if summary.mean is None or abs(summary.mean) < _LARGE:
         return summary.text(column)
     interval = summary.interval
-    return f"{summary.mean:.3g}" + (f" [{', '.join(f'{end:.3g}' for end in interval)}]" if interval else "")
+    return f"{summary.mean:.2g}" + (f" [{', '.join(f'{end:.2g}' for end in interval)}]" if interval else "")
 
 
 def _short(bound: float) -> str:
