@@ -20,6 +20,7 @@ _HOMES = {
         "Beside", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "Line", "Order",
         "Quantity", "Scatter", "Several", "Table",
     ),
+    "kernels._tangent": ("tangent_gram",),
     "experiments._complete": ("complete",),
     "experiments.audit": ("Audit", "audit"),
     "experiments.capacity": ("Capacity", "capacity"),
