@@ -243,7 +243,8 @@ CONTRACT = """
     Training Estimator Recipe KernelInterpolation LinearMinimumNorm SGD Adam RMSProp
     LinearKernel Gaussian Laplacian KernelInterpolator
     GaussianCloud LinearSeparator MemorizedBits capacity Capacity FitProbability TwoLayerConstruction DeepConstruction MemorizingNetwork
-    Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table complete tangent_gram ledger Ledger audit Audit Ablation Factor
+    Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table complete tangent_gram ledger Ledger
+    audit Audit Ablation Factor
     Dataset Corruption LabelCorruption PixelCorruption Architecture Augmentation Optimizer Kernel Learner Measure
     NotApplicable ShatterlabError random_bits
 """.split()  # noqa: SIM905 (seventy names in quotes are harder to read)
