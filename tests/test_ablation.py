@@ -204,6 +204,29 @@ def test_a_ratio_counts_from_its_origin():
         sl.Claim("x", "test.accuracy", low=0.0, origin=0.1)
 
 
+def test_chance_is_that_of_the_rows_classes():
+    """0.36 and 0.40 among four classes: (0.36 - 0.25) / (0.40 - 0.25) = 0.7333; without a number of classes there is no number."""
+    claim = sl.Claim("most remains", "test.accuracy", {"on": 0}, versus={"on": 1}, low=0.7, ratio=True, origin="chance")
+    rows = [
+        Row({"on": on, "learner.on": on, "seeds.data": seed, "test.accuracy": value, "key": f"{on}{seed}", "classes": 4})
+        for seed in (1, 2)
+        for on, value in ((0, 0.36 + 1e-6 * seed), (1, 0.4))
+    ]
+    judged = claim.judge(rows)
+    assert judged.verdict == "reproduced" and judged.interval.estimate == pytest.approx(0.11 / 0.15, abs=1e-4)
+    near = sl.Claim("chance", "test.accuracy", {"on": 0}, low=-0.12, high=0.12, origin="chance").judge(rows)
+    assert near.verdict == "reproduced" and near.interval.estimate == pytest.approx(0.11, abs=1e-4)
+    blank = claim.judge([Row({**row, "classes": None}) for row in rows])
+    assert blank.verdict == "too few trials" and "without a value" in blank.reason
+
+
+def test_an_ablation_of_three_classes_needs_no_number():
+    study = ablation(chance=None)
+    origins = [claim.origin for claim in study.claims()]
+    assert origins == ["chance", 0.0, "chance"]
+    assert [claim.origin for claim in ablation(chance=0.25).claims()] == [0.25, 0.0, 0.0]
+
+
 def test_an_ablation_runs_from_data_to_verdict():
     from shatterlab.experiments._complete import complete
 

@@ -66,7 +66,7 @@ class Ablation:
         design: "factorial": all 2^f combinations, for main effects (over the settings of the other factors) and two-way
             interactions; "one_at_a_time": none, each alone, all.
         replicates: seeds a cell, >= 1; from 2 on there are intervals.
-        chance: the test accuracy of guessing, 0.1 for ten classes.
+        chance: the test accuracy of guessing; None: 1/k of the data's k classes.
         keeps: what "not necessary" means: with all factors off, more than this share of the test accuracy above chance remains.
         randomized: the labels of the additional cell.
 
@@ -78,7 +78,7 @@ class Ablation:
     factors: tuple[Factor, ...]
     design: Literal["factorial", "one_at_a_time"] = "factorial"
     replicates: int = 3
-    chance: float = 0.1
+    chance: float | None = None
     keeps: float = 0.8
     randomized: Corruption = RandomLabels()
 
@@ -89,7 +89,7 @@ class Ablation:
             raise InvalidPart(f"Ablation: at least one factor, of different names, is required, got {', '.join(names) or 'none'}. Name each.")
         if self.design not in ("factorial", "one_at_a_time"):
             raise InvalidPart(f"Ablation: design is 'factorial' or 'one_at_a_time', got {self.design!r}")
-        if self.replicates < 1 or not 0 <= self.chance < 1 or not 0 < self.keeps < 1:
+        if self.replicates < 1 or not 0 <= (self.chance or 0) < 1 or not 0 < self.keeps < 1:
             got = (self.replicates, self.chance, self.keeps)
             raise InvalidPart(f"Ablation: replicates >= 1, chance in [0, 1) and keeps in (0, 1) are required, got {got}")
 
@@ -120,12 +120,16 @@ class Ablation:
         """Neither necessary nor sufficient, as sentences that rows can contradict."""
         where = self._where()
         off, on, random = where[()], where[self.names], self._columns(self._randomized)
-        told, low, high = ", ".join(self.names), max(0.0, self.chance - 0.05), self.chance + 0.05
+        told, near = ", ".join(self.names), "and nothing is learned from them: test accuracy is chance to within 5 points"
+        origin: float | Literal["chance"] = "chance" if self.chance is None else self.chance
+        column = "test.accuracy"
         text = f"not necessary: without {told}, over {self.keeps:g} of the test accuracy above chance remains"
         return (
-            Claim(text, "test.accuracy", off, versus=on, low=self.keeps, ratio=True, origin=self.chance),
+            Claim(text, column, off, versus=on, low=self.keeps, ratio=True, origin=origin),
             Claim(f"not sufficient: with {told}, random labels are fitted to at least 0.99", "train.accuracy", random, low=0.99),
-            Claim("and nothing is learned from them: test accuracy is chance to within 5 points", "test.accuracy", random, low=low, high=high),
+            Claim(near, column, random, low=-0.05, high=0.05, origin="chance")
+            if self.chance is None
+            else Claim(near, column, random, low=self.chance - 0.05, high=self.chance + 0.05),
         )
 
     def experiment(self, name: str, source: str = "", scale: str = "") -> Experiment:

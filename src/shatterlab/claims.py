@@ -66,11 +66,12 @@ class Claim(Part):
         reference: where it is published, "Figure 1(c)", say.
         ratio: compare with `versus` by the ratio: "at most 5 times the epochs" is high=5; equal within a tenth is
             low=0.9, high=1.1, at level=0.9 the two one-sided tests at 5 %.
-        origin: what a ratio counts from, in the column's unit: 0.1 for accuracies above chance in ten classes.
+        origin: what a ratio counts from, in the column's unit; "chance": 1/k, for accuracies above that of guessing among the row's k classes, also
+            without a ratio.
 
     Raises:
         InvalidPart: no bound, low above high, a level outside (0, 1), an unknown scale, a ratio without `versus` or
-            with a bound <= 0, or an origin without a ratio.
+            with a bound <= 0, or a number for an origin without a ratio.
 
     Example:
         >>> slower = Claim("random labels take at most 5 times as long", "fit.epochs_to_interpolation", {"corruption.level": 1.0},
@@ -91,7 +92,7 @@ class Claim(Part):
     level: float = 0.95
     reference: str = ""
     ratio: bool = False
-    origin: float = 0.0
+    origin: float | Literal["chance"] = 0.0
 
     def validate(self) -> None:
         low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
@@ -99,7 +100,7 @@ class Claim(Part):
         self.require(low <= high, "low is at most high", (self.low, self.high))
         self.require(0 < self.level < 1, "level is a confidence in (0, 1)", self.level)
         self.require(self.versus is not None or not self.ratio, "versus is required for a ratio", None, "Say what to divide by")
-        self.require(self.ratio or self.origin == 0, "origin is 0 without a ratio", self.origin, "Shift low and high instead")
+        self.require(self.ratio or self.origin in (0, "chance"), "origin is 0 without a ratio", self.origin, "Shift low and high instead")
         for bound in (self.low, self.high) if self.ratio else ():
             self.require(bound is None or bound > 0, "low and high of a ratio are factors > 0", bound, "1 stands for as large as")
         for scale in self.scales:
@@ -243,7 +244,7 @@ def _sample(label: str, groups: Sequence[tuple[Row, ...]], claim: Claim) -> _Sam
     n = len(kept)
     notes = (
         (diverged, "diverged or infinite, of which no mean can be taken"),
-        (impossible, f"with {claim.column} <= {claim.origin:g} on a side, of which no ratio can be taken"),
+        (impossible, f"with {claim.column} <= {claim.origin or 0} on a side, of which no ratio can be taken"),
         (censored, "censored: decided by bounds only"),
         (blank, "without a value"),
     )
@@ -261,9 +262,14 @@ def _compared(known: Sequence[tuple[float, float]], ratio: bool) -> tuple[float,
     return (low / most, high / least) if ratio else (low - most, high - least)
 
 
-def _ends(row: Row, column: str, origin: float) -> tuple[float, float] | None:
+def _ends(row: Row, column: str, origin: float | Literal["chance"]) -> tuple[float, float] | None:
     """The value above the origin, twice; (budget, inf) for a time that was not reached; None where there is no number."""
     value = row.get(column)
+    if origin == "chance":
+        classes = row.get("classes")
+        if not isinstance(classes, int):
+            return None
+        origin = 1 / classes
     if isinstance(value, int | float):
         return float(value) - origin, float(value) - origin
     for unit in ("epochs", "steps"):
