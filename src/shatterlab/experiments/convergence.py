@@ -40,7 +40,7 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
     """Smoke: 100 digits. Laptop: 200 images. Paper: 2,000 images. An MLP, and a narrow SmallAlexNet with torch's initialization.
 
     At laptop and paper scale rates stay near a quarter of the largest at which the kernel at initialization predicts a falling curve. At smoke
-    scale they are at two fifths of it, where the convolutional net's loss is seen to jump, because its kernel grows.
+    scale they are near half of it, where the convolutional net's loss is seen to jump.
 
     Args:
         scale: how large.
