@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shatterlab.architectures._live import is_live
-from shatterlab.architectures.imported import Imported
 from shatterlab.core import Dataset, Learner, Row, Runtime, Seeds
 from shatterlab.corruptions.gaussian_pixels import GaussianPixels
 from shatterlab.corruptions.partial_labels import PartialLabels, RandomLabels, TrueLabels
@@ -16,11 +14,11 @@ from shatterlab.corruptions.random_pixels import RandomPixels
 from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
 from shatterlab.errors import InvalidPart
 from shatterlab.experiment import Claim, Experiment, Scale
+from shatterlab.experiments._answer import Answer, require_importable
 from shatterlab.experiments._asked import dataset, learners
 from shatterlab.experiments._complete import complete
 from shatterlab.experiments._verdict import Finding, findings, verdict
 from shatterlab.learners.training import Training
-from shatterlab.report import render, text_report, write
 from shatterlab.store import Store
 from shatterlab.trial import Trial, sample
 from shatterlab.views import Curve, LearningCurves, Table
@@ -34,7 +32,7 @@ _TRUE = {"corruption.kind": "PartialLabels", "corruption.level": 0.0}
 
 
 @dataclass(frozen=True)
-class Audit:
+class Audit(Answer):
     """The result of an audit.
 
     Args:
@@ -42,10 +40,6 @@ class Audit:
         rows: one a trial.
         reproduce: the commands or calls that give it again.
     """
-
-    experiment: Experiment
-    rows: tuple[Row, ...]
-    reproduce: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -56,19 +50,6 @@ class Audit:
     def verdict(self) -> str:
         """The answer in plain words: a line a recipe, led by a summary where there are several."""
         return "\n".join(verdict(self.findings))
-
-    def text(self) -> str:
-        """The report for a terminal: verdict first, then the tables."""
-        return text_report(self.experiment, self.rows, self.verdict.splitlines())
-
-    def save(self, path: Path | str) -> Path:
-        """Writes the report as one self-contained HTML file.
-
-        Raises:
-            ShatterlabError: the file cannot be written there.
-        """
-        html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale)
-        return Path(write(path, html))
 
 
 def audit(
@@ -111,8 +92,7 @@ def audit(
     source = dataset(data)
     train = sample(source, runtime, Seeds.replicate(0)).train
     recipes = learners(model, len(train), **recipe)
-    if workers and any(isinstance(part, Imported) and is_live(str(part.factory)) for each in recipes for part in each.parts()):
-        raise InvalidPart('audit: a model that worker processes can import is required, got one of this process. Name it "module:factory", or use workers=0.')
+    require_importable(recipes, workers, "audit")
     experiment = plan(recipes, source, replicates, levels)
     rows = complete(experiment, store, workers, runtime, on_row)
     return Audit(experiment, tuple(rows), tuple(reproduce))

@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shatterlab.architectures._live import is_live
-from shatterlab.architectures.imported import Imported
 from shatterlab.core import Corruption, Dataset, Learner, Row, Runtime, Seeds
 from shatterlab.corruptions.partial_labels import RandomLabels
 from shatterlab.errors import InvalidPart
 from shatterlab.experiment import Experiment, Scale
 from shatterlab.experiments import _contenders as contenders
+from shatterlab.experiments._answer import Answer, require_importable
 from shatterlab.experiments._asked import DIGITS, dataset, learners
 from shatterlab.experiments._complete import complete
 from shatterlab.experiments._measured import Measured, measured
 from shatterlab.experiments._search import Search
-from shatterlab.report import render, text_report, write
 from shatterlab.store import Store
 from shatterlab.trial import Trial, sample
 from shatterlab.views import Curve, FitProbability, Table
@@ -29,20 +27,17 @@ _BITS = "measure.MemorizedBits"
 
 
 @dataclass(frozen=True)
-class Capacity:
+class Capacity(Answer):
     """The result of a measurement of capacity.
 
     Args:
         experiment: what was asked.
-        searches: one a learner.
         rows: one a trial.
         reproduce: the commands or calls that give it again.
+        searches: one a learner.
     """
 
-    experiment: Experiment
-    searches: tuple[Search, ...]
-    rows: tuple[Row, ...]
-    reproduce: tuple[str, ...] = ()
+    searches: tuple[Search, ...] = ()
 
     @property
     def findings(self) -> list[Measured]:
@@ -53,19 +48,6 @@ class Capacity:
     def verdict(self) -> str:
         """The answer in plain words, a line a learner."""
         return "\n".join(each.text for each in self.findings)
-
-    def text(self) -> str:
-        """The report for a terminal: verdict first, then the tables."""
-        return text_report(self.experiment, self.rows, self.verdict.splitlines())
-
-    def save(self, path: Path | str) -> Path:
-        """Writes the report as one self-contained HTML file.
-
-        Raises:
-            ShatterlabError: the file cannot be written there.
-        """
-        html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale)
-        return Path(write(path, html))
 
 
 def capacity(
@@ -123,14 +105,11 @@ def capacity(
     source = dataset(data)
     train = sample(source, runtime, Seeds.replicate(0)).train
     recipes = learners(model, min(len(train), DIGITS), "capacity", **recipe)
-    if workers and any(isinstance(part, Imported) and is_live(str(part.factory)) for each in recipes for part in each.parts()):
-        raise InvalidPart(
-            'capacity: a model that worker processes can import is required, got one of this process. Name it "module:factory", or use workers=0.'
-        )
+    require_importable(recipes, workers, "capacity")
     searches = tuple(Search(source, each, len(train), start, replicates, resolution, tolerance, corruption) for each in recipes)
     experiment = plan(searches, _views(tolerance))
     rows = complete(experiment, store, workers, runtime, on_row)
-    return Capacity(experiment, searches, tuple(rows), tuple(reproduce))
+    return Capacity(experiment, tuple(rows), tuple(reproduce), searches)
 
 
 def _require(replicates: int, start: int, resolution: float, tolerance: float) -> None:

@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shatterlab.architectures._live import is_live
-from shatterlab.architectures.imported import Imported
 from shatterlab.core import Dataset, Learner, Row, Runtime, Seeds
 from shatterlab.corruptions.partial_labels import TrueLabels
 from shatterlab.errors import InvalidPart
 from shatterlab.experiment import Experiment, Scale
 from shatterlab.experiments import _ledger as lines
+from shatterlab.experiments._answer import Answer, require_importable
 from shatterlab.experiments._asked import dataset as asked_for
 from shatterlab.experiments._asked import learners
 from shatterlab.experiments._complete import complete
 from shatterlab.experiments._ledger_claims import claims
 from shatterlab.learners.training import Training
-from shatterlab.report import render, text_report, write
 from shatterlab.store import Store
 from shatterlab.trial import Trial, sample
 from shatterlab.views import LedgerSummary, LedgerTable
@@ -31,7 +29,7 @@ SOURCE = "Zhang et al. 2017, section 2.2; Jiang et al. 2020 (measures)"
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Ledger(Answer):
     """The ledger of a model of the user's.
 
     Args:
@@ -39,10 +37,6 @@ class Ledger:
         rows: one a trial.
         reproduce: the commands or calls that give it again.
     """
-
-    experiment: Experiment
-    rows: tuple[Row, ...]
-    reproduce: tuple[str, ...] = ()
 
     @property
     def tables(self) -> tuple[LedgerTable, ...]:
@@ -58,19 +52,6 @@ class Ledger:
     def verdict(self) -> str:
         """The answer in plain words, a line a model."""
         return "\n".join(_said(name, entries) for name, entries in self.entries.items())
-
-    def text(self) -> str:
-        """The report for a terminal: verdict first, then the tables."""
-        return text_report(self.experiment, self.rows, self.verdict.splitlines())
-
-    def save(self, path: Path | str) -> Path:
-        """Writes the report as one self-contained HTML file.
-
-        Raises:
-            ShatterlabError: the file cannot be written there.
-        """
-        html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale)
-        return Path(write(path, html))
 
 
 def _said(name: str, entries: Sequence[Entry]) -> str:
@@ -136,8 +117,7 @@ def ledger(
     source = asked_for(data)
     train = sample(source, runtime, Seeds.replicate(0)).train
     recipes = [_ended(each) for each in learners(model, len(train), "ledger", **recipe)]
-    if workers and any(isinstance(part, Imported) and is_live(str(part.factory)) for each in recipes for part in each.parts()):
-        raise InvalidPart('ledger: a model that worker processes can import is required, got one of this process. Name it "module:factory", or use workers=0.')
+    require_importable(recipes, workers, "ledger")
     made = plan(_named(recipes, source), source, lines.Effort(replicates, draws, twins, codes))
     rows = complete(made, store, workers, runtime, on_row)
     return Ledger(made, tuple(rows), tuple(reproduce))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from shatterlab.core import Examples, Fit
+from shatterlab.errors import NotApplicable
 from shatterlab.evaluation import losses
 from shatterlab.measures._fitted import device_of, evaluated, network
 
@@ -28,7 +29,7 @@ class TrainingLoss:
     """
 
     def __init__(self, fit: Fit, train: Examples, owner: str, examples: int | None = None) -> None:
-        self.model, self.output = network(fit, owner), fit.output
+        self.owner, self.model, self.output = owner, network(fit, owner), fit.output
         if examples is not None and examples < len(train):
             train = train.at(torch.linspace(0, len(train) - 1, examples).long())
         self.train, self.device = train, device_of(self.model)
@@ -87,6 +88,27 @@ class TrainingLoss:
         """One vector of all parameters, in the shapes, types and place of the parameters."""
         pieces = vector.split([value.numel() for value in self.parameters])
         return tuple(piece.view(value.shape).to(value) for piece, value in zip(pieces, self.parameters, strict=True))
+
+    def moved(self, initial: Mapping[str, Tensor]) -> float:
+        """The squared distance of the parameters from their initial values."""
+        return sum((value - initial[name].to(value)).double().square().sum().item() for name, value in zip(self.names, self.parameters, strict=True))
+
+    def initial(self, fit: Fit, use: str) -> Mapping[str, Tensor]:
+        """The initial weights of a fit, for a statement about any network with these parameters.
+
+        Args:
+            fit: whose initial weights are wanted.
+            use: what they are, for errors.
+
+        Raises:
+            NotApplicable: they are not known, or the network is more than its parameters: batch norm's running statistics come from the sample.
+        """
+        if fit.initial is None:
+            raise NotApplicable(f"{self.owner}: initial weights are required as {use}, this fit has none")
+        statistics = [name for name, module in self.model.named_modules() if getattr(module, "running_mean", None) is not None]
+        if statistics:
+            raise NotApplicable(f"{self.owner}: a network that its parameters tell is required, the running statistics of {statistics[0]} come from the sample")
+        return fit.initial
 
     def _held(self) -> Vectors:
         return tuple(value.detach().requires_grad_() for value in self.parameters)

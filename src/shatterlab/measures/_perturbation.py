@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from shatterlab.core import Examples, Fit, Measure
 from shatterlab.errors import NotApplicable
-from shatterlab.measures._curvature import TrainingLoss, Vectors
+from shatterlab.measures._curvature import TrainingLoss, Vectors, require_examples
 
 _LEAST, _MOST = 1e-7, 1e2  # standard deviations between which the largest is looked for
+
+
+@dataclass(frozen=True)
+class ToleratedNoise(Measure):
+    """The largest standard deviation of Gaussian noise on the weights that the training error stands; subclasses say in what proportion.
+
+    Args:
+        rise: how much the mean training error may rise, a fraction in (0, 1).
+        draws: noise vectors, >= 1; each costs one pass over the examples a step.
+        steps: halvings of the logarithm of s, >= 1: after k of them it is known to a factor of 10^(9 / 2^k).
+        examples: how many training examples, evenly spread, the error is measured on, >= 1; None: all.
+        seed: of the noise, >= 0.
+    """
+
+    rise: float = 0.1
+    draws: int = 10
+    steps: int = 14
+    examples: int | None = None
+    seed: int = 0
+
+    def validate(self) -> None:
+        self.require(0 < self.rise < 1, "rise is a fraction in (0, 1)", self.rise)
+        self.require(self.draws >= 1, "draws is a whole number >= 1", self.draws)
+        self.require(self.steps >= 1, "steps is a whole number >= 1", self.steps)
+        self.require(self.seed >= 0, "seed is a whole number >= 0", self.seed)
+        require_examples(self, self.examples)
+
+    @classmethod
+    def specimens(cls) -> tuple[ToleratedNoise, ...]:
+        return (cls(draws=2, steps=5),)
+
+    def scales(self, loss: TrainingLoss) -> tuple[Vectors, float]:
+        """What the deviation is multiplied by at each parameter, and the deviation that every parameter has besides."""
+        raise NotImplementedError
+
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        loss = TrainingLoss(fit, train, self.kind, self.examples)
+        scales, floor = self.scales(loss)
+        deviation, rise = tolerated_deviation(loss, scales, floor, self.rise, self.draws, self.steps, self.seed, self.kind)
+        return {"deviation": deviation, "sharpness": deviation**-2, "rise": rise}
 
 
 def tolerated_deviation(loss: TrainingLoss, scales: Vectors, floor: float, rise: float, draws: int, steps: int, seed: int, owner: str) -> tuple[float, float]:

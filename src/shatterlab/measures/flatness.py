@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from shatterlab.core import Examples, Fit, Measure
-from shatterlab.measures._curvature import TrainingLoss, require_examples
-from shatterlab.measures._perturbation import tolerated_deviation
+from shatterlab.core import Examples, Fit
+from shatterlab.measures._curvature import TrainingLoss, Vectors
+from shatterlab.measures._perturbation import ToleratedNoise
 
 
 @dataclass(frozen=True)
-class Flatness(Measure):
+class Flatness(ToleratedNoise):
     """1 / s^2, for the largest standard deviation s of Gaussian noise on every parameter that raises the training error by at most a tenth.
 
     A flat minimum stands much noise, so it can be told in few digits. s is a standard deviation, s^2 the variance. The number
@@ -40,30 +40,12 @@ class Flatness(Measure):
         Jiang et al. 2020, appendix C (PAC-Bayes flatness); Neyshabur et al. 2017; Dziugaite et al. 2020 for reading the noise as a standard deviation.
     """
 
-    rise: float = 0.1
-    draws: int = 10
-    steps: int = 14
-    examples: int | None = None
-    seed: int = 0
-
-    def validate(self) -> None:
-        self.require(0 < self.rise < 1, "rise is a fraction in (0, 1)", self.rise)
-        self.require(self.draws >= 1, "draws is a whole number >= 1", self.draws)
-        self.require(self.steps >= 1, "steps is a whole number >= 1", self.steps)
-        self.require(self.seed >= 0, "seed is a whole number >= 0", self.seed)
-        require_examples(self, self.examples)
-
-    @classmethod
-    def specimens(cls) -> tuple[Flatness, ...]:
-        return (cls(draws=2, steps=5),)
+    def scales(self, loss: TrainingLoss) -> tuple[Vectors, float]:
+        return tuple(torch.ones_like(value) for value in loss.parameters), 0.0
 
     def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
-        loss = TrainingLoss(fit, train, self.kind, self.examples)
-        ones = tuple(torch.ones_like(value) for value in loss.parameters)
-        deviation, rise = tolerated_deviation(loss, ones, 0.0, self.rise, self.draws, self.steps, self.seed, self.kind)
-        found = {"deviation": deviation, "sharpness": deviation**-2, "rise": rise}
+        found = super().of(fit, train)
         if fit.initial is None:
-            return found | {"pac_bayes": None}
-        moved = sum((value - fit.initial[name].to(value)).double().square().sum().item() for name, value in zip(loss.names, loss.parameters, strict=True))
-        n = len(train)
-        return found | {"pac_bayes": ((moved / (4 * deviation**2) + max(math.log(n / deviation), 0.0) + 10) / n) ** 0.5}
+            return {**found, "pac_bayes": None}
+        loss, n, deviation = TrainingLoss(fit, train, self.kind), len(train), found["deviation"]
+        return {**found, "pac_bayes": ((loss.moved(fit.initial) / (4 * deviation**2) + max(math.log(n / deviation), 0.0) + 10) / n) ** 0.5}

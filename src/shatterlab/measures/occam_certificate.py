@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
 from shatterlab.measures._curvature import TrainingLoss, Vectors, flat
 from shatterlab.statistics.certificates import occam, prefix_bits
 
@@ -54,12 +53,8 @@ class OccamCertificate(Measure):
 
     def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
         loss = TrainingLoss(fit, train, self.kind)
-        if fit.initial is None:
-            raise NotApplicable(f"{self.kind}: initial weights are required, which sender and receiver share, this fit has none")
-        statistics = [name for name, module in loss.model.named_modules() if getattr(module, "running_mean", None) is not None]
-        if statistics:
-            raise NotApplicable(f"{self.kind}: a network that the message tells is required, the running statistics of {statistics[0]} come from the sample")
-        start = tuple(fit.initial[name].to(value) for name, value in zip(loss.names, loss.parameters, strict=True))
+        initial = loss.initial(fit, "what sender and receiver share")
+        start = tuple(initial[name].to(value) for name, value in zip(loss.names, loss.parameters, strict=True))
         best: dict[str, Any] = {}
         for step in self.steps:
             multiples = torch.round((flat(loss.parameters) - flat(start)) / step)

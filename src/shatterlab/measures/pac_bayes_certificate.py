@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
 from shatterlab.measures._curvature import TrainingLoss
 from shatterlab.measures._perturbation import perturbed
 from shatterlab.statistics.certificates import kl_inverse, pac_bayes
@@ -60,12 +59,7 @@ class PACBayesCertificate(Measure):
 
     def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
         loss = TrainingLoss(fit, train, self.kind)
-        if fit.initial is None:
-            raise NotApplicable(f"{self.kind}: initial weights are required as the centre of the prior, this fit has none")
-        statistics = [name for name, module in loss.model.named_modules() if getattr(module, "running_mean", None) is not None]
-        if statistics:
-            raise NotApplicable(f"{self.kind}: a network that the prior knows is required, the running statistics of {statistics[0]} come from the sample")
-        moved = sum((one - fit.initial[name].to(one)).double().square().sum().item() for name, one in zip(loss.names, loss.parameters, strict=True))
+        moved = loss.moved(loss.initial(fit, "the centre of the prior"))
         ones, share = tuple(torch.ones_like(value) for value in loss.parameters), self.delta / (2 * len(self.deviations))
         best: dict[str, Any] = {}
         for deviation in self.deviations:
