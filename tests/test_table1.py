@@ -107,12 +107,12 @@ def test_its_claims_hold_of_the_published_numbers():
 @pytest.mark.parametrize(
     ("line", "shift", "text"),
     [
-        (("inception", "true", True, False), -0.05, "random crops raise the test accuracy of inception"),
-        (("alexnet", "true", False, True), 0.05, "random crops raise the test accuracy of alexnet more than weight decay does"),
-        (("alexnet", "true", False, False), -0.4, "architecture matters more: alexnet without regularizers is above mlp_3x512 with weight decay"),
-        (("inception_wo_bn", "true", False, False), 0.1, "batch norm raises the test accuracy of inception"),
-        (("inception", "true", False, False), -0.4, "not necessary: without random crop and weight decay, inception keeps"),
-        (("alexnet", "random", False, False), 0.2, "alexnet learns nothing from random labels"),
+        (("inception", "true", True, False), -0.05, "random crops raise the test accuracy of Inception"),
+        (("alexnet", "true", False, True), 0.05, "random crops raise the test accuracy of AlexNet more than weight decay does"),
+        (("alexnet", "true", False, False), -0.4, "architecture matters more: AlexNet without regularizers is above MLP 3x512 with weight decay"),
+        (("inception_wo_bn", "true", False, False), 0.1, "batch norm raises the test accuracy of Inception"),
+        (("inception", "true", False, False), -0.4, "not necessary: without random crop and weight decay, Inception keeps"),
+        (("alexnet", "random", False, False), 0.2, "AlexNet learns nothing from random labels"),
     ],
 )
 def test_and_are_contradicted_by_others(line, shift, text):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -13,7 +13,8 @@ from shatterlab.corruptions.partial_labels import RandomLabels
 from shatterlab.errors import InvalidPart, UnknownName
 from shatterlab.experiment import Claim, Experiment
 from shatterlab.trial import Trial
-from shatterlab.views import Effect, Effects, Table
+from shatterlab.views import Effect, Effects, LearningCurves, Table
+from shatterlab.views.naming import heading
 
 Cell = tuple[str, ...]  # the names of the factors that are on, in their order
 
@@ -143,8 +144,14 @@ class Ablation:
         question = f"What do {', '.join(self.names)} do, are they necessary, and are they sufficient?"
         differing = tuple(column for column in self._differing() if not column.endswith(".fingerprint"))
         table = Table(differing, ("train.accuracy", "test.accuracy", "fit.epochs"), title="Cells of the ablation")
-        views = (table, Effects(self.effects(), title=f"Effects, {self.design.replace('_', ' ')}"))
+        views = (table, Effects(self.effects(), title=f"Effects, {self.design.replace('_', ' ')}"), *self._curves())
         return Experiment(name, source, question, self.trials(), views, self.claims(), scale)
+
+    def _curves(self) -> Iterator[LearningCurves]:
+        """Test accuracy by epoch, one figure for each field that the first of a factor's changes is made to."""
+        labels = {column: value for column, value in self.base.specification().items() if column.startswith("corruption.") and value is not None}
+        for column in dict.fromkeys(next(iter({**each.sets, **each.adds})) for each in self.factors):
+            yield LearningCurves("test.accuracy", column, f"Test accuracy by epoch and {heading(column)}", where=labels, best=True)
 
     def _with(self, on: Cell) -> Trial:
         trial = self.base

@@ -116,13 +116,19 @@ def contenders(scale: Scale) -> dict[str, Learner]:
 
 def measures(learner: Learner, effort: Effort) -> tuple[Measure, ...]:
     """Every measure; one that does not apply leaves its reason."""
+    systems = (MarginBound(), _stability(learner), ReplaceOne(examples=effort.replaced), LeaveOneOut(sampled=0), RKHSNorm(), LeafCount())
+    return (*network_measures(effort), *systems)
+
+
+def network_measures(effort: Effort) -> tuple[Measure, ...]:
+    """Those of a network by itself: its size, its weights, its curvature, and what can be certified."""
     draws, few = effort.probes, effort.examples
     return (
-        ParameterCount(), VCBound(), MarginBound(), _stability(learner), ReplaceOne(examples=effort.replaced), LeaveOneOut(sampled=0),
+        ParameterCount(), VCBound(),
         ParameterNorm(), DistanceFromInitialization(), PathNorm(), SpectralNorms(), FrobeniusOverSpectral(), SpectralMargin(), Margins(),
         Flatness(draws=draws, steps=10, examples=few), MagnitudeAwareFlatness(draws=draws, steps=10, examples=few),
         HessianTopEigenvalue(examples=few, tolerance=0.01), HessianTrace(probes=draws, examples=few), FisherRao(), GradientNoiseScale(batch_size=10),
-        RKHSNorm(), LeafCount(), MemorizedBits(), PACBayesCertificate(draws=draws), OccamCertificate(),
+        MemorizedBits(), PACBayesCertificate(draws=draws), OccamCertificate(),
     )  # fmt: skip
 
 

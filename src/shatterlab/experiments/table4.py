@@ -43,7 +43,7 @@ def experiment(scale: Scale) -> Experiment:
             Beside(shown, ("model", "regularizer"), ("train.accuracy", ONLINE, "test.accuracy"), title=TABLE),
             LearningCurves("online.accuracy", by="learner.augmentation", title="Online accuracy on augmented batches, random labels", where=augmented),
         ),
-        claims=tuple(_claims(columns)),
+        claims=tuple(_claims(columns, {name: net.told for name, net in found.items()})),
         scale=scale.name,
     )
 
@@ -78,14 +78,14 @@ def _line(name: Name, net: Net, columns: Mapping[str, Any]) -> Line:
     return Line((net.told, _TOLD[kind]), columns, {"train.accuracy" if kind == "weight_decay" else ONLINE: value})
 
 
-def _claims(columns: Mapping[Name, dict[str, Any]]) -> Iterator[Claim]:
+def _claims(columns: Mapping[Name, dict[str, Any]], nets_told: Mapping[str, str]) -> Iterator[Claim]:
     for (model, kind), line in columns.items():
         told = _TOLD.get(kind, kind)
         if (model, kind) == ("alexnet", "weight_decay"):
-            text = "alexnet with weight decay does not fit random labels: training accuracy is at most 0.9"
+            text = "AlexNet with weight decay does not fit random labels: training accuracy is at most 0.9"
             yield Claim(text, "train.accuracy", line, high=0.9, scales=("paper",), reference=TABLE)
         else:
-            text = f"{model} fits random labels with {told}: training accuracy is at least 0.99"
+            text = f"{nets_told[model]} fits random labels with {told}: training accuracy is at least 0.99"
             yield Claim(text, "train.accuracy", line, low=0.99, reference=TABLE)
         if kind in ("random_cropping", "augmentation_flip_rotate25"):
             text = f"and online, over augmented batches: at least 0.99 with {told}"

@@ -9,6 +9,7 @@ from shatterlab.views.effects import Effect, Effects
 from shatterlab.views.fit_probability import FitProbability
 from shatterlab.views.grid import Grid, View
 from shatterlab.views.histogram import Histogram
+from shatterlab.views.judged_measures import JudgedMeasures
 from shatterlab.views.learning import LearningCurves
 from shatterlab.views.ledger_table import LedgerSummary, LedgerTable, Quantity
 from shatterlab.views.naming import model, setting
@@ -18,6 +19,6 @@ from shatterlab.views.several import Several
 from shatterlab.views.table import Table
 
 __all__ = [
-    "ArrayCurves", "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "LearningCurves", "LedgerSummary",
+    "ArrayCurves", "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "JudgedMeasures", "LearningCurves", "LedgerSummary",
     "LedgerTable", "Line", "Order", "Quantity", "Scatter", "Several", "Table", "View", "model", "setting",
 ]  # fmt: skip
