@@ -326,7 +326,7 @@ def test_the_figures_can_be_made_for_a_model_of_ones_own(here, table, capsys):
         (
             ("audit", "--model", "MLP"),
             2,
-            "run: an experiment that takes a model is required, got audit. figure1a, figure1b, figure1c, capacity, convergence and ledger do.",
+            "run: an experiment that takes a model is required, got audit. figure1a, figure1b, figure1c, capacity, convergence, judging and ledger do.",
         ),
         (("figure1c", "--replicates", "0"), 2, "Scale: replicates is a whole number >= 1, got 0"),
         (("figure1a", "--model", "my_models.py:nett"), 2, None),

@@ -7,7 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+import shatterlab as sl
 from shatterlab.core import Row
+from shatterlab.errors import InvalidPart
 from shatterlab.experiment import SCALES
 from shatterlab.experiments import judging
 from shatterlab.statistics import judging as statistics
@@ -115,3 +117,21 @@ def test_the_experiment_varies_one_thing_at_a_time_on_both_kinds_of_labels(scale
     assert {"corruption level", "hidden depth", "hidden width", "learning rate"} <= set(axes)
     assert len({trial.key for trial in experiment.trials}) == len(experiment.trials)
     assert len(experiment.views[0].quantities) == 18  # every measure of a network, none for lack of a line in the ledger
+
+
+def test_a_network_of_ones_own_is_varied_around_its_recipe():
+    learner = sl.Training(sl.MLP((8,)), sl.SGD(lr=0.1), batch_size=20, epochs=3)
+    experiment = judging.experiment(SCALES["smoke"], learner=learner, dataset=sl.Digits(examples=40, test_examples=20))
+    axes = settings([Row(trial.specification()) for trial in experiment.trials])
+    assert {name: {each[name] for each in axes} for name in axes[0]} == {
+        "batch size": {10, 20},
+        "corruption level": {0.0, 1.0},
+        "learning rate": {0.05, 0.1},
+        "weight decay": {0.0, 5e-4},
+    }
+    assert {trial.learner.stop for trial in experiment.trials} == {0.05}
+
+
+def test_what_is_no_network_trained_by_sgd_is_refused():
+    with pytest.raises(InvalidPart, match="a network trained by SGD is required, whose rate and batch size can be varied, got KernelInterpolation"):
+        judging.experiment(SCALES["smoke"], learner=sl.KernelInterpolation(sl.Gaussian(1.0)), dataset=sl.Digits(examples=40))

@@ -59,7 +59,9 @@ def experiment(
             raise InvalidPart(f"run: --data is the folder that holds the published data sets, got the file {data}. Name a --model to try on it.")
         return maker(scale), None if data is None else Path(data)
     if not {"learner", "dataset"} <= set(inspect.signature(maker).parameters):
-        raise InvalidPart(f"run: an experiment that takes a model is required, got {name}. figure1a, figure1b, figure1c, capacity, convergence and ledger do.")
+        raise InvalidPart(
+            f"run: an experiment that takes a model is required, got {name}. figure1a, figure1b, figure1c, capacity, convergence, judging and ledger do."
+        )
     root = Path(data) if data is not None and is_root(data) else None
     source = _sample_of(scale) if data is None or root else dataset(data)
     source = source if examples is None else replace(source, examples=examples)

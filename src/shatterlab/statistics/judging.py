@@ -233,8 +233,7 @@ def _values(pair: tuple[Setting, Setting], axes: tuple[str, ...]) -> tuple[Any, 
 
 def _normalized(cell: Array, signs: Array, weights: Array) -> float:
     """I(V; W | U) / H(W | U) of weighted pairs in cells U, `signs` being 3 (V + 1) + W + 1; NaN where H is 0."""
-    table = np.bincount(cell * 9 + signs, weights, 9 * (int(cell.max()) + 1)).reshape(-1, 3, 3)
-    table /= weights.sum()
+    table: Array = np.bincount(cell * 9 + signs, weights / weights.sum(), 9 * (int(cell.max()) + 1)).reshape(-1, 3, 3)
     measures, gaps = table.sum(2), table.sum(1)
     measure, gap, cells, both = (float(special.entr(part.ravel()).sum()) for part in (measures, gaps, gaps.sum(1), table))
     unknown = gap - cells
