@@ -49,13 +49,18 @@ def experiment(scale: Scale) -> Experiment:
 
 
 def recipe(net: Net, kind: str, scale: Scale) -> Training:
-    """The recipe with this regularizer; with augmentation the learning rate falls by 0.999 in place of 0.95, and runs are longer."""
+    """The recipe with this regularizer; with augmentation the learning rate falls by 0.999 in place of 0.95, and runs are longer.
+
+    All of them at once, which is no line of the published table, has a rate that falls by 0.985 an epoch at laptop scale.
+    """
     if kind == "weight_decay":
         return net.recipe(weight_decay=True)
     varied: tuple[Augmentation, ...] = (net.crop,) if kind == "random_cropping" else (HorizontalFlip(), Rotation(25))
     varied = (net.crop, *varied) if kind == _ALL else varied
     epochs = scale.pick(smoke=60, laptop=250, paper=400)
     learner = replace(net.recipe(weight_decay=kind == _ALL), augmentation=varied, decay=0.999, epochs=epochs)
+    if kind == _ALL and scale.name == "laptop":
+        learner = replace(learner, decay=0.985, decay_steps=10)  # an epoch has 10 steps; at a rate that stays near 0.1 accuracy wanders from 0.87 to 0.98
     return replace(learner, stop=scale.pick(smoke=0.1, laptop=0.01, paper="budget"))
 
 
