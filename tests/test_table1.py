@@ -150,7 +150,8 @@ def test_table_4_has_the_six_published_lines_and_all_regularizers_at_once(scale)
     rows = rows_of(experiment, lambda trial: {})
     assert [sum(matches(row, line.where) for row in rows) for line in lines] == [replicates(scale)] * 7
     for trial in experiment.trials:
-        assert trial.learner.decay == (0.999 if trial.learner.augmentation else 0.95)
+        of_ours = scale is LAPTOP and len(trial.learner.augmentation) == 3
+        assert trial.learner.decay == (0.985 if of_ours else 0.999 if trial.learner.augmentation else 0.95)
     everything = max((trial.learner for trial in experiment.trials), key=lambda learner: len(learner.augmentation))
     assert [each.kind for each in everything.augmentation] == ["RandomCrop", "HorizontalFlip", "Rotation"] and everything.optimizer.weight_decay > 0
 
