@@ -86,21 +86,15 @@ class JudgedMeasures:
             return None
         kept, left = self._kept(known)
         axes = sorted({name for each in settings(kept) for name in each})
-        headers = (
-            "measure",
-            "trials",
-            "Kendall's tau",
-            "granulated tau",
-            "information beyond two axes",
-            "robust sign error",
-            "settings where larger on random labels",
-        )
         with_zhang = any(each.zhang for each in found)
-        lines = tuple(_line(each)[: None if with_zhang else -1] for each in found)
+        asked = ("larger on random",) if with_zhang else ()
+        headers = ("measure", "trials", "Kendall's tau", "granulated tau", "information beyond two axes", *asked, "robust sign error", "worst between")
+        lines = tuple(_line(each, with_zhang) for each in found)
         notes = [f"Axes: {', '.join(axes) or 'none'}. Intervals: {100 * LEVEL:g} %, whole settings drawn again; sign error 0.5 is guessing."]
+        notes += ["Larger on random: in how many settings the randomization test passes."] if with_zhang else []
         notes += [f"{left} trials did not reach their training loss, or failed, and are left out."] if left else []
         notes += [f"{each.quantity.name}: {each.reason}." for each in found if each.reason]
-        return Grid(headers if with_zhang else headers[:-1], lines, 1, tuple(notes))
+        return Grid(headers, lines, 1, tuple(notes))
 
     def text(self, rows: Iterable[Row]) -> str:
         """The table for a terminal."""
@@ -191,13 +185,11 @@ def _zhang(quantity: Quantity, rows: Sequence[Row], sign: float) -> dict[str, in
         return {}
 
 
-def _line(found: Verdict) -> tuple[str, ...]:
+def _line(found: Verdict, with_zhang: bool) -> tuple[str, ...]:
     name = found.quantity.name if found.quantity.rises else f"{found.quantity.name} (turned)"
-    worst = f" ({found.worst})" if found.worst else ""
-    told = [_told(each) for each in (found.tau, found.granulated, found.information, found.sign_error)]
-    decided = found.zhang.get("passes", 0)
-    counted = f"{decided} of {sum(found.zhang.values())}" if found.zhang else "-"
-    return (name, str(found.trials), *told[:-1], told[-1] + worst, counted)
+    counted = (f"{found.zhang.get('passes', 0)} of {sum(found.zhang.values())}" if found.zhang else "-",) if with_zhang else ()
+    orders = [_told(each) for each in (found.tau, found.granulated, found.information)]
+    return (name, str(found.trials), *orders, *counted, _told(found.sign_error), found.worst or "-")
 
 
 def _told(interval: Interval | None) -> str:
