@@ -7,7 +7,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-data test-slow figure1 kernels regularization lint clean
+.PHONY: demo test test-data test-slow figure1 kernels regularization complexity photos lint clean
 
 demo: .venv/.installed  ## trains two small nets on true and on corrupted digits, writes the report
 	$(BIN)/shatterlab audit
@@ -38,6 +38,18 @@ regularization: .venv/.installed-dev  ## Tables 1 and 4, Figure 2(b) at laptop s
 	for name in table1 figure2b table4 weight_decay implicit_regularizers double_descent; do \
 	  $(BIN)/shatterlab run $$name --scale laptop --store $(RESULTS)/regularization.sqlite > $(RESULTS)/$$name.txt && \
 	  $(BIN)/shatterlab report $$name --scale laptop --store $(RESULTS)/regularization.sqlite --output $$name.html --figures docs/images || exit 1; \
+	done
+
+complexity: .venv/.installed-dev  ## the ledger and what belongs to it at laptop scale, for the docs: SHATTERLAB_DATA=folder make complexity (resumes)
+	for name in ledger judging stability rademacher ratt convergence; do \
+	  $(BIN)/shatterlab run $$name --scale laptop --store $(RESULTS)/complexity.sqlite > $(RESULTS)/$$name.txt && \
+	  $(BIN)/shatterlab report $$name --scale laptop --store $(RESULTS)/complexity.sqlite --output $$name.html --figures docs/images || exit 1; \
+	done
+
+photos: .venv/.installed-dev  ## Table 2 and Figure 2(a) at laptop scale: PHOTOS=folder with imagenette and imagenet-sample make photos (resumes)
+	for name in table2 figure2a; do \
+	  $(BIN)/shatterlab run $$name --scale laptop --data $(PHOTOS) --store $(RESULTS)/photos.sqlite > $(RESULTS)/$$name.txt && \
+	  $(BIN)/shatterlab report $$name --scale laptop --data $(PHOTOS) --store $(RESULTS)/photos.sqlite --output $$name.html --figures docs/images || exit 1; \
 	done
 
 lint: .venv/.installed-dev
