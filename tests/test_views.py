@@ -101,7 +101,7 @@ def test_a_model_is_called_by_what_the_user_calls_it(columns, name):
 
 def test_headings_and_numbers_are_for_people():
     told = [heading(column) for column in ("test.error", "fit.epochs_to_loss_0.05", "learner.optimizer.kind", "measure.Margin.smallest_one")]
-    assert told == ["test error", "epochs to loss 0.05", "learner optimizer", "margin smallest one"]
+    assert told == ["test error", "epochs to loss 0.05", "optimizer", "margin smallest one"]
     assert [number(value, "test.error") for value in (0.903, 0.0, 1.0, None, math.nan)] == ["90.3 %", "0.0 %", "100.0 %", "-", "-"]
     assert [number(value) for value in (12.0, 1649402, 0.05, 1234.5, 0.00012, math.inf)] == ["12", "1,649,402", "0.05", "1,234", "1.2e-04", "infinite"]
 

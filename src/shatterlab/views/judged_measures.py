@@ -138,7 +138,6 @@ def _specifies(column: str) -> bool:
 
 def _parts(column: str, value: Any) -> list[tuple[str, Hashable]]:
     name = heading(column)
-    name = column.rpartition(".")[2].replace("_", " ") if name.startswith("learner ") else name
     listed = json.loads(value) if isinstance(value, str) and value.startswith("[") else None
     if listed and all(isinstance(each, int | float) for each in listed) and len(set(listed)) == 1:
         return [(f"{name} depth", len(listed)), (f"{name} width", listed[0])]

@@ -98,6 +98,11 @@ def heading(column: str) -> str:
     if column in _HEADINGS:
         return _HEADINGS[column]
     own = column.removesuffix(".kind")
+    while own.startswith("learner."):  # a learner around another has its columns too
+        own = own.removeprefix("learner.")
+    if f"learner.{own}" in _HEADINGS:
+        return _HEADINGS[f"learner.{own}"]
+    own = own.removeprefix("architecture.").removeprefix("optimizer.")
     if own.startswith("fit."):
         return own.removeprefix("fit.").replace("_", " ")
     return " ".join(_words(step.replace("_", " ")) for step in own.removeprefix("measure.").split("."))
