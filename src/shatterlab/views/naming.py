@@ -157,5 +157,5 @@ def _several(described: str) -> str:
 
 def _words(name: str) -> str:
     """CamelCase in words, abbreviations kept: "MirroredLabels" -> "mirrored labels"."""
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return " ".join(word if word.isupper() and len(word) > 1 else word[:1].lower() + word[1:] for word in split.split())
