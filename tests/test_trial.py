@@ -13,7 +13,9 @@ import torch
 import shatterlab as sl
 from shatterlab import _resources as resources
 from shatterlab import trial as trials
-from shatterlab.errors import InvalidPart, NotApplicable, UnknownName, UserCodeError
+from shatterlab.errors import DataError, InvalidPart, NotApplicable, UnknownName, UserCodeError
+from shatterlab.measures.hessian_top_eigenvalue import HessianTopEigenvalue
+from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.part import canonical
 
 DIGITS = sl.Digits(examples=120, test_examples=80)
@@ -302,6 +304,30 @@ def test_an_interruption_passes_through(monkeypatch):
 def test_divergence_is_a_row_with_its_status():
     row = sl.run(replace(TRIAL, learner=replace(LEARNER, optimizer=sl.SGD(lr=1e30))))
     assert (row["status"], row["error"], row["fit.ended"], row["fit.diverged"]) == ("diverged", None, "diverged", True)
+
+
+def test_nothing_is_measured_on_a_fit_that_diverged():
+    """Planted: the curvature of weights that are infinite or NaN has no eigenvalues, and once cost the whole row."""
+    measures = (HessianTopEigenvalue(), MemorizedBits())
+    row = sl.run(replace(TRIAL, learner=replace(LEARNER, optimizer=sl.SGD(lr=1e30)), measures=measures))
+    assert row["status"] == "diverged"
+    assert row["measure.MemorizedBits"] is None
+    assert row["measure.HessianTopEigenvalue.reason"] == "HessianTopEigenvalue: a fit that did not diverge is required"
+
+
+@pytest.mark.parametrize(
+    "problem", [DataError("Bad: no"), np.linalg.LinAlgError("Bad: no"), torch.linalg.LinAlgError("Bad: no")], ids=lambda each: type(each).__name__
+)
+def test_what_cannot_be_computed_is_an_empty_cell_with_its_reason(problem):
+    @dataclass(frozen=True)
+    class Bad(sl.Measure):
+        """Meets a matrix that has no eigenvalues."""
+
+        def of(self, fit, train):
+            raise problem
+
+    row = sl.run(replace(TRIAL, learner=replace(LEARNER, epochs=1), measures=(Bad(),)))
+    assert (row["status"], row["measure.Bad"], row["measure.Bad.reason"]) == ("ok", None, "Bad: no")
 
 
 def test_data_that_is_not_there_is_a_failed_row(tmp_path):

@@ -24,7 +24,7 @@ from shatterlab._resources import release_after, told
 from shatterlab.catalog import build
 from shatterlab.checks import SelfCheck
 from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Row, Runtime, Scalar, Seeds, Splits
-from shatterlab.errors import InvalidPart, NotApplicable, ShatterlabError, UserCodeError
+from shatterlab.errors import DataError, InvalidPart, NotApplicable, ShatterlabError, UserCodeError
 from shatterlab.evaluation import Evaluation, evaluation
 from shatterlab.part import canonical, digest
 from shatterlab.watching import Watch
@@ -130,10 +130,10 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
         for column, value in _results(fit, examples, known).items()
     }
     clock.lap("evaluate")
-    measured, arrays = _measure(trial.measures, fit, corrupted.train)
+    diverged = bool(fit.facts.get("diverged")) or any(math.isnan(value) for value in results.values() if isinstance(value, float))
+    measured, arrays = _measure(trial.measures, fit, corrupted.train, diverged)
     clock.lap("measure")
     checks = check.columns()
-    diverged = bool(fit.facts.get("diverged")) or any(math.isnan(value) for value in results.values() if isinstance(value, float))
     error = None if checks["check.passed"] else f"Trial: a clean self-check is required, failed: {checks['check.failures']}. Do not use this result."
     curves = watch.finished(fit.facts, results)
     columns: dict[str, Scalar] = {
@@ -187,13 +187,16 @@ def _oracle(curves: Iterable[tuple[int, int, str, float | None]]) -> dict[str, S
     return {"oracle.test.accuracy": best, "oracle.test.epoch": None if epoch is None else -epoch}
 
 
-def _measure(measures: tuple[Measure, ...], fit: Fit, train: Examples) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
+def _measure(measures: tuple[Measure, ...], fit: Fit, train: Examples, diverged: bool) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
+    """What can be measured; what cannot is an empty cell with its reason, which never costs the fit."""
     columns: dict[str, Scalar] = {}
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for measure in measures:
         try:
+            if diverged:
+                raise NotApplicable(f"{measure.kind}: a fit that did not diverge is required")
             found = measure.of(fit, train)
-        except NotApplicable as reason:
+        except (NotApplicable, DataError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as reason:  # type: ignore[attr-defined]
             columns |= {f"measure.{measure.kind}": None, f"measure.{measure.kind}.reason": str(reason)}
             continue
         for name, value in found.items():
