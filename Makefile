@@ -45,6 +45,7 @@ complexity: .venv/.installed-dev  ## the ledger and what belongs to it at laptop
 	  $(BIN)/shatterlab run $$name --scale laptop --store $(RESULTS)/complexity.sqlite > $(RESULTS)/$$name.txt && \
 	  $(BIN)/shatterlab report $$name --scale laptop --store $(RESULTS)/complexity.sqlite --output $$name.html --figures docs/images || exit 1; \
 	done
+	$(BIN)/shatterlab export --store $(RESULTS)/complexity.sqlite --output $(RESULTS)/complexity.csv
 
 photos: .venv/.installed-dev  ## Table 2 and Figure 2(a) at laptop scale: PHOTOS=folder with imagenette and imagenet-sample make photos (resumes)
 	for name in table2 figure2a; do \

@@ -145,7 +145,7 @@ def sign_errors(
     if test_examples is not None and test_examples < 1:
         raise DataError(f"sign_errors: test_examples is a whole number >= 1 or None, got {test_examples}. Pass the size of the test split.")
     pairs = _Pairs.of(measure, gap, settings, "sign_errors", one_axis=True)
-    names = [f"{axis}: {' / '.join(sorted(map(str, values)))}" for axis, _, values in pairs.families]
+    names = [f"{axis}: {' / '.join(map(str, sorted(values, key=_in_order)))}" for axis, _, values in pairs.families]
     environment, distinct = _numbered(names), list(dict.fromkeys(names))
     sure = np.ones(len(names)) if test_examples is None else np.clip(1 - 2 * np.exp(-test_examples * pairs.gaps**2 / 2), 0, None) ** 2
 
@@ -220,6 +220,11 @@ class _Pairs:
         values = [combined(each) for each in drawn if each]
         low, high = (float(end) for end in np.quantile(values, [(1 - level) / 2, (1 + level) / 2]))
         return Judged(Interval(estimate, low, high, level, "bootstrap over settings", self.clusters), found, chosen)
+
+
+def _in_order(value: Hashable) -> tuple[bool, float, str]:
+    """Numbers by size, then the rest by name."""
+    return (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, str(value))
 
 
 def _numbered(names: Sequence[Hashable]) -> Array:
