@@ -17,7 +17,7 @@ test: .venv/.installed-dev  ## the quick suite; what needs chromium or the real 
 	$(PYTEST)
 
 test-data: .venv/.installed-dev  ## what needs the published data sets: SHATTERLAB_DATA=folder make test-data
-	$(PYTEST) -m data
+	$(PYTEST) -m "data and not slow"
 
 test-slow: .venv/.installed-dev  ## minutes long: kill and resume, soaks
 	$(PYTEST) -m slow
@@ -35,7 +35,7 @@ kernels: .venv/.installed-dev  ## section 5 and Table 3 at laptop scale, for the
 	done
 
 regularization: .venv/.installed-dev  ## Tables 1 and 4, Figure 2(b) at laptop scale, for the docs: SHATTERLAB_DATA=folder make regularization (resumes)
-	for name in table1 figure2b table4 weight_decay implicit_regularizers double_descent; do \
+	for name in table1 figure2b table4 weight_decay double_descent implicit_regularizers; do \
 	  $(BIN)/shatterlab run $$name --scale laptop --store $(RESULTS)/regularization.sqlite > $(RESULTS)/$$name.txt && \
 	  $(BIN)/shatterlab report $$name --scale laptop --store $(RESULTS)/regularization.sqlite --output $$name.html --figures docs/images || exit 1; \
 	done
