@@ -49,8 +49,8 @@ complexity: .venv/.installed-dev  ## the ledger and what belongs to it at laptop
 
 photos: .venv/.installed-dev  ## Table 2 and Figure 2(a) at laptop scale: PHOTOS=folder with imagenette and imagenet-sample make photos (resumes)
 	for name in table2 figure2a; do \
-	  $(BIN)/shatterlab run $$name --scale laptop --data $(PHOTOS) --store $(RESULTS)/photos.sqlite > $(RESULTS)/$$name.txt && \
-	  $(BIN)/shatterlab report $$name --scale laptop --data $(PHOTOS) --store $(RESULTS)/photos.sqlite --output $$name.html --figures docs/images || exit 1; \
+	  $(BIN)/shatterlab run $$name --scale laptop --data "$${PHOTOS:?name the folder that holds imagenette and imagenet-sample}" --store $(RESULTS)/photos.sqlite > $(RESULTS)/$$name.txt && \
+	  $(BIN)/shatterlab report $$name --scale laptop --data "$${PHOTOS:?name the folder that holds imagenette and imagenet-sample}" --store $(RESULTS)/photos.sqlite --output $$name.html --figures docs/images || exit 1; \
 	done
 
 lint: .venv/.installed-dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,15 +46,19 @@ class ToleratedNoise(Measure):
     def specimens(cls) -> tuple[ToleratedNoise, ...]:
         return (cls(draws=2, steps=5),)
 
+    @abstractmethod
     def scales(self, loss: TrainingLoss) -> tuple[Vectors, float]:
         """What the deviation is multiplied by at each parameter, and the deviation that every parameter has besides."""
-        raise NotImplementedError
 
     def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
         loss = TrainingLoss(fit, train, self.kind, self.examples)
         scales, floor = self.scales(loss)
         deviation, rise = tolerated_deviation(loss, scales, floor, self.rise, self.draws, self.steps, self.seed, self.kind)
-        return {"deviation": deviation, "sharpness": deviation**-2, "rise": rise}
+        return {"deviation": deviation, "sharpness": deviation**-2, "rise": rise, **self.beside(deviation, loss, fit, len(train))}
+
+    def beside(self, deviation: float, loss: TrainingLoss, fit: Fit, n: int) -> Mapping[str, Any]:
+        """What a subclass makes of the deviation on n examples, besides the sharpness; nothing by default."""
+        return {}
 
 
 def tolerated_deviation(loss: TrainingLoss, scales: Vectors, floor: float, rise: float, draws: int, steps: int, seed: int, owner: str) -> tuple[float, float]:

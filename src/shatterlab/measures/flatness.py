@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from shatterlab.core import Examples, Fit
+from shatterlab.core import Fit
 from shatterlab.measures._curvature import TrainingLoss, Vectors
 from shatterlab.measures._perturbation import ToleratedNoise
 
@@ -43,9 +43,7 @@ class Flatness(ToleratedNoise):
     def scales(self, loss: TrainingLoss) -> tuple[Vectors, float]:
         return tuple(torch.ones_like(value) for value in loss.parameters), 0.0
 
-    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
-        found = super().of(fit, train)
+    def beside(self, deviation: float, loss: TrainingLoss, fit: Fit, n: int) -> Mapping[str, Any]:
         if fit.initial is None:
-            return {**found, "pac_bayes": None}
-        loss, n, deviation = TrainingLoss(fit, train, self.kind), len(train), found["deviation"]
-        return {**found, "pac_bayes": ((loss.moved(fit.initial) / (4 * deviation**2) + max(math.log(n / deviation), 0.0) + 10) / n) ** 0.5}
+            return {"pac_bayes": None}
+        return {"pac_bayes": ((loss.moved(fit.initial) / (4 * deviation**2) + max(math.log(n / deviation), 0.0) + 10) / n) ** 0.5}

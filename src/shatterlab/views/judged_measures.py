@@ -9,7 +9,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shatterlab.errors import DataError
 from shatterlab.replicates import distinct, matches
 from shatterlab.statistics import Interval, kendall_interval
 from shatterlab.statistics.judging import conditional_information, granulated_tau, sign_errors
@@ -75,22 +74,20 @@ class JudgedMeasures:
     def verdicts(self, rows: Iterable[Row]) -> list[Verdict]:
         """What the rows say of each quantity; none where no trial has a gap."""
         kept, _ = self._kept(rows)
-        axes = settings(kept)
-        return [_judged(each, kept, axes) for each in self.quantities] if kept else []
+        return self._judged(kept, settings(kept))
 
     def grid(self, rows: Iterable[Row]) -> Grid | None:
         """The table; None where no trial has a gap."""
-        known = list(rows)
-        found = self.verdicts(known)
+        kept, left = self._kept(rows)
+        axes = settings(kept)
+        found = self._judged(kept, axes)
         if not found:
             return None
-        kept, left = self._kept(known)
-        axes = sorted({name for each in settings(kept) for name in each})
         with_zhang = any(each.zhang for each in found)
         asked = ("larger on random",) if with_zhang else ()
         headers = ("measure", "trials", "Kendall's tau", "granulated tau", "information beyond two axes", *asked, "robust sign error", "worst between")
         lines = tuple(_line(each, with_zhang) for each in found)
-        notes = [f"Axes: {', '.join(axes) or 'none'}. Intervals: {100 * LEVEL:g} %, whole settings drawn again; sign error 0.5 is guessing."]
+        notes = [f"Axes: {', '.join(axes[0]) or 'none'}. Intervals: {100 * LEVEL:g} %, whole settings drawn again; sign error 0.5 is guessing."]
         notes += ["Larger on random: in how many settings the randomization test passes."] if with_zhang else []
         notes += [f"{left} trials did not reach their training loss, or failed, and are left out."] if left else []
         notes += [f"{each.quantity.name}: {each.reason}." for each in found if each.reason]
@@ -104,6 +101,9 @@ class JudgedMeasures:
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
         """None: a table is no figure."""
         return None
+
+    def _judged(self, kept: Sequence[Row], axes: Sequence[Mapping[str, Hashable]]) -> list[Verdict]:
+        return [_judged(each, kept, axes) for each in self.quantities] if kept else []
 
     def _kept(self, rows: Iterable[Row]) -> tuple[list[Row], int]:
         """The trials that count, and how many do not."""
@@ -175,13 +175,10 @@ def _test_examples(rows: Sequence[Row]) -> int | None:
 
 
 def _zhang(quantity: Quantity, rows: Sequence[Row], sign: float) -> dict[str, int]:
-    if not {row.get("corruption.level") for row in rows} >= {0.0, 1.0}:
+    if not {row.get("corruption.level") for row in rows if row.get("corruption.kind") == "PartialLabels"} >= {0.0, 1.0}:
         return {}
     turned = [Row({**row, quantity.column: sign * float(str(row[quantity.column]))}) for row in rows]
-    try:
-        return dict(Counter(each.verdict for each in zhang_tests(turned, quantity.column)))
-    except DataError:
-        return {}
+    return dict(Counter(each.verdict for each in zhang_tests(turned, quantity.column)))
 
 
 def _line(found: Verdict, with_zhang: bool) -> tuple[str, ...]:
