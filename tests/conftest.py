@@ -10,6 +10,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import random
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     jaxtyping.install_import_hook([f"shatterlab.{kind}" for kind in CHECKED], f"{__name__}.typechecked")
     hypothesis.settings.register_profile("quick", derandomize=True, deadline=None, max_examples=50, database=None)
     hypothesis.settings.load_profile("quick")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a background job inherits that; a terminal's programs do not have it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     import torch
 
     torch.set_num_threads(1)

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -16,9 +16,6 @@ from shatterlab import __version__
 from shatterlab._options import Asked, Precision, Where, given
 from shatterlab._terminal import ProgressLine, complain, interruptible, outcome, print_names, require_writable, workers_or_cores
 from shatterlab.errors import InvalidPart, ShatterlabError
-
-if TYPE_CHECKING:
-    pass
 
 EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
 3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 130 interrupted
@@ -63,7 +60,7 @@ def audit(
         data: An .npz file, a folder of class folders, or a data set of `shatterlab list`. Default: digits.
         recipe: Your own training, "module:function", in place of a model.
         replicates: Runs of each setting.
-        levels: Corruption levels of the sweep.
+        levels: Corruption levels of the sweep, in [0, 1]; 0 (true labels) and 1 (random labels) are always added.
         epochs: Budget of a torch model. Default: 100, or 5,000 steps where these are more.
         lr: Initial learning rate of a torch model. Default: 0.01; 0.05 for the two default nets.
         batch_size: Examples a step of a torch model. Default: 64.
@@ -137,7 +134,6 @@ def report(name: str, *, asked: Asked = Asked(), store: Path = STORE, output: Pa
 
     experiment, _ = asked.experiment(name)
     words = asked.words(name)
-    again = tuple(shlex.join(["shatterlab", verb, *words]) for verb in ("run", "report"))
     with Store(store, create=False) as opened:
         rows = experiment.select(opened.rows())
     if not rows:

@@ -72,7 +72,7 @@ def audit(
             scikit-learn estimator or a Learner; None: an MLP and a small convolutional net.
         data: a Dataset, the name of one, an .npz file or a folder of class folders; None: scikit-learn's digits.
         replicates: runs of each setting, each with its own labels, noise, initial weights and order, >= 1.
-        levels: corruption levels in [0, 1] for the sweep; 0, 0.5 and 1 are always among them.
+        levels: corruption levels in [0, 1] of the sweep; 0 (true labels) and 1 (random labels) are always added.
         store: where rows are kept and found again (None: in memory).
         workers: processes; 0 runs the trials in this one.
         runtime: device, threads and data root.
@@ -99,10 +99,10 @@ def audit(
 
 
 def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 5, levels: Sequence[float] = LEVELS) -> Experiment:
-    """The audit as an experiment: six settings and a sweep of levels, replicates outermost so that an early look is balanced."""
+    """The audit as an experiment: five settings and a sweep of levels, replicates outermost so that an early look is balanced."""
     if replicates < 1:
         raise InvalidPart(f"audit: replicates is a whole number >= 1, got {replicates}. Three give an interval.")
-    sweep = [PartialLabels(level) for level in sorted({0.0, 0.5, 1.0, *map(float, levels)})]
+    sweep = [PartialLabels(level) for level in sorted({0.0, 1.0, *map(float, levels)})]
     corruptions = [TrueLabels(), RandomLabels(), *sweep, ShuffledPixels(), RandomPixels(), GaussianPixels()]
     trials = [Trial(data, corruption, recipe, Seeds.replicate(r)) for r in range(replicates) for recipe in recipes for corruption in corruptions]
     epochs = any(isinstance(recipe, Training) for recipe in recipes)

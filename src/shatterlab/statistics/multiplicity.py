@@ -93,7 +93,7 @@ def detectable(deviation: float, n: int, level: float = 0.95, power: float = 0.8
 
     Example:
         >>> round(detectable(1.0, 8), 3)  # 8 pairs find a difference of 1.16 deviations four times in five
-        1.155
+        1.156
     """
     confidence(level, "detectable")
     if n < 2 or not deviation >= 0 or not 1 - level < power < 1:
