@@ -21,8 +21,8 @@ from torch import nn
 
 import shatterlab as sl
 from shatterlab.core import Augmentation
-from shatterlab.evaluation import losses
-from shatterlab.learners._feeding import Augmented, Feed, Plain
+from shatterlab.core.losses import losses
+from shatterlab.training.feeds import Augmented, Feed, Plain
 
 BATCH = 128
 NETS = {

@@ -23,9 +23,9 @@ from threadpoolctl import threadpool_limits
 
 import shatterlab as sl
 from shatterlab.core import Dataset
-from shatterlab.experiment import SCALES
-from shatterlab.experiments import table3
-from shatterlab.experiments._table3 import PROCESSOR_FILTERS, RIDGE
+from shatterlab.design.experiment import SCALES
+from shatterlab.experiments.paper import table3
+from shatterlab.experiments.paper._table3 import PROCESSOR_FILTERS, RIDGE
 
 PHASES = ("seconds.load", "seconds.corrupt", "seconds.fit", "seconds.evaluate", "seconds")
 SETTINGS = {

@@ -20,8 +20,8 @@ from shatterlab.executors.drive import drive
 from shatterlab.executors.in_process import InProcess
 from shatterlab.executors.local import LocalPool
 from shatterlab.learners.training import Training
-from shatterlab.store import Store
-from shatterlab.trial import Trial
+from shatterlab.store.database import Store
+from shatterlab.trials.trial import Trial
 
 CURVES = ("learning_rate", "online.accuracy", "online.loss", "test.accuracy", "test.loss", "train.accuracy", "train.loss")
 ROWS = 300

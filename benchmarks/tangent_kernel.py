@@ -23,7 +23,7 @@ from torch.func import functional_call, jacrev, vmap
 
 import shatterlab as sl
 from shatterlab.kernels._tangent import tangent_gram
-from shatterlab.learners._seeded import seeded
+from shatterlab.training.torch_seed import seeded
 
 CASES = (
     ("naive", 50, None),

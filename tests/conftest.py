@@ -46,7 +46,7 @@ _jaxtyped = jaxtyping.jaxtyped
 
 def _checked_unless_part(**options: Any) -> Any:
     """A part takes 1 for 1.0 and normalizes it, so its constructor stays unchecked; its methods do not."""
-    from shatterlab.part import Part
+    from shatterlab.core.part import Part
 
     def decorate(made: Any) -> Any:
         return made if isinstance(made, type) and issubclass(made, Part) else _jaxtyped(made, **options)
@@ -106,7 +106,7 @@ def small_images() -> Any:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes classes defined in a test known to the catalog, as those of an outside file are."""
-    from shatterlab import catalog
+    from shatterlab.core import catalog
 
     def register(*classes: Any) -> None:
         for cls in classes:

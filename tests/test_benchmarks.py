@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import shatterlab as sl
-from shatterlab.learners._seeded import seeded
+from shatterlab.training.torch_seed import seeded
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import _demo_loop

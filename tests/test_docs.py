@@ -57,7 +57,7 @@ def commands(page: str) -> list[list[str]]:
 
 
 def known_commands() -> set[str]:
-    from shatterlab.cli import app
+    from shatterlab.cli.commands import app
 
     return {name for name in app if not name.startswith("-")}
 

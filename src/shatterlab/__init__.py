@@ -8,33 +8,35 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ablation": ("Ablation", "Factor"),
+    "design.ablation": ("Ablation", "Factor"),
     "core": ("Architecture", "Augmentation", "Corruption", "Dataset", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
              "Measure", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Seeds", "Splits", "random_bits", "stratified"),
-    "classifiers": ("KernelInterpolator",),
-    "errors": ("DataError", "InvalidPart", "LawBroken", "NotApplicable", "ShatterlabError", "StoreError", "UnknownName", "UserCodeError"),
-    "trial": ("Trial", "run"),
-    "store": ("Store",),
-    "experiment": ("Claim", "Experiment", "Scale", "grid"),
+    "sklearn": ("KernelInterpolator",),
+    "core.errors": ("DataError", "InvalidPart", "LawBroken", "NotApplicable", "ShatterlabError", "StoreError", "UnknownName", "UserCodeError"),
+    "trials.trial": ("Trial", "run"),
+    "store.database": ("Store",),
+    "design.experiment": ("Claim", "Experiment", "Scale", "grid"),
     "views": (
         "Beside", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "Line", "Order",
         "Quantity", "Scatter", "Several", "Table",
     ),
     "kernels._tangent": ("tangent_gram",),
-    "experiments._complete": ("complete",),
-    "experiments.audit": ("Audit", "audit"),
-    "experiments.capacity": ("Capacity", "capacity"),
-    "experiments.ledger": ("Ledger", "ledger"),
+    "studies.run": ("complete",),
+    "studies.audit": ("Audit", "audit"),
+    "studies.capacity": ("Capacity", "capacity"),
+    "studies.ledger": ("Ledger", "ledger"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are first used, so that `import shatterlab` costs milliseconds."""
+    if name == "catalog":
+        return importlib.import_module("shatterlab.core.catalog")
     if name in _HOME:
         return getattr(importlib.import_module(f"shatterlab.{_HOME[name]}"), name)
     if not name.startswith("_"):
-        from shatterlab.catalog import find, get
+        from shatterlab.core.catalog import find, get
 
         if name in find():
             return get(name)
@@ -42,6 +44,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    from shatterlab.catalog import find
+    from shatterlab.core.catalog import find
 
-    return sorted([*_HOME, *find(), "__version__"])
+    return sorted([*_HOME, *find(), "catalog", "__version__"])

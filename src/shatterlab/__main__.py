@@ -1,5 +1,5 @@
 """`python -m shatterlab` is the `shatterlab` command."""
 
-from shatterlab.cli import main
+from shatterlab.cli.commands import main
 
 main()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shatterlab.core import Architecture
-from shatterlab.errors import InvalidPart
+from shatterlab.core.errors import InvalidPart
 
 
 def image_shape(owner: Architecture, shape: tuple[int, ...], halvings: int) -> tuple[int, int, int]:

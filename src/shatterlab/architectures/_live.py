@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from shatterlab import outside
-from shatterlab.errors import InvalidPart
+from shatterlab.core import user_code as outside
+from shatterlab.core.errors import InvalidPart
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), range, torch.dtype, torch.device)
 _SILENT = ("__doc__", "__module__", "__qualname__", "__annotations__", "__firstlineno__", "__static_attributes__", "_abc_impl", "__dataclass_params__")

@@ -12,10 +12,10 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor, nn
 
-from shatterlab import outside
 from shatterlab.architectures import _live
 from shatterlab.core import Architecture
-from shatterlab.errors import InvalidPart, UnknownName, UserCodeError
+from shatterlab.core import user_code as outside
+from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
 
 _trained: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from shatterlab.architectures._initialization import initialize
 from shatterlab.architectures.small_inception import Concatenation, ShiftNorm2d
 from shatterlab.core import Architecture
-from shatterlab.errors import InvalidPart
+from shatterlab.core.errors import InvalidPart
 
 _LEAST = 75  # pixels a side: below, the last grid vanishes
 _AUXILIARY = 5  # side of the grid that the auxiliary classifier's convolution needs

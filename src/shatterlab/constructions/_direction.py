@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shatterlab.constructions._distinct import Distinct
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Matrix = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Matrix = NDArray[np.float64]
 

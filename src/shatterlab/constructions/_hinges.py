@@ -10,7 +10,7 @@ import numpy as np
 
 from shatterlab.constructions._double_double import Pair, add, multiply, negative, pair, running_sum, take
 from shatterlab.constructions._exact import Dyadic, columns, fed_back
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 

@@ -13,7 +13,7 @@ import numpy as np
 from shatterlab.constructions._double_double import Pair, add, pair
 from shatterlab.constructions._exact import Dyadic, columns, dyadic, furthest, sums_at
 from shatterlab.constructions._hinges import Pieces, PlainSums
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 

@@ -12,7 +12,7 @@ import numpy as np
 from shatterlab.constructions._exact import Dyadic, any_not_below, grid_above
 from shatterlab.constructions._points import require_moderate
 from shatterlab.constructions._projections import MANTISSA, as_whole, direction_bits, drawn, is_exact, plainly
-from shatterlab.errors import DataError, InvalidPart
+from shatterlab.core.errors import DataError, InvalidPart
 
 Array = np.ndarray[Any, Any]
 

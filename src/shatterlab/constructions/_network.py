@@ -16,7 +16,7 @@ from shatterlab.constructions._exact import Dyadic, columns, dyadic, furthest, s
 from shatterlab.constructions._hinges import Pieces, PlainSums
 from shatterlab.constructions._points import require_moderate, table, targets
 from shatterlab.constructions._projections import as_pairs, as_whole, plainly
-from shatterlab.errors import DataError, InvalidPart
+from shatterlab.core.errors import DataError, InvalidPart
 
 Array = np.ndarray[Any, Any]
 Arithmetic = Literal["double_double", "float64", "float32"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 LARGEST = 2.0**500  # and its inverse: products and sums of a few then neither overflow nor vanish

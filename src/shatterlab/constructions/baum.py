@@ -13,7 +13,7 @@ from torch import nn
 
 from shatterlab.constructions._dense import dense
 from shatterlab.constructions._distinct import Distinct, distinct_points
-from shatterlab.errors import DataError, InvalidPart
+from shatterlab.core.errors import DataError, InvalidPart
 
 Matrix = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from shatterlab.constructions._line import Line, on_a_line
 from shatterlab.constructions._network import Arithmetic, Network, exact_pairs, numbers, projected, require_depth, shares, weighted
 from shatterlab.constructions._points import table, targets
 from shatterlab.constructions._projections import plainly
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from shatterlab.constructions._dense import dense
 from shatterlab.constructions._distinct import Distinct, distinct_points
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Matrix = NDArray[np.float64]
 

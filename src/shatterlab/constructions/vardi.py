@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shatterlab.constructions._direction import separating
 from shatterlab.constructions._distinct import Distinct, distinct_points
 from shatterlab.constructions._integers import IntegerNetwork, Layers, Sum, finest
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 _OWNER = "vardi"
 

@@ -13,7 +13,7 @@ from torch import nn
 from shatterlab.constructions._dense import dense
 from shatterlab.constructions._direction import separating
 from shatterlab.constructions._distinct import distinct_points
-from shatterlab.errors import InvalidPart
+from shatterlab.core.errors import InvalidPart
 
 Matrix = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shatterlab.core import Examples, PixelCorruption, Seeds, fitted_field, random_bits
-from shatterlab.streamed import Streamed, parts
+from shatterlab.core.lazy_inputs import Streamed, parts
 
 
 @dataclass(frozen=True)

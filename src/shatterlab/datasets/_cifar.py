@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from shatterlab.core import Examples
+from shatterlab.core.errors import DataError
 from shatterlab.datasets._images import as_examples
 from shatterlab.datasets._pickles import read_pickle
 from shatterlab.datasets._root import CanonicalFile
-from shatterlab.errors import DataError
 
 SIDE = 32
 SOURCE = "https://www.cs.toronto.edu/~kriz/cifar.html"

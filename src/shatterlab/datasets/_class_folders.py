@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Classes = dict[str, list[Path]]  # class -> its files
 

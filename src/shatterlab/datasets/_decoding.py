@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from shatterlab.core.errors import DataError
 from shatterlab.datasets._photos import rgb
-from shatterlab.errors import DataError
 
 Pixels = np.ndarray[Any, Any]
 _THREE_CHANNELS = ("Gray", "YCbCr", "RGB")  # JPEGs that turn into RGB without a colour profile

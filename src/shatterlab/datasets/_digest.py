@@ -6,7 +6,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 
 def file_digest(path: Path, algorithm: str, owner: str) -> str:

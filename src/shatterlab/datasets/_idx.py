@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from shatterlab.core import Splits
+from shatterlab.core.errors import DataError
 from shatterlab.datasets._images import as_examples
 from shatterlab.datasets._root import CanonicalFile
-from shatterlab.errors import DataError
 
 _UNSIGNED_BYTES = 8  # the type code of IDX, third byte of a file
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 Labels = Mapping[str, np.ndarray[Any, Any]]
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shatterlab.core.errors import DataError
+from shatterlab.core.lazy_inputs import Positions, Streamed, ahead
 from shatterlab.datasets._decoding import Broken, framed, middle, pixels, resized, window
-from shatterlab.errors import DataError
-from shatterlab.streamed import Positions, Streamed, ahead
 
 Photo = Path | bytes
 _CHECKERS = 8  # threads that look at files: they wait for the disk

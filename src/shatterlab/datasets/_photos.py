@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 _DEEP = ("I", "F")  # more than 8 bits a pixel: Pillow would cut them off at 255
 

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 _reconstruct = np.empty(0).__reduce__()[0]  # a built-in function, whose home differs between numpy 1 and 2
 

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 
 import platformdirs
 
+from shatterlab.core.errors import DataError
 from shatterlab.datasets._digest import file_digest
-from shatterlab.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from shatterlab.core import Dataset, Part, Seeds, Splits
+from shatterlab.core.errors import DataError
 from shatterlab.datasets._digest import file_digest
 from shatterlab.datasets._images import as_examples
 from shatterlab.datasets._labels import class_numbers
 from shatterlab.datasets._split import three_quarters
-from shatterlab.errors import DataError
 
 _PARTED = ("x_train", "y_train", "x_test", "y_test")
 _WHOLE = ("x", "y")

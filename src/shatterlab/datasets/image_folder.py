@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from shatterlab.core import Dataset, Part, Seeds, Splits
+from shatterlab.core.errors import DataError
 from shatterlab.datasets._class_folders import Classes, folder_at, sources
 from shatterlab.datasets._digest import file_digest
 from shatterlab.datasets._images import as_examples
 from shatterlab.datasets._photos import decode
 from shatterlab.datasets._split import three_quarters
-from shatterlab.errors import DataError
 
 _LIMIT = 4 * 2**30  # bytes of float32 that one folder may take in memory
 

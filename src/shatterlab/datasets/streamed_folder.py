@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from shatterlab.core import Dataset, Examples, Part, Seeds, Splits
+from shatterlab.core.errors import DataError
 from shatterlab.datasets._class_folders import Classes, folder_at, sources
 from shatterlab.datasets._digest import file_digest
 from shatterlab.datasets._photo_stream import PhotoStream, sound
 from shatterlab.datasets._root import data_root
 from shatterlab.datasets._split import three_quarters
-from shatterlab.errors import DataError
 
 _UNDER_ROOT = "data:"
 _READ = 1000  # files whose content enters the fingerprint

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # a worker process imports this module before it may import torch
     from shatterlab.core import Row, Runtime
-    from shatterlab.trial import Trial
+    from shatterlab.trials.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ def _end_with_parent() -> None:
 
 
 def _answer(description: str, files: list[str], runtime: Runtime) -> Answer:
-    from shatterlab.catalog import load
-    from shatterlab.trial import Trial, run
+    from shatterlab.core.catalog import load
+    from shatterlab.trials.trial import Trial, run
 
     try:
         for file in files:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from shatterlab._tables import Unstorable
 from shatterlab.core import Row, Runtime
 from shatterlab.executors import Executor, Task
-from shatterlab.store import Store
-from shatterlab.trial import Trial, failed
+from shatterlab.store.database import Store
+from shatterlab.store.tables import Unstorable
+from shatterlab.trials.trial import Trial, failed
 
 
 def drive(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from shatterlab._resources import gpu_lost
 from shatterlab.core import Row
-from shatterlab.errors import ShatterlabError
+from shatterlab.core.errors import ShatterlabError
 from shatterlab.executors import Task
-from shatterlab.trial import run
+from shatterlab.trials.machine_limits import gpu_lost
+from shatterlab.trials.trial import run
 
 
 class InProcess:

@@ -17,14 +17,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
-from shatterlab._resources import gpu_lost
-from shatterlab.catalog import outside_files
 from shatterlab.core import Row
-from shatterlab.errors import InvalidPart, ShatterlabError
+from shatterlab.core.catalog import outside_files
+from shatterlab.core.errors import InvalidPart, ShatterlabError
+from shatterlab.core.part import canonical
 from shatterlab.executors import Task
 from shatterlab.executors._worker import LOG, Answer, serve
-from shatterlab.part import canonical
-from shatterlab.trial import Trial, failed
+from shatterlab.trials.machine_limits import gpu_lost
+from shatterlab.trials.trial import Trial, failed
 
 _LIVES = 2  # workers that a trial may take down with it before it counts as failed
 _LOOK_EVERY = 2.0  # seconds between looks for dead workers whose line a process of their own holds open

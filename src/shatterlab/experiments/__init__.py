@@ -1,4 +1,4 @@
-"""The experiments that exist: one file a figure or table of the paper, found by file name, imported when used."""
+"""The experiments that exist, found by file name and imported when used: `paper/` has the figures and tables, `beyond/` further questions."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from shatterlab import catalog
-from shatterlab.errors import InvalidPart, UnknownName
-from shatterlab.experiment import Experiment, Scale
-from shatterlab.outside import user_code
+from shatterlab.core import catalog
+from shatterlab.core.errors import InvalidPart, UnknownName
+from shatterlab.core.user_code import user_code
+from shatterlab.design.experiment import Experiment, Scale
 
 Maker = Callable[..., Experiment]  # of a Scale; of a learner and a dataset too where it takes a model of the user's own
 
 
 @functools.cache
 def summaries() -> Mapping[str, str]:
-    """Name -> the first line of its file, of every file here that defines `experiment(scale)`; nothing is imported."""
-    found = {}
-    for file in sorted(Path(__file__).parent.glob("[!_]*.py")):
-        tree = ast.parse(file.read_bytes())
-        if any(isinstance(node, ast.FunctionDef) and node.name == "experiment" for node in tree.body):
-            found[file.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return found
+    """Name -> the first line of its file, of every file of `paper/` and `beyond/`; nothing is imported."""
+    return {name: (ast.get_docstring(ast.parse(file.read_bytes())) or "").partition("\n")[0] for name, file in _files().items()}
+
+
+@functools.cache
+def _files() -> Mapping[str, Path]:
+    files = [file for room in ("paper", "beyond") for file in (Path(__file__).parent / room).glob("[!_]*.py")]
+    return {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
 
 
 def names() -> list[str]:
     """The names of all experiments."""
-    return list(summaries())
+    return list(_files())
 
 
 def find(name: str) -> Maker:
@@ -41,7 +42,7 @@ def find(name: str) -> Maker:
     """
     if name not in names():
         raise UnknownName("experiments", name, names())
-    made: Maker = importlib.import_module(f"{__name__}.{name}").experiment
+    made: Maker = importlib.import_module(f"{__name__}.{_files()[name].parent.name}.{name}").experiment
     return made
 
 

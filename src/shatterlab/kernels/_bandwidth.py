@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from shatterlab.core import Examples, stratified
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 from shatterlab.kernels._distances import squared_distances
 
 GRID = tuple(2 ** (step / 2) for step in range(-6, 5))  # of the median distance: 1/8 .. 4

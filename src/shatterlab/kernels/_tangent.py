@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from shatterlab.errors import InvalidPart
+from shatterlab.core.errors import InvalidPart
 from shatterlab.kernels._per_example import PerExample
 
 _TILE = 1024  # rows and columns of the matrix made at a time

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shatterlab import catalog
-from shatterlab.core import Architecture, Augmentation, Corruption, Dataset, Kernel, Learner, Measure, Optimizer
-from shatterlab.errors import InvalidPart, LawBroken, NotApplicable, ShatterlabError, UnknownName
+from shatterlab.core import Architecture, Augmentation, Corruption, Dataset, Kernel, Learner, Measure, Optimizer, catalog
+from shatterlab.core.errors import InvalidPart, LawBroken, NotApplicable, ShatterlabError, UnknownName
+from shatterlab.core.part import Part
 from shatterlab.laws import architectures, augmentations, corruptions, datasets, kernels, learners, measures, optimizers, parts
 from shatterlab.laws.law import Finding, Law, words
-from shatterlab.part import Part
 
 __all__ = ["Finding", "Law", "check", "check_all", "laws", "words"]
 

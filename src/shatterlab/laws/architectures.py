@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.core import Architecture
-from shatterlab.errors import InvalidPart, NotApplicable
+from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.laws.law import Law, demand, differing, global_generators
-from shatterlab.learners._seeded import seeded
+from shatterlab.training.torch_seed import seeded
 
 _LARGE: tuple[tuple[tuple[int, ...], int], ...] = (((3, 32, 32), 10), ((3, 80, 80), 3))
 _SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (((3, 6, 6), 5), ((1, 9, 8), 2), ((7,), 3), *_LARGE)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from shatterlab.core import Augmentation, Drawn
-from shatterlab.errors import InvalidPart, NotApplicable
+from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.laws import samples
 from shatterlab.laws.law import Law, demand, leaving_generators_alone
 

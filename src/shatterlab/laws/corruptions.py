@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from shatterlab.core import Corruption, Examples, LabelCorruption, PixelCorruption, Splits
-from shatterlab.errors import InvalidPart, NotApplicable
+from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.laws import samples
 from shatterlab.laws.law import OTHER_SEEDS, SEEDS, Law, changed, copied, demand, differing, leaving_generators_alone
 from shatterlab.statistics.significance import g_test_bound, poisson_binomial_two_sided

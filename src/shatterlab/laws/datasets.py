@@ -7,7 +7,7 @@ import dataclasses
 import torch
 
 from shatterlab.core import Dataset, Examples, Splits
-from shatterlab.errors import DataError, NotApplicable
+from shatterlab.core.errors import DataError, NotApplicable
 from shatterlab.laws.law import OTHER_SEEDS, SEEDS, Law, changed, demand, differing, leaving_generators_alone
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from shatterlab.core import Examples, Kernel
-from shatterlab.errors import DataError, InvalidPart, NotApplicable
+from shatterlab.core.errors import DataError, InvalidPart, NotApplicable
 from shatterlab.laws import samples
 from shatterlab.laws.law import OTHER_SEEDS, SEEDS, Law, changed, copied, demand, differing, leaving_generators_alone
 

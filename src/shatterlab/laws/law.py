@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from shatterlab.core import Examples, Part, Seeds
-from shatterlab.errors import LawBroken
+from shatterlab.core.errors import LawBroken
 
 Law = Callable[[Any], None]
 SEEDS = Seeds.replicate(11)

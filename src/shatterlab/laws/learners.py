@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from shatterlab.core import Examples, Fit, Learner, Observer, Progress, Splits
-from shatterlab.errors import InvalidPart, NotApplicable
-from shatterlab.evaluation import evaluate
+from shatterlab.core.errors import InvalidPart, NotApplicable
+from shatterlab.core.losses import evaluate
 from shatterlab.laws import samples
 from shatterlab.laws.law import SEEDS, Law, changed, copied, demand, differing, leaving_generators_alone
 

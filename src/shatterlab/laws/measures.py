@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.kernels.gaussian import Gaussian
 from shatterlab.laws import samples
 from shatterlab.laws.law import Law, changed, copied, demand, leaving_generators_alone
-from shatterlab.learners._seeded import seeded
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
+from shatterlab.training.torch_seed import seeded
 
 
 def gives_scalars_and_arrays(part: Measure) -> None:

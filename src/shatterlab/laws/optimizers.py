@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from shatterlab.core import Optimizer
-from shatterlab.errors import InvalidPart
+from shatterlab.core.errors import InvalidPart
 from shatterlab.laws.law import Law, demand, leaving_generators_alone
 
 _SLOW = 1e-4  # a learning rate at which every rule is in its first-order regime

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab import catalog
-from shatterlab.core import Part
-from shatterlab.errors import NotApplicable, ShatterlabError, UnknownName
+from shatterlab.core import Part, catalog
+from shatterlab.core.errors import NotApplicable, ShatterlabError, UnknownName
+from shatterlab.core.part import canonical, digest
 from shatterlab.laws.law import Law, demand
-from shatterlab.part import canonical, digest
 
 
 def description_is_plain(part: Part) -> None:

@@ -18,8 +18,8 @@ from torch.nn import functional
 from shatterlab.constructions._line import Line, on_a_line
 from shatterlab.constructions._network import Levels, Network
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Scalar, Seeds
-from shatterlab.evaluation import evaluate
-from shatterlab.learners._sample import require_sound
+from shatterlab.core.losses import evaluate
+from shatterlab.solvers.checks import require_sound
 
 _ROWS = 4096  # examples scored at a time
 

@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
-from shatterlab.errors import InvalidPart
-from shatterlab.outside import fingerprint, resolve, user_code
+from shatterlab.core.errors import InvalidPart
+from shatterlab.core.user_code import fingerprint, resolve, user_code
 
 
 @dataclass(frozen=True)

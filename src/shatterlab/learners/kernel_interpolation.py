@@ -14,14 +14,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from shatterlab.core import Batch, Examples, Fit, Kernel, Learner, Observer, Progress, Runtime, Scalar, Seeds
-from shatterlab.errors import DataError
-from shatterlab.evaluation import evaluate
+from shatterlab.core.errors import DataError
+from shatterlab.core.losses import evaluate
 from shatterlab.kernels.gaussian import Gaussian
 from shatterlab.kernels.laplacian import Laplacian
-from shatterlab.learners import _direct, _iterative
-from shatterlab.learners._device import usable_device
-from shatterlab.learners._sample import require_consistent, require_sound
-from shatterlab.learners._system import Factor, Solved, System
+from shatterlab.solvers import direct as _direct
+from shatterlab.solvers import iterative as _iterative
+from shatterlab.solvers.checks import require_consistent, require_sound
+from shatterlab.solvers.system import Factor, Solved, System
+from shatterlab.training.device import usable_device
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from torch.nn import functional
 
 from shatterlab.architectures.linear import linear_network
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Scalar, Seeds
-from shatterlab.evaluation import evaluate
-from shatterlab.learners._device import usable_device
-from shatterlab.learners._layers import preparation
-from shatterlab.learners._memory import free_memory
-from shatterlab.learners._seeded import seeded
+from shatterlab.core.losses import evaluate
+from shatterlab.training.device import usable_device
+from shatterlab.training.memory import free_memory
+from shatterlab.training.preprocessing import preparation
+from shatterlab.training.torch_seed import seeded
 
 INTERPOLATES = 1e-6  # largest |X W - Y| / |Y| that counts as interpolation
 _ROWS = 4096  # examples widened to float64 at a time

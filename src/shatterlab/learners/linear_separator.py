@@ -12,8 +12,8 @@ from scipy import optimize, sparse
 from torch import Tensor, nn
 
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Scalar, Seeds
-from shatterlab.evaluation import evaluate
-from shatterlab.learners._sample import require_sound
+from shatterlab.core.losses import evaluate
+from shatterlab.solvers.checks import require_sound
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -15,11 +15,11 @@ from shatterlab.constructions.baum import baum
 from shatterlab.constructions.untied import untied
 from shatterlab.constructions.yun import yun
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
-from shatterlab.errors import DataError, InvalidPart
-from shatterlab.evaluation import evaluate
+from shatterlab.core.errors import DataError, InvalidPart
+from shatterlab.core.losses import evaluate
 from shatterlab.learners._constructed import nearest_class
-from shatterlab.learners._device import usable_device
-from shatterlab.learners._sample import require_sound
+from shatterlab.solvers.checks import require_sound
+from shatterlab.training.device import usable_device
 
 
 @dataclass(frozen=True)

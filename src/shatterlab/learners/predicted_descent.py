@@ -15,13 +15,13 @@ from torch.nn import functional
 
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Examples, Fit, Kernel, Learner, Observer, Part, Progress, Runtime, Scalar, Seeds
-from shatterlab.errors import InvalidPart
+from shatterlab.core.errors import InvalidPart
 from shatterlab.kernels._tangent import tangent_gram
-from shatterlab.learners._memory import free_memory, told
-from shatterlab.learners._seeded import seeded
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD
-from shatterlab.statistics.convergence import Spectrum
+from shatterlab.theory.kernel_dynamics import Spectrum
+from shatterlab.training.memory import free_memory, told
+from shatterlab.training.torch_seed import seeded
 
 _MATRICES = 6  # n x n at most at a time: K, its copy, eigenvectors, their workspace
 _SAME = 1e-9  # of scores in training and in evaluation mode, in float64, relative to the largest

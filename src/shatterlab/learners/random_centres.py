@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from shatterlab.core import Batch, Examples, Fit, Kernel, Learner, Observer, Progress, Runtime, Scalar, Seeds
-from shatterlab.evaluation import evaluate
+from shatterlab.core.losses import evaluate
 from shatterlab.kernels.gaussian import Gaussian
-from shatterlab.learners._device import usable_device
-from shatterlab.learners._memory import free_memory
+from shatterlab.training.device import usable_device
+from shatterlab.training.memory import free_memory
 
 INTERPOLATES = 1e-6  # largest relative residual that counts as interpolation
 

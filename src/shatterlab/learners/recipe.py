@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
-from shatterlab.errors import UserCodeError
-from shatterlab.learners._device import usable_device
-from shatterlab.learners._seeded import seeded
-from shatterlab.outside import fingerprint, resolve, user_code
+from shatterlab.core.errors import UserCodeError
+from shatterlab.core.user_code import fingerprint, resolve, user_code
+from shatterlab.training.device import usable_device
+from shatterlab.training.torch_seed import seeded
 
 
 @dataclass(frozen=True)

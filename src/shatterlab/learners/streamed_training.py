@@ -11,14 +11,14 @@ from torch import nn
 
 from shatterlab.architectures.small_inception import SmallInception
 from shatterlab.core import Architecture, Augmentation, Examples, Fit, Learner, Observer, Optimizer, Runtime, Seeds
-from shatterlab.learners._checkpoint import Checkpoint
-from shatterlab.learners._device import usable_device
-from shatterlab.learners._memory import require_memory
-from shatterlab.learners._ranks import Ranks
-from shatterlab.learners._run import Run, Symmetric
-from shatterlab.learners._seeded import seeded
+from shatterlab.core.user_code import user_code
 from shatterlab.optimizers.rms_prop import RMSProp
-from shatterlab.outside import user_code
+from shatterlab.training.checkpoint import Checkpoint
+from shatterlab.training.device import usable_device
+from shatterlab.training.distributed import Ranks
+from shatterlab.training.memory import require_memory
+from shatterlab.training.streamed_loop import Run, Symmetric
+from shatterlab.training.torch_seed import seeded
 
 
 @dataclass(frozen=True)

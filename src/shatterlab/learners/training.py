@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Architecture, Augmentation, Examples, Fit, Learner, Observer, Optimizer, Runtime, Seeds
-from shatterlab.learners._descent import Descent
-from shatterlab.learners._device import usable_device
-from shatterlab.learners._feeding import require_same_shape
-from shatterlab.learners._layers import laid_out, preparation
-from shatterlab.learners._memory import require_memory
-from shatterlab.learners._seeded import seeded
+from shatterlab.core.user_code import user_code
 from shatterlab.optimizers.sgd import SGD
-from shatterlab.outside import user_code
+from shatterlab.training.device import usable_device
+from shatterlab.training.feeds import require_same_shape
+from shatterlab.training.loop import Descent
+from shatterlab.training.memory import require_memory
+from shatterlab.training.preprocessing import laid_out, preparation
+from shatterlab.training.torch_seed import seeded
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Examples, Fit, Learner, Observer, Part, Runtime, Scalar, Seeds
-from shatterlab.evaluation import losses
+from shatterlab.core.losses import losses
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD
 

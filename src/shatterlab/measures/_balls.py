@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit, Kernel
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._fitted import device_of, evaluated
 from shatterlab.measures._networks import without_preparation
-from shatterlab.statistics.rademacher import Complexity, linear_ball, rkhs_ball
+from shatterlab.theory.rademacher import Complexity, linear_ball, rkhs_ball
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from shatterlab.core import Examples, Fit
-from shatterlab.errors import NotApplicable
-from shatterlab.evaluation import losses
+from shatterlab.core.errors import NotApplicable
+from shatterlab.core.losses import losses
 from shatterlab.measures._fitted import device_of, evaluated, network
 
 Vectors = tuple[Tensor, ...]

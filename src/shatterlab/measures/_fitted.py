@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from shatterlab.core import Fit
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 
 
 def network(fit: Fit, owner: str) -> nn.Module:

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 
 _ROWS = 4096  # examples prepared at a time
 

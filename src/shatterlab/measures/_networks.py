@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._fitted import device_of, evaluated, network
 from shatterlab.measures._operators import Affine
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._networks import refused
 
 _AS_IT_IS = {

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._curvature import TrainingLoss, Vectors, require_examples
 
 _LEAST, _MOST = 1e-7, 1e2  # standard deviations between which the largest is looked for

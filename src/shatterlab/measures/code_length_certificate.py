@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
-from shatterlab.statistics.certificates import code_length
+from shatterlab.core.errors import NotApplicable
+from shatterlab.theory.certificates import code_length
 
 
 @dataclass(frozen=True)

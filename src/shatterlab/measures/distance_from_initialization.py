@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._fitted import network
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._curvature import TrainingLoss
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._networks import affine_layers
 
 

@@ -11,7 +11,7 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._curvature import TrainingLoss, flat, require_examples
 
 _SMALL = 8  # parameters up to which the whole Hessian is made

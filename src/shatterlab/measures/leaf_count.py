@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
-from shatterlab.evaluation import evaluate
-from shatterlab.statistics.certificates import occam
+from shatterlab.core.errors import NotApplicable
+from shatterlab.core.losses import evaluate
+from shatterlab.theory.certificates import occam
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 
 
 @runtime_checkable

@@ -12,11 +12,11 @@ import numpy as np
 from torch import nn
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._balls import ball
 from shatterlab.measures._fitted import evaluated
 from shatterlab.measures.margins import Margins
-from shatterlab.statistics.dimension import fat_shattering
+from shatterlab.theory.vc import fat_shattering
 
 _QUANTILES = np.linspace(0, 0.99, 100)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 
 
 @dataclass(frozen=True)

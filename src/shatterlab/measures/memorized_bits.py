@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
-from shatterlab.statistics.memorized import memorized_bits
+from shatterlab.core.errors import NotApplicable
+from shatterlab.theory.memorized_bits import memorized_bits
 
 _ROWS = 2048  # examples scored at a time
 

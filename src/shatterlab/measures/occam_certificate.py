@@ -13,7 +13,7 @@ import torch
 
 from shatterlab.core import Examples, Fit, Measure
 from shatterlab.measures._curvature import TrainingLoss, Vectors, flat
-from shatterlab.statistics.certificates import occam, prefix_bits
+from shatterlab.theory.certificates import occam, prefix_bits
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from shatterlab.core import Examples, Fit, Measure
 from shatterlab.measures._curvature import TrainingLoss
 from shatterlab.measures._perturbation import perturbed
-from shatterlab.statistics.certificates import kl_inverse, pac_bayes
+from shatterlab.theory.certificates import kl_inverse, pac_bayes
 
 
 @dataclass(frozen=True)

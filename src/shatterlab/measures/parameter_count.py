@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
-from shatterlab.statistics.certificates import ratt
+from shatterlab.core.errors import NotApplicable
+from shatterlab.theory.certificates import ratt
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RATTCertificate(Measure):
         InvalidPart: delta is out of range.
 
     Source:
-        Garg et al. 2021, theorems 1 and 3; the concentration term as in `shatterlab.statistics.certificates.ratt`.
+        Garg et al. 2021, theorems 1 and 3; the concentration term as in `shatterlab.theory.certificates.ratt`.
     """
 
     delta: float = 0.05

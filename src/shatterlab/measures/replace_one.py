@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from shatterlab.core import Examples, Fit, Kernel, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures.leave_one_out import Inverse
 
 _COLUMNS = 256  # examples whose replacement is looked at together

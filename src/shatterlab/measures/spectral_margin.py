@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._fitted import device_of, evaluated, network
 from shatterlab.measures._networks import affine_layers, without_preparation
 from shatterlab.measures.margins import Margins

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shatterlab.core import Examples, Fit, Kernel, Measure
-from shatterlab.errors import NotApplicable
+from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._balls import ball
-from shatterlab.statistics.stability import convex_descent, kernel_ridge, nonconvex_descent
+from shatterlab.theory.stability import convex_descent, kernel_ridge, nonconvex_descent
 
 
 @dataclass(frozen=True)

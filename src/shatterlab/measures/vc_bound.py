@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from shatterlab.core import Examples, Fit, Measure
-from shatterlab.errors import NotApplicable
-from shatterlab.evaluation import evaluate
+from shatterlab.core.errors import NotApplicable
+from shatterlab.core.losses import evaluate
 from shatterlab.measures._fitted import device_of, evaluated
 from shatterlab.measures._networks import without_preparation
-from shatterlab.statistics.dimension import linear_dimension, relu_dimension, vc_bound
+from shatterlab.theory.vc import linear_dimension, relu_dimension, vc_bound
 
 _UNLIMITED = ("DecisionTreeClassifier", "ExtraTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier", "KNeighborsClassifier")
 _KEPT = (nn.ReLU, nn.Flatten, nn.Identity, nn.Dropout)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shatterlab.errors import UnknownName
+from shatterlab.core.errors import UnknownName
 
 Status = Literal["verified", "digitized", "inferred", "secondary", "unverified"]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from shatterlab.errors import ShatterlabError
+from shatterlab.analysis.summary import unique
+from shatterlab.core.errors import ShatterlabError
+from shatterlab.core.values import Row
 from shatterlab.report.files import write
-from shatterlab.values import Row
-from shatterlab.views.groups import unique
 
 if TYPE_CHECKING:
-    from shatterlab.experiment import Experiment
+    from shatterlab.design.experiment import Experiment
 
 _WIDTH = 760  # pixels, axes and labels included
 _TITLE = 90  # characters a line of the title, which then stays inside of the width

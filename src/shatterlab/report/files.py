@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from shatterlab.errors import ShatterlabError
+from shatterlab.core.errors import ShatterlabError
 
 
 def write(path: Path | str, html: str) -> Path:

@@ -16,13 +16,13 @@ import jinja2
 from markupsafe import Markup
 
 from shatterlab import __version__
+from shatterlab.analysis.summary import LEVEL, unique
+from shatterlab.core.values import Row
 from shatterlab.report import sections
-from shatterlab.values import Row
-from shatterlab.views.groups import LEVEL, unique
 from shatterlab.views.theme import capital
 
 if TYPE_CHECKING:
-    from shatterlab.experiment import Experiment
+    from shatterlab.design.experiment import Experiment
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")

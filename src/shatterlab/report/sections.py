@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shatterlab.values import Row
+from shatterlab.analysis.naming import heading, number, text_of, with_interval
+from shatterlab.analysis.summary import censoring
+from shatterlab.core.values import Row
 from shatterlab.views import Grid, View, model, setting
-from shatterlab.views.groups import censoring
-from shatterlab.views.naming import heading, number, text_of, with_interval
 
 if TYPE_CHECKING:
-    from shatterlab.experiment import Claim, Experiment, Judgement
+    from shatterlab.design.experiment import Claim, Experiment, Judgement
     from shatterlab.statistics import Interval
 
 FALSE_ALARM = 1e-6  # of each statistical self-check

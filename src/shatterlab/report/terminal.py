@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from shatterlab.analysis.summary import unique
+from shatterlab.core.values import Row
 from shatterlab.report.sections import Checks, ClaimLine, checks, claims, counts, headline, unfinished
-from shatterlab.values import Row
 from shatterlab.views.grid import plain
-from shatterlab.views.groups import unique
 
 if TYPE_CHECKING:
-    from shatterlab.experiment import Experiment
+    from shatterlab.design.experiment import Experiment
 
 _WIDTH = 100
 

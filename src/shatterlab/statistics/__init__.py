@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from shatterlab.statistics.censoring import CensoredSummary, censored_summary
-from shatterlab.statistics.complexity import Attempts, Complexity, effective_complexity, next_sizes
-from shatterlab.statistics.cover import cover_probability
 from shatterlab.statistics.equivalence import Equivalence, equivalence
 from shatterlab.statistics.intervals import (
     Interval,
@@ -15,7 +13,6 @@ from shatterlab.statistics.intervals import (
     ratio_interval,
     t_interval,
 )
-from shatterlab.statistics.memorized import memorized_bits
 from shatterlab.statistics.multiplicity import detectable, holm, t_test
 from shatterlab.statistics.rank import kendall_interval, kendall_tau
 from shatterlab.statistics.significance import (
@@ -25,11 +22,10 @@ from shatterlab.statistics.significance import (
     permutation_test,
     poisson_binomial_two_sided,
 )
-from shatterlab.statistics.vc_dimension import VCDimension, expected_deviation, fitted_vc_dimension
 
 __all__ = [
-    "Attempts", "CensoredSummary", "Complexity", "Equivalence", "Interval", "Significance", "VCDimension", "binomial_two_sided", "bootstrap_interval",
-    "censored_summary", "clopper_pearson", "cover_probability", "detectable", "effective_complexity", "equivalence", "expected_deviation",
-    "fitted_vc_dimension", "g_test_bound", "holm", "kendall_interval", "kendall_tau", "mean_interval", "memorized_bits", "next_sizes",
+    "CensoredSummary", "Equivalence", "Interval", "Significance", "binomial_two_sided", "bootstrap_interval",
+    "censored_summary", "clopper_pearson", "detectable", "equivalence",
+    "g_test_bound", "holm", "kendall_interval", "kendall_tau", "mean_interval",
     "paired_difference", "permutation_test", "poisson_binomial_two_sided", "ratio_interval", "t_interval", "t_test",
 ]  # fmt: skip

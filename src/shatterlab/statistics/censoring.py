@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 from shatterlab.statistics.intervals import Interval, Values, numbers, t_interval
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 from shatterlab.statistics.intervals import Interval, Values, t_interval
 
 Verdict = Literal["equivalent", "different", "undecided", "too few"]

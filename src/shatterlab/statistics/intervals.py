@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 
 BOOTSTRAP_FROM = 10  # replicates: below it the BCa interval covers far less than its level
 _RESAMPLES = 9999

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 from shatterlab.statistics.intervals import Values, confidence, numbers
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 from shatterlab.statistics.intervals import Interval, Values, clopper_pearson, confidence, numbers
 
 CONFIGURATIONS_FROM = 5  # below it a resample has too few different outcomes

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import special
 
-from shatterlab.errors import DataError
+from shatterlab.core.errors import DataError
 from shatterlab.statistics.intervals import Values, confidence, numbers
 
 _EXACT_UP_TO = 20_000  # rearrangements that are all visited

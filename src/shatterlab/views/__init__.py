@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shatterlab.analysis.naming import model, setting
 from shatterlab.views.array_curves import ArrayCurves
 from shatterlab.views.beside import Beside, Line
 from shatterlab.views.curve import Curve
@@ -12,7 +13,6 @@ from shatterlab.views.histogram import Histogram
 from shatterlab.views.judged_measures import JudgedMeasures
 from shatterlab.views.learning import LearningCurves
 from shatterlab.views.ledger_table import LedgerSummary, LedgerTable, Quantity
-from shatterlab.views.naming import model, setting
 from shatterlab.views.order import Order
 from shatterlab.views.scatter import Scatter
 from shatterlab.views.several import Several

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shatterlab.statistics.rademacher import at_least, rademacher_bound
-from shatterlab.values import Row
+from shatterlab.analysis.naming import heading, text_of
+from shatterlab.analysis.summary import grouped, selected, standing, summarize
+from shatterlab.core.values import Row
+from shatterlab.theory.rademacher import at_least, rademacher_bound
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import grouped, selected, standing, summarize
-from shatterlab.views.naming import heading, text_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shatterlab.views.naming import heading
+from shatterlab.analysis.naming import heading
 from shatterlab.views.theme import GREY, HEIGHT, capital, vertical
 
 _LINE = 46  # pixels a category

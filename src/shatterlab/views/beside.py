@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shatterlab.replicates import by_configuration
+from shatterlab.analysis.naming import heading, is_fraction, number, with_interval
+from shatterlab.analysis.replicates import by_configuration
+from shatterlab.analysis.summary import LEVEL, caveats, selected, standing, summarize
+from shatterlab.core.values import Row
 from shatterlab.statistics import clopper_pearson
-from shatterlab.values import Row
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import LEVEL, caveats, selected, standing, summarize
-from shatterlab.views.naming import heading, is_fraction, number, with_interval
 
 _ONE = f"One trial: brackets are the {100 * LEVEL:g} % interval of Clopper and Pearson for its test sample."
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab.views.naming import number
+from shatterlab.analysis.naming import number
 
 _ROOM = 0.02  # of the width, left and right
 _LANE = 0.08  # of the width, for zeros; half as much lies between it and the rest

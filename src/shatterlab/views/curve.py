@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shatterlab.values import Row
+from shatterlab.analysis.naming import heading, number, text_of, value_of
+from shatterlab.analysis.ratios import Ratios, in_words, ratios
+from shatterlab.analysis.summary import Summary, caveats, censoring, chance, grouped, selected, standing, summarize
+from shatterlab.core.values import Row
 from shatterlab.views.axes import Axes
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import Summary, caveats, censoring, chance, grouped, selected, standing, summarize
-from shatterlab.views.naming import heading, number, text_of, value_of
 from shatterlab.views.published import published
-from shatterlab.views.relative import Ratios, in_words, ratios
 from shatterlab.views.theme import GREY, capital, colors, dashes, finished, legend, seen
 
 Groups = dict[tuple[Any, ...], list[Row]]

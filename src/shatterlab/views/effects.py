@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shatterlab.replicates import distinct, matches
+from shatterlab.analysis.naming import heading, is_fraction, number
+from shatterlab.analysis.replicates import distinct, matches
+from shatterlab.analysis.summary import LEVEL
+from shatterlab.core.values import Row
 from shatterlab.statistics import Interval, detectable, holm, t_interval, t_test
-from shatterlab.values import Row
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import LEVEL
-from shatterlab.views.naming import heading, is_fraction, number
 
 _SEEDS = ("seeds.data", "seeds.corruption", "seeds.init", "seeds.order")
 _POWER = 0.8

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shatterlab.statistics import Attempts, Complexity, effective_complexity
-from shatterlab.values import Row
+from shatterlab.analysis.naming import heading, number, text_of
+from shatterlab.analysis.summary import grouped, mixed, selected
+from shatterlab.core.values import Row
+from shatterlab.theory.effective_complexity import Attempts, Complexity, effective_complexity
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import grouped, mixed, selected
-from shatterlab.views.naming import heading, number, text_of
 from shatterlab.views.theme import GREY, capital, colors, dashes, finished, legend, seen
 
 SIZE = "train.n"  # as it was, whatever was asked for

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shatterlab.values import Row
+from shatterlab.core.values import Row
 
 _PLAIN = str.maketrans({"≥": ">=", "×": "x", "–": "-", "·": "-"})
 _GAP = "  "

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shatterlab.values import Row
+from shatterlab.analysis.naming import heading, number, text_of
+from shatterlab.analysis.summary import caveats, grouped, selected, standing
+from shatterlab.core.values import Row
 from shatterlab.views.bins import Bins
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import caveats, grouped, selected, standing
-from shatterlab.views.naming import heading, number, text_of
 from shatterlab.views.theme import HEIGHT, capital, colors, dashes, finished, legend, seen
 
 

@@ -9,15 +9,15 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shatterlab.replicates import distinct, matches
+from shatterlab.analysis.judging import conditional_information, granulated_tau, sign_errors
+from shatterlab.analysis.naming import heading
+from shatterlab.analysis.randomization_test import zhang_tests
+from shatterlab.analysis.replicates import distinct, matches
+from shatterlab.analysis.summary import LEVEL
+from shatterlab.core.values import Row
 from shatterlab.statistics import Interval, kendall_interval
-from shatterlab.statistics.judging import conditional_information, granulated_tau, sign_errors
-from shatterlab.values import Row
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import LEVEL
 from shatterlab.views.ledger_table import Quantity
-from shatterlab.views.naming import heading
-from shatterlab.views.zhang_test import zhang_tests
 
 _SPECIFICATION = ("dataset.", "corruption.", "learner.")
 _WIDTH = 150  # characters a line: four intervals

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shatterlab.replicates import by_configuration
-from shatterlab.values import Row
+from shatterlab.analysis.naming import heading, model, number, text_of
+from shatterlab.analysis.replicates import by_configuration
+from shatterlab.analysis.summary import Summary, grouped, selected, standing
+from shatterlab.core.values import Row
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import Summary, grouped, selected, standing
-from shatterlab.views.naming import heading, model, number, text_of
 from shatterlab.views.published import NAME, framing, last_epoch, published
 from shatterlab.views.theme import capital, colors, dashes, finished, legend, seen, vertical
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from shatterlab.errors import DataError
-from shatterlab.replicates import distinct, matches
-from shatterlab.statistics.rademacher import at_least, rademacher_bound
-from shatterlab.values import Row
+from shatterlab.analysis.naming import heading, number
+from shatterlab.analysis.randomization_test import zhang_tests
+from shatterlab.analysis.replicates import distinct, matches
+from shatterlab.analysis.summary import Summary, summarize
+from shatterlab.core.errors import DataError
+from shatterlab.core.values import Row
+from shatterlab.theory.rademacher import at_least, rademacher_bound
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import Summary, summarize
-from shatterlab.views.naming import heading, number
-from shatterlab.views.zhang_test import zhang_tests
 
 Role = Literal["fit", "twins", "code", "part", "signs"]
 _WRAPPED: Mapping[str, str] = {"twins": "Twins", "code": "Prequential", "part": "RandomizedPart"}

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import Any
 
-from shatterlab.replicates import pairs
+from shatterlab.analysis.naming import heading, number, text_of, value_of
+from shatterlab.analysis.replicates import pairs
+from shatterlab.analysis.summary import LEVEL, Summary, caveats, grouped, mixed, selected, standing, summarize
+from shatterlab.core.values import Row
 from shatterlab.statistics import paired_difference
-from shatterlab.values import Row
 from shatterlab.views.axes import Axes
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import LEVEL, Summary, caveats, grouped, mixed, selected, standing, summarize
-from shatterlab.views.naming import heading, number, text_of, value_of
 from shatterlab.views.theme import capital, colors, finished, legend, seen
 
 _BASE = "base choices"

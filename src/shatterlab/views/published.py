@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shatterlab.views.naming import is_fraction, number
+from shatterlab.analysis.naming import is_fraction, number
 
 Points = Sequence[Mapping[str, Any]]
 NAME = "published"

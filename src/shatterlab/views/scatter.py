@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shatterlab.replicates import by_configuration
+from shatterlab.analysis.naming import heading, model, number, text_of, value_of
+from shatterlab.analysis.replicates import by_configuration
+from shatterlab.analysis.summary import LEVEL, censoring, chance, grouped, mixed, selected
+from shatterlab.core.values import Row
 from shatterlab.statistics import Interval, kendall_interval
-from shatterlab.values import Row
 from shatterlab.views.axes import Axes
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import LEVEL, censoring, chance, grouped, mixed, selected
-from shatterlab.views.naming import heading, model, number, text_of, value_of
 from shatterlab.views.theme import capital, colors, finished, legend, seen, shapes, vertical
 
 _ENOUGH = 5  # configurations that a value of `by` needs for a line of its own

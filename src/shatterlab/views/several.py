@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shatterlab.values import Row
+from shatterlab.analysis.naming import value_of
+from shatterlab.analysis.summary import selected
+from shatterlab.core.values import Row
 from shatterlab.views.curve import Curve
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import selected
-from shatterlab.views.naming import value_of
 
 _LINE = "quantity"
 

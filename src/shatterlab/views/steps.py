@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from shatterlab.analysis.naming import text_of
 from shatterlab.views.curve import Curve
-from shatterlab.views.naming import text_of
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shatterlab.values import Row
+from shatterlab.analysis.naming import heading, text_of
+from shatterlab.analysis.summary import caveats, grouped, selected, standing, summarize
+from shatterlab.core.values import Row
 from shatterlab.views.grid import Grid
-from shatterlab.views.groups import caveats, grouped, selected, standing, summarize
-from shatterlab.views.naming import heading, text_of
 from shatterlab.views.theme import capital
 
 

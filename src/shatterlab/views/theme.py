@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shatterlab.views.naming import heading, is_fraction
+from shatterlab.analysis.naming import heading, is_fraction
 
 _SETTINGS = {
     "true labels": "#0072B2",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from shatterlab.values import Row
+from shatterlab.core.values import Row
 from shatterlab.views.grid import Grid, View
 
 

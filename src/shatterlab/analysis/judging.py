@@ -1,0 +1,245 @@
+"""Judging measures of fits: do they rise with the generalization gap, within families of models that differ in one choice?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from shatterlab.core.errors import DataError
+from shatterlab.statistics.intervals import Interval, Values, confidence, numbers
+
+Setting = Mapping[str, Hashable]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_RESAMPLES = 1_000
+_CLUSTERS_FROM = 5  # below it a resample has too few different outcomes
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a measure fares, over all and in parts.
+
+    Args:
+        overall: the figure and its bootstrap interval.
+        parts: the figure of each part: an axis, a set of axes, an environment.
+        decisive: the part that decides the overall figure, where one does.
+    """
+
+    overall: Interval
+    parts: Mapping[str, float]
+    decisive: str | None = None
+
+
+def granulated_tau(measure: Values, gap: Values, settings: Sequence[Setting], level: float = 0.95, rng: np.random.Generator | None = None) -> Judged:
+    """Kendall's tau between trials that differ in one axis only, averaged over the settings of the others, then over the axes.
+
+    A plain rank correlation may only say that a measure knows the depth of a net. Here the rest is held fixed: tau is taken
+    within each group of trials that agree in all other axes, sum of sign(difference of measures) sign(difference of gaps) over pairs,
+    ties 0. Replicates of one setting make no pairs with each other.
+
+    Args:
+        measure: one number a trial.
+        gap: its generalization gap.
+        settings: the axes of each trial by name: width, batch size, corruption level. Seeds are no axes.
+        level: confidence, in (0, 1).
+        rng: draws the resamples of whole settings; None: a fixed generator.
+
+    Returns:
+        `overall` in [-1, 1], 1 where the measure orders every group as the gap does; `parts`: each axis. NaN in [-1, 1] where no two trials
+        differ in one axis only.
+
+    Raises:
+        DataError: no value, one that is not finite, lengths or axes that differ, or a level outside (0, 1).
+
+    Source:
+        Jiang et al. 2020, "Fantastic generalization measures and where to find them", equations 4 and 5.
+    """
+    pairs = _Pairs.of(measure, gap, settings, "granulated_tau", one_axis=True)
+    group = _numbered([(axis, rest) for axis, rest, _ in pairs.families])
+    of_group = [axis for axis, _ in dict.fromkeys((axis, rest) for axis, rest, _ in pairs.families)]
+
+    def taus(weights: Array) -> dict[str, float]:
+        total = np.bincount(group, weights, len(of_group))
+        agreeing = np.bincount(group, weights * pairs.agreement, len(of_group))
+        seen: dict[str, list[float]] = {}
+        for axis, part, whole in zip(of_group, agreeing, total, strict=True):
+            if whole:
+                seen.setdefault(axis, []).append(part / whole)
+        return {axis: float(np.mean(values)) for axis, values in seen.items()}
+
+    return pairs.judged(taus, lambda parts: float(np.mean(list(parts.values()))), (-1.0, 1.0), level, rng)
+
+
+def conditional_information(measure: Values, gap: Values, settings: Sequence[Setting], level: float = 0.95, rng: np.random.Generator | None = None) -> Judged:
+    """What the order of two trials by the measure tells of their order by the gap, beyond what any two of their axes tell.
+
+    I(V_measure; V_gap | U_S) / H(V_gap | U_S), the least over all sets S of at most two axes, where V is the sign of a difference and
+    U_S the values of the axes S in both trials. It is 0 for a measure that only reads off an axis, 1 for one that decides the order. The estimate
+    plugs frequencies in, which makes it too large where cells hold few pairs.
+
+    Args:
+        measure: one number a trial.
+        gap: its generalization gap.
+        settings: the axes of each trial by name.
+        level: confidence, in (0, 1).
+        rng: draws the resamples of whole settings; None: a fixed generator.
+
+    Returns:
+        `overall` in [0, 1], `parts`: each set of axes ("" is none), `decisive`: the set with the least. NaN where no two trials differ in their gap.
+
+    Raises:
+        DataError: as in `granulated_tau`.
+
+    Source:
+        Jiang et al. 2020, section 4.2, equations 6 to 8.
+    """
+    pairs = _Pairs.of(measure, gap, settings, "conditional_information", one_axis=False)
+    axes = sorted(settings[0])
+    chosen = [each for size in (0, 1, 2) for each in itertools.combinations(axes, size)]
+    both = [*pairs.settings, *((other, one) for one, other in pairs.settings)]  # each pair in both orders
+    cells = {" + ".join(each): _numbered([_values(pair, each) for pair in both]) for each in chosen}
+    first, second = (np.concatenate([sign, -sign]).astype(np.int64) for sign in pairs.signs)
+    signs = (first + 1) * 3 + second + 1
+
+    def information(weights: Array) -> dict[str, float]:
+        twice = np.concatenate([weights, weights])
+        found = {name: _normalized(cell, signs, twice) for name, cell in cells.items() if twice.any()}
+        return {name: value for name, value in found.items() if not np.isnan(value)}
+
+    return pairs.judged(information, lambda parts: min(parts.values()), (0.0, 1.0), level, rng, decisive=min)
+
+
+def sign_errors(
+    measure: Values, gap: Values, settings: Sequence[Setting], test_examples: int | None = None, level: float = 0.95, rng: np.random.Generator | None = None
+) -> Judged:
+    """How often a measure orders two trials wrongly, in the environment where it does worst.
+
+    An environment changes one axis between two of its values and keeps the others: its sign error is the mean over such pairs of
+    (1 - sign(difference of measures) sign(difference of gaps)) / 2. The robust sign error is the largest over environments: a measure that
+    explains generalization has to be right in each. With `test_examples` a pair counts by how sure its order of gaps is, (1 - 2 exp(-n d^2 / 2))^2
+    for a difference d, 0 where that is negative.
+
+    Args:
+        measure: one number a trial.
+        gap: its generalization gap, a fraction.
+        settings: the axes of each trial by name.
+        test_examples: n, on how many test examples gaps were measured, >= 1; None: every pair counts alike.
+        level: confidence, in (0, 1).
+        rng: draws the resamples of whole settings; None: a fixed generator.
+
+    Returns:
+        `overall` in [0, 1], where 1/2 is what chance gives in each environment, `parts`: each environment, `decisive`: the worst. The largest of noisy
+        numbers tends to be too large, and so is its bootstrap interval.
+
+    Raises:
+        DataError: as in `granulated_tau`, or test_examples below 1.
+
+    Source:
+        Dziugaite et al. 2020, "In search of robust measures of generalization", section 4; its weights by Hoeffding's inequality.
+    """
+    if test_examples is not None and test_examples < 1:
+        raise DataError(f"sign_errors: test_examples is a whole number >= 1 or None, got {test_examples}. Pass the size of the test split.")
+    pairs = _Pairs.of(measure, gap, settings, "sign_errors", one_axis=True)
+    names = [f"{axis}: {' / '.join(map(str, sorted(values, key=_in_order)))}" for axis, _, values in pairs.families]
+    environment, distinct = _numbered(names), list(dict.fromkeys(names))
+    sure = np.ones(len(names)) if test_examples is None else np.clip(1 - 2 * np.exp(-test_examples * pairs.gaps**2 / 2), 0, None) ** 2
+
+    def errors(weights: Array) -> dict[str, float]:
+        total = np.bincount(environment, weights * sure, len(distinct))
+        wrong = np.bincount(environment, weights * sure * (1 - pairs.agreement) / 2, len(distinct))
+        return {name: float(part / whole) for name, part, whole in zip(distinct, wrong, total, strict=True) if whole}
+
+    return pairs.judged(errors, lambda parts: max(parts.values()), (0.0, 1.0), level, rng, decisive=max)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """All pairs of trials of different settings (i < j), or those that differ in one axis only."""
+
+    clusters: int
+    members: tuple[Array, Array]
+    signs: tuple[Array, Array]
+    gaps: Array
+    settings: list[tuple[Setting, Setting]]
+    families: list[tuple[str, tuple[Any, ...], frozenset[Hashable]]] = field(default_factory=list)
+
+    @property
+    def agreement(self) -> Array:
+        return np.asarray(self.signs[0] * self.signs[1])
+
+    @classmethod
+    def of(cls, measure: Values, gap: Values, settings: Sequence[Setting], owner: str, *, one_axis: bool) -> _Pairs:
+        values, gaps = numbers(measure, owner), numbers(gap, owner)
+        if not len(values) == len(gaps) == len(settings):
+            raise DataError(
+                f"{owner}: as many measures, gaps and settings are required, got {len(values)}, {len(gaps)} and {len(settings)}. Take them from the same rows."
+            )
+        axes = sorted(settings[0])
+        if any(sorted(each) != axes for each in settings):
+            raise DataError(
+                f"{owner}: the same axes in every setting are required, got others than {', '.join(axes) or 'none'}. Name every axis for every trial."
+            )
+        written = [tuple(each[axis] for axis in axes) for each in settings]
+        cluster = _numbered(written)
+        kept, families = [], []
+        for i, j in itertools.combinations(range(len(values)), 2):
+            differing = [place for place, (one, other) in enumerate(zip(written[i], written[j], strict=True)) if one != other]
+            if len(differing) == 1 or (differing and not one_axis):
+                kept.append((i, j))
+                place = differing[0]
+                families.append((axes[place], written[i][:place] + written[i][place + 1 :], frozenset((written[i][place], written[j][place]))))
+        first, second = np.array(kept, dtype=np.int64).reshape(-1, 2).T
+        signs = (np.sign(values[second] - values[first]), np.sign(gaps[second] - gaps[first]))
+        between = [(settings[i], settings[j]) for i, j in kept]
+        return cls(int(cluster.max()) + 1, (cluster[first], cluster[second]), signs, np.abs(gaps[second] - gaps[first]), between, families)
+
+    def judged(
+        self,
+        parts: Callable[[Array], dict[str, float]],
+        combined: Callable[[dict[str, float]], float],
+        limits: tuple[float, float],
+        level: float,
+        rng: np.random.Generator | None,
+        decisive: Callable[..., str] | None = None,
+    ) -> Judged:
+        """The figure, and the percentile interval over resamples in which setting c comes m_c times and a pair m_c m_c' times."""
+        confidence(level, "judging")
+        found = parts(np.ones(len(self.gaps)))
+        if not found:
+            return Judged(Interval(float("nan"), *limits, level, "no pairs", self.clusters), {})
+        estimate, chosen = combined(found), decisive(found, key=found.get) if decisive else None
+        if self.clusters < _CLUSTERS_FROM:
+            return Judged(Interval(estimate, *limits, level, "too few settings", self.clusters), found, chosen)
+        counts = (rng or np.random.default_rng(0)).multinomial(self.clusters, [1 / self.clusters] * self.clusters, size=_RESAMPLES)
+        drawn = [parts(each[self.members[0]] * each[self.members[1]].astype(np.float64)) for each in counts]
+        values = [combined(each) for each in drawn if each]
+        low, high = (float(end) for end in np.quantile(values, [(1 - level) / 2, (1 + level) / 2]))
+        return Judged(Interval(estimate, low, high, level, "bootstrap over settings", self.clusters), found, chosen)
+
+
+def _in_order(value: Hashable) -> tuple[bool, float, str]:
+    """Numbers by size, then the rest by name."""
+    return (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, str(value))
+
+
+def _numbered(names: Sequence[Hashable]) -> Array:
+    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([place[name] for name in names], dtype=np.int64)
+
+
+def _values(pair: tuple[Setting, Setting], axes: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(tuple(one[axis] for axis in axes) for one in pair)
+
+
+def _normalized(cell: Array, signs: Array, weights: Array) -> float:
+    """I(V; W | U) / H(W | U) of weighted pairs in cells U, `signs` being 3 (V + 1) + W + 1; NaN where H is 0."""
+    table: Array = np.bincount(cell * 9 + signs, weights / weights.sum(), 9 * (int(cell.max()) + 1)).reshape(-1, 3, 3)
+    measures, gaps = table.sum(2), table.sum(1)
+    measure, gap, cells, both = (float(special.entr(part.ravel()).sum()) for part in (measures, gaps, gaps.sum(1), table))
+    unknown = gap - cells
+    return (measure + gap - cells - both) / unknown if unknown > 1e-12 else float("nan")

@@ -1,0 +1,7 @@
+"""The command line."""
+
+from __future__ import annotations
+
+from shatterlab.cli.commands import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,124 @@
+"""What a person at the terminal sees while trials run, and when something is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from shatterlab.core.errors import InvalidPart, ShatterlabError, UserCodeError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from shatterlab.core import Row
+
+
+_LOG = logging.getLogger("shatterlab")
+
+
+class ProgressLine(logging.Handler):
+    """A bar with the time left on a terminal, a line a trial elsewhere; on standard error either way.
+
+    On a terminal it also shows what the package's log says of a long computation: the residual of a solver, say.
+    """
+
+    def __enter__(self) -> ProgressLine:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Column
+
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        if self._console.is_terminal:
+            fixed, rest = Column(no_wrap=True, min_width=7), Column(no_wrap=True, overflow="ellipsis", ratio=1)
+            counted = (BarColumn(20), MofNCompleteColumn(table_column=fixed), TimeElapsedColumn(table_column=fixed))
+            left = (TextColumn("left", table_column=Column(min_width=4)), TimeRemainingColumn(table_column=fixed))
+            self._bar = Progress(*counted, *left, TextColumn("{task.description}", table_column=rest), console=self._console, transient=True, expand=True)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=None)
+            _LOG.addHandler(self)
+            _LOG.setLevel(logging.INFO)
+        return self
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=record.getMessage())
+
+    def __call__(self, row: Row, done: int, total: int) -> None:
+        told = _told(row)
+        if self._bar is None or self._task is None:
+            self._console.print(f"[{done}/{total}] {told}", markup=False, soft_wrap=True)
+            return
+        self._bar.update(self._task, completed=done, total=total, description=told)
+        if row["status"] == "failed":
+            self._bar.print(f"failed: {told}", markup=False)
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            _LOG.removeHandler(self)
+            self._bar.stop()
+
+
+def _told(row: Row) -> str:
+    from shatterlab.analysis.naming import model, setting
+
+    name = f"{model(row)}, {setting(row)}, seeds {row['seeds.order']}"
+    if row["status"] == "failed":
+        return f"{name}: {row['error']}"
+    figures = ", ".join(f"{split} {100 * value:.1f} %" for split in ("train", "test") if isinstance(value := row[f"{split}.accuracy"], float))
+    diverged = " diverged," if row["status"] == "diverged" else ""
+    return f"{name}:{diverged} {figures} ({row['seconds']:.1f} s)"
+
+
+def complain(problem: ShatterlabError) -> int:
+    """Prints the user's own traceback, where there is one, and the one line; returns the exit code."""
+    if isinstance(problem, UserCodeError) and problem.trace:
+        print(problem.trace.rstrip(), file=sys.stderr)
+    print(f"error: {problem}", file=sys.stderr)
+    return problem.exit_code
+
+
+def workers_or_cores(asked: int | None) -> int:
+    """As many as asked for, by default one a core that this process may use."""
+    if asked is not None and asked < 1:
+        raise InvalidPart(f"--workers: a whole number >= 1 is required, got {asked}. Leave it out for one a core.")
+    return asked or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def require_writable(output: Path) -> None:
+    """Refuses an output that cannot be written before an hour of trials, not after."""
+    folder = output.absolute().parent
+    if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
+        raise InvalidPart(f"--output: a file in a folder that can be written is required, got {output}. Name another one.")
+
+
+@contextlib.contextmanager
+def interruptible(store: Path) -> Iterator[None]:
+    """Says, where Ctrl-C ends the trials, where the finished ones are."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"Interrupted. What is done is in {store}; the same command does the rest.", file=sys.stderr)
+        raise
+
+
+def outcome(rows: Iterable[Row]) -> int:
+    """The exit code of finished trials: 1 where one failed, and says so."""
+    failures = [row for row in rows if row["status"] == "failed"]
+    if failures:
+        print(f"error: {len(failures)} trials failed, the first with: {failures[0]['error']}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def print_names(heading: str, names: Iterable[tuple[str, str]]) -> None:
+    """A heading, and below it each name with its summary."""
+    print(f"{heading}:")
+    for name, summary in names:
+        print(f"  {name:18} {summary}")

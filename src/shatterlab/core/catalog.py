@@ -1,0 +1,130 @@
+"""The parts that exist, found by reading syntax trees, and the way back from a description to a part."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from shatterlab.core.errors import InvalidPart, UnknownName
+from shatterlab.core.part import Part
+from shatterlab.core.user_code import load_file
+
+KINDS = ("datasets", "corruptions", "augmentations", "architectures", "optimizers", "kernels", "learners", "measures")
+_ROOT = Path(__file__).parent.parent
+_outside: dict[str, type[Part]] = {}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One public name of a kind: where it is defined and the first line of its docstring."""
+
+    name: str
+    kind: str
+    module: str
+    summary: str
+    is_part: bool
+
+
+@functools.cache
+def find(kind: str | None = None) -> Mapping[str, Entry]:
+    """The public parts and constructors of a kind's folder (None: of all kinds) by name, in reading order.
+
+    Nothing is imported: a class decorated as a dataclass is a part, a function named like a class is a
+    shorthand for one (`TrueLabels`).
+
+    Raises:
+        UnknownName: there is no such kind.
+    """
+    if kind is None:
+        return {name: entry for each in KINDS for name, entry in find(each).items()}
+    if kind not in KINDS:
+        raise UnknownName("catalog", kind, KINDS)
+    files = sorted((_ROOT / kind).glob("[!_]*.py"))
+    return {entry.name: entry for file in files for entry in _entries(file, kind)}
+
+
+def _entries(file: Path, kind: str) -> Iterator[Entry]:
+    for node in ast.parse(file.read_bytes()).body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or not node.name[0].isupper():
+            continue
+        if isinstance(node, ast.ClassDef) and not (node.bases and any("dataclass" in ast.unparse(each) for each in node.decorator_list)):
+            continue
+        summary = (ast.get_docstring(node) or "").partition("\n")[0]
+        yield Entry(node.name, kind, f"shatterlab.{kind}.{file.stem}", summary, isinstance(node, ast.ClassDef))
+
+
+def get(name: str) -> Any:
+    """The class or constructor of that name, of the package or of a loaded outside file.
+
+    Raises:
+        UnknownName: neither has it; the nearest names are offered.
+    """
+    if name in _outside:
+        return _outside[name]
+    entry = find().get(name)
+    if entry is None:
+        raise UnknownName("catalog", name, [*find(), *_outside])
+    return getattr(importlib.import_module(entry.module), name)
+
+
+def build(description: Any) -> Part:
+    """The part that a description says: the inverse of `Part.describe`.
+
+    Raises:
+        UnknownName: no part or field has that name.
+        InvalidPart: a field is out of range, or the description is not a mapping with a `kind`.
+    """
+    if not isinstance(description, Mapping) or not isinstance(description.get("kind"), str):
+        raise InvalidPart(f'catalog: a description is a mapping with a "kind", got {description!r}')
+    made = get(description["kind"])
+    plain: set[str] = set()
+    if isinstance(made, type) and issubclass(made, Part):
+        known = [item.name for item in made.configuration()]
+        for name in description:
+            if name not in (*known, "kind"):
+                raise UnknownName(made.__name__, name, known)
+        plain = made.mappings()
+    given = {name: value if name in plain else _built(value) for name, value in description.items() if name != "kind"}
+    try:
+        part = made(**given)
+    except TypeError as problem:
+        raise InvalidPart(f"{description['kind']}: {problem}. Known fields: `shatterlab show {description['kind']}`.") from problem
+    assert isinstance(part, Part)
+    return part
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, Mapping) and "kind" in value:
+        return build(value)
+    if isinstance(value, list | tuple):
+        return [_built(inner) for inner in value]
+    return value
+
+
+def load(path: Path | str) -> ModuleType:
+    """Imports an outside file and makes the parts that it defines known by name.
+
+    Raises:
+        InvalidPart: no such file, or one of its parts takes a name of the package.
+        UserCodeError: the file fails while it is imported.
+    """
+    module = load_file(Path(path))
+    for value in list(vars(module).values()):
+        if isinstance(value, type) and issubclass(value, Part) and value.__module__ == module.__name__:
+            if value.__name__ in find():
+                raise InvalidPart(f"{Path(path).name}: a name of its own is required for {value.__name__}, which shatterlab already has. Rename the class.")
+            value.outside_fingerprint = module.__name__.rpartition("_")[2]
+            _outside[value.__name__] = value
+    return module
+
+
+def outside_files(part: Part) -> list[str]:
+    """The outside files that another process must load to build this part."""
+    modules = {type(each).__module__ for each in part.parts() if type(each).outside_fingerprint}
+    return sorted(str(importlib.import_module(module).__file__) for module in modules)

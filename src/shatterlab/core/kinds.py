@@ -1,0 +1,298 @@
+"""Read this first: the values that travel down the line, and the kinds of part that act on them.
+
+    Experiment -> Trial* -> run ------------------------------------> Row -> Store -> rows -> statistics -> Table / Curve / Claim -> report
+    (declared)   (a value)  Dataset.load -> Corruption -> Learner.fit -> Measure.of
+
+Letters: n examples, d input dimension, k classes, p parameters. Errors and accuracies are fractions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from shatterlab.core.augmentation import Augmentation, Drawn
+from shatterlab.core.errors import DataError
+from shatterlab.core.lazy_inputs import Streamed
+from shatterlab.core.part import Part, fitted_field
+from shatterlab.core.seeds import Seeds, random_bits
+from shatterlab.core.values import Batch, Examples, Fit, Observer, Progress, Row, Runtime, Scalar, Splits, stratified
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+__all__ = [
+    "Architecture", "Augmentation", "Batch", "CodedGram", "Corruption", "Dataset", "Drawn", "Examples", "Fit", "Kernel", "LabelCorruption", "Learner",
+    "Measure", "Observer", "Optimizer", "Part", "PixelCorruption", "Progress", "Row", "Runtime", "Scalar", "Seeds", "Splits",
+    "fitted_field", "random_bits", "stratified",
+]  # fmt: skip
+
+_CHUNK = 64  # images corrupted at a time: their bits stay in the processor's cache
+_TILE = 1024  # rows and columns of a Gram matrix made at a time: 8 MiB in float64, near what a processor caches
+
+
+@dataclass(frozen=True)
+class Dataset(Part, ABC):
+    """A training and a test split. A subclass writes `read`; `load` subsamples and checks for every data set.
+
+    Args:
+        examples: how many training examples to keep, class-stratified, drawn from the data stream (None: all).
+        test_examples: likewise for the test split.
+    """
+
+    examples: int | None = field(default=None, kw_only=True)
+    test_examples: int | None = field(default=None, kw_only=True)
+
+    def validate(self) -> None:
+        for name in ("examples", "test_examples"):
+            value = getattr(self, name)
+            self.require(value is None or value >= 1, f"{name} is a whole number >= 1 or None", value)
+
+    @abstractmethod
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        """Both splits at full size, found under `root`."""
+
+    def load(self, root: Path | None = None, seeds: Seeds = Seeds()) -> Splits:
+        """Both splits, subsampled and checked.
+
+        Raises:
+            DataError: a file is missing or damaged, a split is empty or too small, labels lie outside
+                0 .. k - 1, only one class occurs, or an input is not finite.
+        """
+        splits = self.read(Path(root) if root is not None else None, seeds)
+        for name, part in (("training", splits.train), ("test", splits.test)):
+            self._check(name, part)
+        train = self._subsample(splits.train, self.examples, "examples", seeds)
+        kept = Splits(train, self._subsample(splits.test, self.test_examples, "test_examples", seeds))
+        for name, part in (("training", kept.train), ("test", kept.test)):
+            self._check_finite(name, part)
+        return kept
+
+    def _subsample(self, part: Examples, n: int | None, name: str, seeds: Seeds) -> Examples:
+        if n is None or n == len(part):
+            return part
+        if n > len(part):
+            raise DataError(f"{self.kind}: {name} is at most {len(part)}, the size of the split, got {n}. Ask for fewer.")
+        return part.at(stratified(part.labels.numpy(), n, seeds.rng("data", name)))
+
+    def _check(self, name: str, part: Examples) -> None:
+        labels = part.labels
+        if len(part) == 0:
+            raise DataError(f"{self.kind}: at least one example is required, the {name} split is empty. Check the source.")
+        if len(part.inputs) != len(labels):
+            raise DataError(f"{self.kind}: as many labels as inputs are required, the {name} split has {len(labels)} labels and {len(part.inputs)} inputs.")
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= part.classes:
+            raise DataError(f"{self.kind}: labels are whole numbers in 0..{part.classes - 1}, the {name} split has {low}..{high}. Renumber the classes.")
+        if part.classes < 2 or (name == "training" and low == high):
+            raise DataError(f"{self.kind}: at least two classes are required, the {name} split has only class {low}. Nothing can be told apart.")
+
+    def _check_finite(self, name: str, part: Examples) -> None:
+        bad = [] if isinstance(part.inputs, Streamed) else (~part.inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+        if bad:
+            where = f"the {name} split has NaN or infinity in {len(bad)} examples, the first at position {bad[0]}"
+            raise DataError(f"{self.kind}: finite inputs are required, {where}. Clean or drop them.")
+
+
+class Corruption(Part, ABC):
+    """A change of the data that removes what could be learned, drawn once from the corruption stream.
+
+    `random` is False for a corruption that draws nothing (a blur, say): another seed then changes nothing.
+    """
+
+    random: ClassVar[bool] = True
+
+    def fitted(self, train: Examples, seeds: Seeds) -> Corruption:
+        """This corruption with what it must know of the data (moments, say); by default itself."""
+        return self
+
+    @abstractmethod
+    def apply(self, splits: Splits, seeds: Seeds = Seeds()) -> Splits:
+        """The corrupted sample; what it was made from stays unchanged."""
+
+
+class LabelCorruption(Corruption):
+    """Changes training labels only; test labels stay true and inputs stay as they are."""
+
+    @abstractmethod
+    def labels(self, labels: np.ndarray[Any, Any], classes: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+        """The new labels of all training examples; int64, shape (n,)."""
+
+    def transition(self, classes: int) -> np.ndarray[Any, Any] | None:
+        """P(new label j | true class i) as a k x k matrix where labels are redrawn independently, else None.
+
+        The self-check of every trial tests the drawn labels against it.
+        """
+        return None
+
+    def apply(self, splits: Splits, seeds: Seeds = Seeds()) -> Splits:
+        import torch
+
+        ready, train = self.fitted(splits.train, seeds), splits.train
+        assert isinstance(ready, LabelCorruption)
+        drawn = np.asarray(ready.labels(train.labels.numpy().copy(), train.classes, seeds.rng("corruption", "labels")))
+        if drawn.shape != tuple(train.labels.shape) or drawn.min() < 0 or drawn.max() >= train.classes:
+            wanted, got = f"{len(train)} labels in 0..{train.classes - 1}", f"shape {drawn.shape} in {drawn.min()}..{drawn.max()}"
+            raise DataError(f"{self.kind}: {wanted} are required, got {got}. Mend its `labels`.")
+        return Splits(replace(train, labels=torch.from_numpy(drawn.astype(np.int64))), splits.test)
+
+
+class PixelCorruption(Corruption):
+    """Changes the inputs of both splits; labels stay as they are."""
+
+    @abstractmethod
+    def inputs(self, images: Tensor, indices: np.ndarray[Any, Any], split: str, seed: int) -> Tensor:
+        """The corrupted inputs of some examples, a pure function of each example's input and (seed, split, index).
+
+        Args:
+            images: m inputs, not to be changed.
+            indices: their positions in the split, shape (m,).
+            split: "train" or "test".
+            seed: the corruption stream's integer; `random_bits(seed, split, indices, count)` draws for all at once.
+        """
+
+    def apply(self, splits: Splits, seeds: Seeds = Seeds()) -> Splits:
+        ready = self.fitted(splits.train, seeds)
+        assert isinstance(ready, PixelCorruption)
+        seed = seeds.integer("corruption", "pixels")
+        return Splits(ready._split(splits.train, "train", seed), ready._split(splits.test, "test", seed))
+
+    def _split(self, part: Examples, split: str, seed: int) -> Examples:
+        import torch
+
+        if isinstance(part.inputs, Streamed):  # changed image by image whenever they are read
+            return replace(part, inputs=part.inputs.mapped(lambda images, indices: self.inputs(images, indices, split, seed)))  # type: ignore[arg-type]
+        corrupted = torch.empty_like(part.inputs)
+        for start in range(0, len(part), _CHUNK):
+            some = slice(start, min(start + _CHUNK, len(part)))
+            corrupted[some] = self.inputs(part.inputs[some], np.arange(some.start, some.stop), split, seed)
+        return replace(part, inputs=corrupted)
+
+
+class Architecture(Part, ABC):
+    """A recipe for a network with fresh weights."""
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        """A network from inputs of this shape to k scores, weights drawn from torch's generator.
+
+        Raises:
+            InvalidPart: the input is too small or of a form that the network cannot take.
+        """
+
+
+class Optimizer(Part, ABC):
+    """A rule for steps downhill; its `lr` is the initial learning rate, > 0."""
+
+    lr: float
+
+    @abstractmethod
+    def build(self, parameters: Sequence[Tensor], fused: bool = False) -> torch.optim.Optimizer:
+        """The torch optimizer over these parameters; `fused` asks for one kernel a step where torch has one."""
+
+
+@runtime_checkable
+class CodedGram(Protocol):
+    """A symmetric Gram matrix in 32 bits an entry, from which any part of it is had in float64 without loss."""
+
+    def tile(self, rows: slice, columns: slice) -> Tensor:
+        """The codes of a part; int32."""
+
+    def decoded(self, codes: Tensor, dtype: torch.dtype) -> Tensor:
+        """The entries that these codes stand for, in this dtype."""
+
+
+class Kernel(Part, ABC):
+    """A symmetric positive semidefinite function k(x, z) of two inputs. A subclass writes `gram` and `diagonal`.
+
+    Inputs come as `Examples` gives them and are flattened inside where that is needed. A kernel that must see data
+    first (a bandwidth chosen, filters drawn) has `fitted`; whoever uses a kernel calls it before anything else. `random`
+    is True for a kernel whose `fitted` draws from the init stream: another seed then gives another kernel. A kernel
+    of many explicit features overrides `gram_into` and `product`, so that no feature is computed twice.
+    """
+
+    random: ClassVar[bool] = False
+
+    @abstractmethod
+    def gram(self, x: Tensor, z: Tensor) -> Tensor:
+        """The n x m matrix of k(x_i, z_j), in the dtype of x (float32 or float64) and on its device."""
+
+    @abstractmethod
+    def diagonal(self, x: Tensor) -> Tensor:
+        """k(x_i, x_i), shape (n,), in the dtype of x: the diagonal of `gram(x, x)`."""
+
+    def fitted(self, train: Examples, seeds: Seeds) -> Kernel:
+        """This kernel with what it must know of the data (a bandwidth, a whitening); by default itself."""
+        return self
+
+    def by_tiles(self, x: Tensor, z: Tensor, dtype: torch.dtype) -> Callable[[slice, slice], Tensor]:
+        """The map from rows and columns to that part of `gram(x, z)` in this dtype; what the parts share is prepared once."""
+        return lambda rows, columns: self.gram(x[rows].to(dtype), z[columns].to(dtype))
+
+    def coded(self, x: Tensor) -> CodedGram | None:
+        """`gram(x, x)` in 32 bits an entry without loss, where this kernel has such a code for these inputs; by default None."""
+        return None
+
+    def gram_into(self, out: Tensor, x: Tensor, z: Tensor) -> None:
+        """Writes `gram(x, z)` in the dtype of `out`, tile by tile: nothing else of that size exists.
+
+        Where x is z, half of the tiles are computed and mirrored, so that the result is exactly symmetric.
+        """
+        part = self.by_tiles(x, z, out.dtype)
+        for rows, columns in _tiles(len(x), len(z), x is z):
+            tile = part(rows, columns)
+            if x is z and rows == columns:
+                tile = (tile + tile.T) / 2
+            out[rows, columns] = tile
+            if x is z:
+                out[columns, rows] = tile.T.contiguous()  # torch transposes by blocks only into what is contiguous
+
+    def product(self, x: Tensor, z: Tensor, weights: Tensor) -> Tensor:
+        """`gram(x, z) @ weights` in the dtype of the weights (m x c), tile by tile: no Gram matrix is held.
+
+        Where x is z, each tile serves twice, so that half of them are computed.
+        """
+        part, turned = self.by_tiles(x, z, weights.dtype), weights.T.contiguous()  # c x m: a thin matrix is quicker from the left
+        out = turned.new_zeros((len(turned), len(x)))
+        for rows, columns in _tiles(len(x), len(z), x is z):
+            tile = part(rows, columns)
+            out[:, rows] += turned[:, columns] @ tile.T
+            if x is z and rows != columns:
+                out[:, columns] += turned[:, rows] @ tile
+        return out.T.contiguous()
+
+    def scorer(self, z: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """The map from x to `product(x, z, weights)`, for many calls: what they share is prepared once."""
+        return lambda x: self.product(x, z, weights)
+
+
+def _tiles(n: int, m: int, symmetric: bool) -> Iterator[tuple[slice, slice]]:
+    for row in range(0, n, _TILE):
+        for column in range(0, min(row + 1, m) if symmetric else m, _TILE):
+            yield slice(row, min(row + _TILE, n)), slice(column, min(column + _TILE, m))
+
+
+class Learner(Part, ABC):
+    """Turns a training sample into a scoring function; it never sees test examples."""
+
+    @abstractmethod
+    def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
+        """The fitted model. Deterministic given the seeds; an observer changes nothing."""
+
+
+class Measure(Part, ABC):
+    """A quantity of a fitted model on its training sample; it trains nothing."""
+
+    @abstractmethod
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        """Scalars and arrays by name.
+
+        Raises:
+            NotApplicable: this fit has no such quantity; the reason is shown in the empty cell.
+        """

@@ -1,0 +1,96 @@
+"""Loss and accuracy of scores: one definition for every learner, split and figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from shatterlab.core import Examples
+from shatterlab.core.errors import UserCodeError
+from shatterlab.core.lazy_inputs import parts
+
+_BATCH = 2048  # examples scored at a time
+TOP = 10  # of so many classes, or fewer, the top 5 say nothing
+
+
+class Evaluation(NamedTuple):
+    """Mean loss, and the fractions whose label has the highest score, and one of the five highest (None of 10 classes or fewer)."""
+
+    loss: float
+    accuracy: float
+    top5: float | None
+
+
+def losses(scores: Tensor, labels: Tensor, output: str) -> Tensor:
+    """The loss of each example: cross-entropy for logits, -log p for probabilities, squared error for values.
+
+    Args:
+        scores: n x k.
+        labels: int64, shape (n,).
+        output: "logits", "probabilities" or "values".
+
+    Returns:
+        Shape (n,), >= 0; infinite where a probability of the true class is 0. "values": the sum over the k
+        classes of (score - one-hot)^2.
+    """
+    if output == "logits":
+        return functional.cross_entropy(scores, labels, reduction="none")
+    if output == "probabilities":
+        return -scores.gather(1, labels[:, None]).squeeze(1).log()
+    return (scores - functional.one_hot(labels, scores.shape[1])).square().sum(1)
+
+
+def soft_losses(scores: Tensor, targets: Tensor, output: str) -> Tensor:
+    """The loss of each example where its target is a distribution over the classes: the mean of `losses` under it, for logits.
+
+    Args:
+        scores: n x k.
+        targets: n x k, each row >= 0 with sum 1.
+        output: "logits" for cross-entropy, or "values" for the squared error to the target.
+
+    Returns:
+        Shape (n,). One-hot targets give what `losses` gives.
+    """
+    if output == "logits":
+        return functional.cross_entropy(scores, targets, reduction="none")
+    return (scores - targets).square().sum(1)
+
+
+def evaluate(score: Callable[[Tensor], Tensor], examples: Examples, output: str) -> tuple[float, float]:
+    """`evaluation` without the top 5: mean loss an example, and the fraction whose highest score is the label's.
+
+    Raises:
+        UserCodeError: the scores are not n x k.
+    """
+    return evaluation(score, examples, output)[:2]
+
+
+def evaluation(score: Callable[[Tensor], Tensor], examples: Examples, output: str) -> Evaluation:
+    """Mean loss, top-1 and top-5 accuracy (ties go to the lowest class); streamed inputs are read ahead by as many threads as torch has.
+
+    Raises:
+        UserCodeError: the scores are not n x k.
+    """
+    total, correct, among = torch.zeros(3, dtype=torch.float64)
+    for some, inputs in parts(examples.inputs, _BATCH, torch.get_num_threads()):
+        scores = score(inputs).detach().float()
+        labels = examples.labels[some].to(scores.device)
+        if scores.shape != (len(labels), examples.classes):
+            wanted = (len(labels), examples.classes)
+            raise UserCodeError(f"scores: examples x classes, {wanted}, are required, got {tuple(scores.shape)}. Give the model one output a class.")
+        total = total.to(scores.device) + losses(scores, labels, output).double().sum()
+        correct = correct.to(scores.device) + (scores.argmax(1) == labels).sum()
+        among = among.to(scores.device) + top_five(scores, labels)
+    n = len(examples)
+    return Evaluation(total.item() / n, correct.item() / n, among.item() / n if examples.classes > TOP else None)
+
+
+def top_five(scores: Tensor, labels: Tensor) -> Tensor:
+    """How many labels are among the five highest scores of their example; 0 where there are too few classes for that to say anything."""
+    if scores.shape[1] <= TOP:
+        return torch.zeros((), device=scores.device)
+    return (scores.topk(5, dim=1).indices == labels[:, None]).any(1).sum()

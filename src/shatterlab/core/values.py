@@ -1,0 +1,202 @@
+"""The values that travel down the line: samples, what a fit reports, what it is, and the row it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from shatterlab.core.lazy_inputs import Streamed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Scalar = str | int | float | bool | None
+Observer = Callable[["Progress"], None]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """n labelled examples.
+
+    Args:
+        inputs: images (n x channels x height x width) in [0, 1], or table rows (n x d); float32. A streamed sample has a `Streamed`
+            in place of the tensor: `inputs[indices]` reads those images.
+        labels: int64 in 0 .. classes - 1, shape (n,).
+        classes: k, the number of classes, >= 2.
+        levels: 255 where the source had 8-bit pixels (16 for scikit-learn's digits), else None.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    classes: int
+    levels: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input: (channels, height, width) or (d,)."""
+        return tuple(self.inputs.shape[1:])
+
+    def at(self, indices: Any) -> Examples:
+        """The examples at these positions, in this order."""
+        inputs: Any = self.inputs.at(indices) if isinstance(self.inputs, Streamed) else self.inputs[indices]
+        return replace(self, inputs=inputs, labels=self.labels[indices])
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A training and a test sample of one data set."""
+
+    train: Examples
+    test: Examples
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a trial runs. Decides no result, enters no key.
+
+    Args:
+        device: a torch device, "cpu" or "cuda".
+        threads: threads a process, >= 1; one is fastest where processes fill the cores.
+        data: the folder that holds the data sets (None: SHATTERLAB_DATA, else the user's cache folder).
+        test_every: epochs between evaluations of the test split, >= 1; more where it is larger than the training
+            split, so that watching never costs more than training. The last epoch is always evaluated.
+        readers: threads that read streamed images ahead of their use, >= 1 (None: as many as `threads`).
+        checkpoints: the folder where a learner that can go on in the middle keeps its state (None: nowhere).
+        checkpoint_every: seconds between such states, >= 0.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    data: Path | None = None
+    test_every: int = 1
+    readers: int | None = None
+    checkpoints: Path | None = None
+    checkpoint_every: float = 600.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the model was given in one step, before augmentation: positions in the training split, inputs, labels."""
+
+    indices: Tensor
+    inputs: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One epoch of a fit, as its observer sees it.
+
+    `scores` are the current model's; losses are means an example, accuracies fractions. The train figures are in
+    evaluation mode over the full training split, the online ones over the batches as they went by. `batch` is there
+    in the first and in the last epoch. The validation figures are those of the examples that a learner itself held out of the training
+    split, in evaluation mode. `train_top5_accuracy` is the fraction whose label is among the five highest scores. A figure that a learner does not have is
+    None.
+    """
+
+    epoch: int
+    step: int
+    scores: Callable[[Tensor], Tensor]
+    output: Literal["logits", "probabilities", "values"] = "logits"
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    online_loss: float | None = None
+    online_accuracy: float | None = None
+    learning_rate: float | None = None
+    last: bool = False
+    batch: Batch | None = None
+    train_top5_accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """An observer whose memory goes into a learner's checkpoints, so that a run that goes on in the middle reports as one that was never stopped."""
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers: plain numbers, text, lists, mappings."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes that up again."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model: a scoring function and what was learned while fitting it.
+
+    Args:
+        scores: inputs as `Examples` gives them -> n x k tensor on the CPU.
+        output: what the scores are, from which the loss follows: "logits" (cross-entropy), "probabilities"
+            (-log p), "values" (squared error to one-hot).
+        model: the fitted torch module or estimator, where there is one.
+        initial: parameters at initialization by name, where there are any.
+        facts: scalars for the row's `fit.*` columns.
+        arrays: arrays to store with the row.
+    """
+
+    scores: Callable[[Tensor], Tensor]
+    output: Literal["logits", "probabilities", "values"]
+    model: Any = None
+    initial: Mapping[str, Tensor] | None = None
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+
+class Row(Mapping[str, Scalar]):
+    """One result: a read-only mapping of dotted columns to scalars.
+
+    `curves` is in long form, (epoch, step, name, value); `arrays` are stored beside it by name.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Scalar],
+        curves: Sequence[tuple[int, int, str, float | None]] = (),
+        arrays: Mapping[str, np.ndarray[Any, Any]] | None = None,
+    ) -> None:
+        self._columns = dict(columns)
+        self.curves = tuple(curves)
+        self.arrays = dict(arrays or {})
+
+    def __getitem__(self, column: str) -> Scalar:
+        return self._columns[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __repr__(self) -> str:
+        return f"Row({self._columns.get('key', '?')!s:.12}, status={self._columns.get('status')}, {len(self)} columns)"
+
+    def curve(self, name: str) -> list[tuple[int, int, float | None]]:
+        """(epoch, step, value) of one named curve, in order of steps."""
+        return [(epoch, step, value) for epoch, step, each, value in self.curves if each == name]
+
+
+def stratified(labels: np.ndarray[Any, Any], n: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """N positions, drawn without replacement so that class shares match to within one example; sorted.
+
+    Args:
+        labels: int64, shape (total,).
+        n: how many to draw, 1 <= n <= total.
+        rng: the stream to draw from.
+    """
+    order = rng.permutation(len(labels))
+    counts = np.bincount(labels)
+    quota = counts * n / len(labels)
+    take = np.floor(quota).astype(int)
+    remainder = np.lexsort((rng.permutation(len(counts)), take - quota))
+    take[remainder[: n - take.sum()]] += 1
+    shuffled = labels[order]
+    chosen = [order[shuffled == each][:count] for each, count in enumerate(take)]
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,1 @@
+"""How an experiment is declared: trials, claims, factors."""

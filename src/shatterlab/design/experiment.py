@@ -1,0 +1,169 @@
+"""An experiment is a value: trials (the question), views (its figures and tables), claims (what is said of them)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from shatterlab.analysis.replicates import by_configuration, distinct
+from shatterlab.core import Part, Row
+from shatterlab.core.errors import InvalidPart, UnknownName
+from shatterlab.design.claims import SCALE_NAMES, Claim, Judgement
+from shatterlab.trials.trial import Trial
+
+__all__ = ["SCALES", "Claim", "Experiment", "Judgement", "Scale", "by_configuration", "distinct", "grid"]
+
+Made = TypeVar("Made")
+Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True)
+class Scale(Part):
+    """How large an experiment is; its numbers enter the trials, so a smoke result is never taken for a paper result.
+
+    Args:
+        name: "smoke" (under a minute), "laptop" (2 cores, no GPU) or "paper" (the published size, a GPU).
+        examples: training examples to keep (None: all), >= 1.
+        test_examples: test examples to keep (None: all), >= 1.
+        replicates: seeds a configuration, >= 1.
+        epochs: the budget of a training, >= 1.
+        numbers: any other numbers that an experiment asks for by name.
+
+    Raises:
+        UnknownName: the name is not one of the three.
+        InvalidPart: a number is out of range.
+    """
+
+    name: str
+    examples: int | None = None
+    test_examples: int | None = None
+    replicates: int = 3
+    epochs: int = 100
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def validate(self) -> None:
+        if self.name not in SCALE_NAMES:
+            raise UnknownName("Scale", self.name, SCALE_NAMES)
+        for name in ("examples", "test_examples"):
+            value = getattr(self, name)
+            self.require(value is None or value >= 1, f"{name} is a whole number >= 1 or None", value)
+        for name in ("replicates", "epochs"):
+            self.require(getattr(self, name) >= 1, f"{name} is a whole number >= 1", getattr(self, name))
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return tuple(SCALES.values())
+
+    @classmethod
+    def named(cls, name: str) -> Scale:
+        """The scale of that name as it comes.
+
+        Raises:
+            UnknownName: there is none; the nearest names are offered.
+        """
+        if name not in SCALES:
+            raise UnknownName("Scale", name, SCALES)
+        return SCALES[name]
+
+    def pick(self, *, smoke: Choice, laptop: Choice, paper: Choice) -> Choice:
+        """What belongs to this scale, for whatever is no number: `scale.pick(smoke=[Digits()], laptop=..., paper=...)`."""
+        return {"smoke": smoke, "laptop": laptop, "paper": paper}[self.name]
+
+
+SCALES: Mapping[str, Scale] = {
+    "smoke": Scale("smoke", examples=400, test_examples=400, replicates=3, epochs=100),
+    "laptop": Scale("laptop", examples=5000, test_examples=2000, replicates=3, epochs=100),
+    "paper": Scale("paper", replicates=3, epochs=100),
+}
+
+
+def grid(make: Callable[..., Made], **axes: Sequence[Any]) -> tuple[Made, ...]:
+    """Every combination of the axes, made into one thing each; the first axis varies slowest.
+
+    Args:
+        make: `Trial`, or anything else that takes the axes by name.
+        axes: name -> list of values.
+
+    Raises:
+        InvalidPart: an axis is no list.
+
+    Example:
+        >>> grid(dict, level=[0.0, 1.0], seed=[1, 2])
+        ({'level': 0.0, 'seed': 1}, {'level': 0.0, 'seed': 2}, {'level': 1.0, 'seed': 1}, {'level': 1.0, 'seed': 2})
+    """
+    for name, values in axes.items():
+        if not isinstance(values, list | tuple):
+            raise InvalidPart(f"grid: every axis is a list, got {name}={values!r}. Write {name}=[...].")
+    return tuple(make(**dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values()))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question as data: what to run, what to show, what is claimed.
+
+    Args:
+        name: short, as in `shatterlab run NAME`.
+        source: where the question comes from, "Zhang et al. 2017, Figure 1(c)", say.
+        question: one sentence that ends in a question mark.
+        trials: what to run; `grid` makes them.
+        views: figures and tables, `Curve` and `Table`, say.
+        claims: what the rows may confirm or contradict.
+        scale: the name of the scale that the trials were made for; claims are judged by it.
+        propose: rows so far -> further trials, a pure function that is called until it gives none (bisection,
+            sequential stopping); None: the trials are all there is.
+
+    Raises:
+        InvalidPart: there is nothing to run, or a trial is none.
+    """
+
+    name: str
+    source: str
+    question: str
+    trials: tuple[Trial, ...]
+    views: tuple[Any, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    scale: str = ""
+    propose: Callable[[Sequence[Row]], Iterable[Trial]] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "views", "claims"):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple):
+                raise InvalidPart(f"Experiment: {name} is a sequence, got {value!r}. Write {name}=(..., ).")
+            object.__setattr__(self, name, tuple(value))
+        self._require_trials(self.trials)
+        if not self.trials and self.propose is None:
+            raise InvalidPart(f"Experiment: at least one trial or a propose is required, {self.name!r} has neither. Look for an empty axis of its grid.")
+
+    def further(self, rows: Iterable[Row]) -> tuple[Trial, ...]:
+        """The trials to run after these rows, those that have a row already left out; none ends the experiment."""
+        if self.propose is None:
+            return ()
+        known = list(rows)
+        proposed = tuple(self.propose(known))
+        self._require_trials(proposed)
+        keys = {row.get("key") for row in known}
+        return tuple({trial.key: trial for trial in proposed if trial.key not in keys}.values())
+
+    def select(self, rows: Iterable[Row]) -> list[Row]:
+        """The rows of this experiment's own trials, in their order; what `propose` adds is followed as far as it was run."""
+        by_key = {row.get("key"): row for row in rows}
+        chosen: dict[str, Row] = {}
+        trials = self.trials or self.further(())
+        while trials:
+            chosen |= {trial.key: by_key[trial.key] for trial in trials if trial.key in by_key}
+            complete = all(trial.key in by_key for trial in trials)
+            trials = self.further(chosen.values()) if complete else ()
+        return list(chosen.values())
+
+    def judge(self, rows: Iterable[Row]) -> tuple[Judgement, ...]:
+        """Every claim, judged by the rows of this experiment's own trials."""
+        own = self.select(rows)
+        return tuple(claim.judge(own, self.scale) for claim in self.claims)
+
+    def _require_trials(self, trials: Iterable[Any]) -> None:
+        for each in trials:
+            if not isinstance(each, Trial):
+                raise InvalidPart(f"Experiment: trials are Trial(dataset, corruption, learner, ...), got {each!r}. Make them with grid(Trial, ...).")

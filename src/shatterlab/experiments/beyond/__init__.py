@@ -1,0 +1,1 @@
+"""Questions beside the paper's: one file a question."""

@@ -1,0 +1,1 @@
+"""How kernel systems are solved. No parts."""

@@ -1,0 +1,118 @@
+"""What the rows of a search say about one learner's capacity, in plain words and with their uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from shatterlab.analysis.naming import model
+from shatterlab.core import Row
+from shatterlab.theory.effective_complexity import Attempts, Complexity, effective_complexity
+from shatterlab.theory.experimental_vc import VCDimension, fitted_vc_dimension
+from shatterlab.views.fit_probability import attempts
+
+BITS = "measure.MemorizedBits"
+
+
+@dataclass(frozen=True)
+class Bits:
+    """The most bits of its labels that a learner was seen to hold, as means over the replicates at one size.
+
+    Args:
+        n: that size.
+        bits: in all.
+        per_parameter: over the parameters; None where these cannot be counted.
+        runs: how many replicates.
+    """
+
+    n: int
+    bits: float
+    per_parameter: float | None
+    runs: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The capacity of one learner.
+
+    Args:
+        model: its name.
+        curve: what the replicates at each size came to, sizes ascending.
+        complexity: the largest fitted size, or a bound of it.
+        bits: the most that it held; None where no probability is known.
+        no_bits: why, where there are none.
+        vc_dimension: the experimental one; None where there are not two classes.
+    """
+
+    model: str
+    curve: tuple[Attempts, ...]
+    complexity: Complexity
+    bits: Bits | None
+    no_bits: str
+    vc_dimension: VCDimension | None
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        return f"{self.model}: {'; '.join(self._sentences())}."
+
+    def _sentences(self) -> list[str]:
+        said = [self.complexity.text]
+        here = next((each for each in self.curve if each.n == self.complexity.n), None)
+        if here is not None:
+            found = here.interval()
+            said.append(f"{here.fitted} of {here.runs} fit there (P(fit) {found.low:.2f} to {found.high:.2f} at 95 %)")
+        if self.bits is not None:
+            each = "" if self.bits.per_parameter is None else f", {self.bits.per_parameter:.3g} a parameter"
+            said.append(f"it holds at most {self.bits.bits:,.0f} bits of the labels (at {self.bits.n:,}{each})")
+        elif self.no_bits:
+            said.append(f"bits: {self.no_bits}")
+        if self.vc_dimension is not None:
+            sign, off = (">=", "") if self.vc_dimension.lower_bound else ("about", f" (off the formula by {self.vc_dimension.residual:.2f})")
+            said.append(f"experimental VC dimension {sign} {self.vc_dimension.h:,.3g}{off}")
+        return said
+
+
+def measured(rows: Sequence[Row], tolerance: float) -> Measured:
+    """What the rows of one learner on one data set say.
+
+    Args:
+        rows: any number, of any sizes and seeds.
+        tolerance: the largest training error that counts as a fit.
+    """
+    curve = attempts(rows, tolerance)
+    ended = [row for row in rows if row.get("status") == "ok"]
+    reason = next((str(row[f"{BITS}.reason"]) for row in ended if row.get(f"{BITS}.reason")), "")
+    name = model(rows[0]) if rows else "-"
+    return Measured(name, tuple(curve), effective_complexity(curve), most_bits(ended), reason, _vc_dimension(ended))
+
+
+def most_bits(rows: Iterable[Row]) -> Bits | None:
+    """Of all sizes the one with the largest mean of memorized bits; sizes with a replicate of -infinitely many bits are left out."""
+    sizes: dict[int, list[Row]] = {}
+    for row in rows:
+        if isinstance(row.get(f"{BITS}.bits"), int | float):
+            sizes.setdefault(int(str(row["train.n"])), []).append(row)
+    means = [_mean_bits(n, members) for n, members in sizes.items()]
+    return max((each for each in means if math.isfinite(each.bits)), key=lambda each: each.bits, default=None)
+
+
+def _mean_bits(n: int, rows: Sequence[Row]) -> Bits:
+    bits, shares = ([value for row in rows if isinstance(value := row.get(f"{BITS}.{name}"), int | float)] for name in ("bits", "per_parameter"))
+    return Bits(n, math.fsum(bits) / len(bits), math.fsum(shares) / len(shares) if len(shares) == len(rows) else None, len(rows))
+
+
+def _vc_dimension(rows: Sequence[Row]) -> VCDimension | None:
+    """From mean training errors on random labels of two classes; sizes of which a replicate was cut short are left out."""
+    if {row.get("classes") for row in rows} != {2} or {row.get("corruption.level") for row in rows} != {1.0}:
+        return None
+    cut = {row["train.n"] for row in rows if row.get("fit.censored")}
+    errors: dict[int, list[float]] = {}
+    for row in rows:
+        if row["train.n"] not in cut and int(str(row["train.n"])) >= 2:
+            errors.setdefault(int(str(row["train.n"])), []).append(float(str(row["train.error"])))
+    if not errors:
+        return None
+    deviations = [abs(1 - 2 * math.fsum(each) / len(each)) for each in errors.values()]
+    return fitted_vc_dimension([n / 2 for n in errors], deviations)

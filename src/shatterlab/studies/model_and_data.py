@@ -1,0 +1,111 @@
+"""What a person means by a model and by data: names, files, folders and objects made into parts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from shatterlab.architectures.imported import Imported
+from shatterlab.architectures.mlp import MLP
+from shatterlab.architectures.small_inception import SmallInception
+from shatterlab.core import Architecture, Dataset, Learner
+from shatterlab.core.catalog import build, find
+from shatterlab.core.errors import InvalidPart, UnknownName
+from shatterlab.core.user_code import resolve
+from shatterlab.datasets.arrays import Arrays
+from shatterlab.datasets.digits import Digits
+from shatterlab.datasets.image_folder import ImageFolder
+from shatterlab.learners.estimator import Estimator
+from shatterlab.learners.recipe import Recipe
+from shatterlab.learners.training import Training
+from shatterlab.optimizers.sgd import SGD
+
+DIGITS = 300  # examples of the audit's default data set: an audit of two nets then takes minutes
+
+
+def learners(model: Any = None, examples: int = DIGITS, owner: str = "audit", **recipe: Any) -> list[Learner]:
+    """The recipes that a description of a model asks for, their budget fit for so many training examples."""
+    if hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type | Learner):
+        model = Estimator.of(model)
+    if isinstance(model, Learner):
+        if recipe:
+            raise InvalidPart(f"{owner}: fields of Training go with a torch model, got {', '.join(recipe)} beside {model.kind}. Leave them out.")
+        return [model]
+    if model is None:
+        recipe = {"lr": 0.05} | recipe  # both fit 300 digits with random labels in some 50 epochs at this rate
+        return [_training(MLP(), recipe, examples), _training(SmallInception(width=0.25), recipe, examples)]
+    if isinstance(model, Architecture):
+        return [_training(model, recipe, examples)]
+    if isinstance(model, str) and ":" not in model:
+        return [_training(_architecture(model, owner), recipe, examples)]
+    return [_training(Imported(model) if isinstance(model, str) else Imported.live(model), recipe, examples)]
+
+
+def _architecture(name: str, owner: str) -> Architecture:
+    if name not in find("architectures"):
+        raise UnknownName(f"{owner}: model", name, [*find("architectures"), "module:factory"])
+    part = build({"kind": name})
+    assert isinstance(part, Architecture)
+    return part
+
+
+def _training(architecture: Architecture, recipe: dict[str, Any], examples: int) -> Training:
+    """The recipe with a budget of 100 epochs, or of 5,000 steps where these are more: a small sample has few an epoch."""
+    fields = {"batch_size": 64} | recipe
+    fields.setdefault("epochs", max(100, 5000 // math.ceil(examples / (fields["batch_size"] or examples))))
+    optimizer = fields.pop("optimizer", None) or SGD(lr=fields.pop("lr", 0.01))
+    known = [item.name for item in Training.configuration()]
+    for name in fields:
+        if name not in known:
+            raise UnknownName("audit: recipe", name, [*known, "lr"])
+    return Training(architecture, optimizer, **fields)
+
+
+def chosen(model: str | None, recipe: str | None, options: dict[str, Any], owner: str = "audit") -> tuple[Any, dict[str, Any]]:
+    """The model and the fields of Training that the command line's options mean.
+
+    Raises:
+        InvalidPart: both a model and a recipe are given.
+    """
+    if recipe is not None:
+        if model is not None:
+            raise InvalidPart(f"audit: a model or a recipe is required, got both, {model!r} and {recipe!r}. Leave one out.")
+        resolve(recipe, "audit: --recipe")
+        return Recipe(recipe), options
+    if model is not None and ":" in model:
+        found = resolve(model, f"{owner}: --model")
+        if isinstance(found, type) and all(hasattr(found, name) for name in ("fit", "predict", "get_params")):
+            return Estimator(model), options
+    return model, options
+
+
+def dataset(data: Any = None, examples: int | None = None) -> Dataset:
+    """The data set that a name, a file or a folder means, with so many training examples.
+
+    Raises:
+        InvalidPart: it is none of these.
+        UnknownName: no data set has that name; the nearest are offered.
+    """
+    if data is None:
+        return Digits(examples=examples or DIGITS)
+    if isinstance(data, Dataset):
+        return data
+    found = _described(data)
+    return found if examples is None else replace(found, examples=examples)
+
+
+def _described(data: Any) -> Dataset:
+    if isinstance(data, str | Path):
+        path = Path(data)
+        if path.is_dir():
+            return ImageFolder(str(path))
+        if path.suffix == ".npz" or path.is_file():
+            return Arrays(str(path))
+        if str(data) in find("datasets"):
+            part = build({"kind": str(data)})
+            assert isinstance(part, Dataset)
+            return part
+        raise UnknownName("audit: data", str(data), [*find("datasets"), "file.npz", "a folder of class folders"])
+    raise InvalidPart(f"audit: data is a Dataset, the name of one, an .npz file or a folder, got {type(data).__name__}. Save arrays with numpy.savez.")

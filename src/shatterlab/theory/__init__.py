@@ -1,0 +1,1 @@
+"""Formulas of learning theory: numbers in, bounds out."""

@@ -1,0 +1,1 @@
+"""How networks are trained: loops, batches, precision, early stopping, checkpoints. No parts."""

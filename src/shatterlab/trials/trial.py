@@ -1,0 +1,267 @@
+"""A trial is a value; running it makes one row."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import json
+import math
+import platform
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shatterlab import __version__
+from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Row, Runtime, Scalar, Seeds, Splits
+from shatterlab.core.catalog import build
+from shatterlab.core.errors import DataError, InvalidPart, NotApplicable, ShatterlabError, UserCodeError
+from shatterlab.core.losses import Evaluation, evaluation
+from shatterlab.core.part import canonical, digest
+from shatterlab.trials.machine_limits import release_after, told
+from shatterlab.trials.observer import Watch
+from shatterlab.trials.self_check import SelfCheck
+
+
+@dataclass(frozen=True)
+class Trial(Part):
+    """One configuration with its seeds: which data, corrupted how, learned by whom.
+
+    Args:
+        dataset: gives the sample.
+        corruption: changes it.
+        learner: fits the corrupted training split.
+        seeds: what is random; replicates of one configuration differ in nothing else.
+        measures: quantities to compute on the fit; they do not enter the key.
+    """
+
+    dataset: Dataset
+    corruption: Corruption
+    learner: Learner
+    seeds: Seeds = Seeds()
+    measures: tuple[Measure, ...] = ()
+
+    @functools.cached_property
+    def key(self) -> str:
+        """sha256 of the canonical JSON of data set, corruption, learner and seeds; 64 hexadecimal digits."""
+        parts = {"dataset": self.dataset, "corruption": self.corruption, "learner": self.learner, "seeds": self.seeds}
+        return digest({name: part.identity() for name, part in parts.items()})
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Trial:
+        """The trial that `describe` wrote.
+
+        Raises:
+            InvalidPart: a piece is missing or is of another kind.
+            UnknownName: a part or field that this version does not know.
+        """
+        missing = [name for name in ("dataset", "corruption", "learner") if name not in description]
+        if missing:
+            raise InvalidPart(f"Trial: dataset, corruption and learner are required, {', '.join(missing)} is missing.")
+        seeds = {name: value for name, value in description.get("seeds", {}).items() if name != "kind"}
+        made = {name: build(description[name]) for name in ("dataset", "corruption", "learner")}
+        measures = [build(each) for each in description.get("measures", ())]
+        return cls(**made, seeds=Seeds(**seeds), measures=measures)  # type: ignore[arg-type]
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()
+
+    def specification(self) -> dict[str, Scalar]:
+        """The columns that say what was asked for, each field with its value, defaults included."""
+        written: dict[str, Scalar] = {"key": self.key}
+        for name in ("dataset", "corruption", "learner", "seeds"):
+            written |= getattr(self, name).columns(name)
+        del written["seeds.kind"]
+        return written
+
+
+def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
+    """Runs a trial from data to row.
+
+    Whatever goes wrong becomes a row too: `status` is "failed" with the `error` (and the user's own traceback in
+    `trace`) where something raised, memory ran out or a self-check failed, "diverged" where the loss is not finite,
+    else "ok".
+    Only an interruption from the keyboard passes through.
+    """
+    start = time.perf_counter()
+    _reset_peak_memory()
+    with _threads(runtime.threads):
+        try:
+            row = _completed(trial, runtime)
+        except (Exception, SystemExit) as problem:  # a row, not a crash: the sweep goes on
+            trace = problem.trace if isinstance(problem, UserCodeError) else traceback.format_exc()
+            name = "" if isinstance(problem, ShatterlabError) else f"{type(problem).__name__}: "
+            row = failed(trial, told(problem, runtime.device) or f"{name}{problem}".partition("\n")[0], trace)
+    if row["status"] == "failed":
+        _load.cache_clear()  # what failed may have written into the sample that later trials would share
+        release_after(row)
+    spent = {"seconds": round(time.perf_counter() - start, 6), "peak_memory": _peak_memory()}
+    return Row({**row, **spent, **_provenance()}, row.curves, row.arrays)
+
+
+def failed(trial: Trial, error: str, trace: str = "") -> Row:
+    """The row of a trial that has no result."""
+    return Row({**trial.specification(), "status": "failed", "error": error, "trace": trace or None})
+
+
+def _completed(trial: Trial, runtime: Runtime) -> Row:
+    clock = _Clock()
+    splits = sample(trial.dataset, runtime, trial.seeds)
+    clock.lap("load")
+    corruption = trial.corruption.fitted(splits.train, trial.seeds)
+    corrupted = corruption.apply(splits, trial.seeds)
+    check = SelfCheck(splits, corrupted, corruption)
+    clock.lap("corrupt")
+    often_enough = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then stays far below training
+    watch = Watch(corrupted.test, check, max(runtime.test_every, often_enough))
+    fit = trial.learner.fit(corrupted.train, trial.seeds, watch, runtime)
+    clock.lap("fit")
+    results = {
+        f"{name}.{column}": value
+        for name, examples, known in (("train", corrupted.train, watch.told), ("test", corrupted.test, None))
+        for column, value in _results(fit, examples, known).items()
+    }
+    clock.lap("evaluate")
+    diverged = bool(fit.facts.get("diverged")) or any(math.isnan(value) for value in results.values() if isinstance(value, float))
+    measured, arrays = _measure(trial.measures, fit, corrupted.train, diverged)
+    clock.lap("measure")
+    checks = check.columns()
+    error = None if checks["check.passed"] else f"Trial: a clean self-check is required, failed: {checks['check.failures']}. Do not use this result."
+    curves = watch.finished(fit.facts, results)
+    columns: dict[str, Scalar] = {
+        **trial.specification(),
+        "status": "failed" if error else "diverged" if diverged else "ok",
+        "error": error,
+        "trace": None,
+        "classes": splits.train.classes,
+        **results,
+        **_oracle(curves),
+        **{f"fit.{name}": value for name, value in fit.facts.items()},
+        "fit.output": fit.output,
+        **measured,
+        **checks,
+        **clock.columns(),
+    }
+    arrays |= {f"fit.{name}": value for name, value in fit.arrays.items()} | _fitted_values(corruption)
+    return Row(columns, curves, arrays)
+
+
+def sample(dataset: Dataset, runtime: Runtime, seeds: Seeds) -> Splits:
+    """The sample of a trial before its corruption, kept for the trials that follow.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    return _load(canonical(dataset.describe()), canonical(dataset.identity()), runtime.data, seeds.data)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(description: str, identity: str, root: Path | None, seed: int) -> Splits:
+    """A data set, kept for the trials that follow; the identity holds the fingerprint of the user's files."""
+    dataset = build(json.loads(description))
+    assert isinstance(dataset, Dataset)
+    return dataset.load(root, Seeds(data=seed))
+
+
+def _results(fit: Fit, examples: Examples, known: Evaluation | None) -> dict[str, Scalar]:
+    loss, accuracy, top5 = known or evaluation(fit.scores, examples, fit.output)
+    found: dict[str, Scalar] = {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
+    return found if top5 is None else found | {"top5_accuracy": top5}
+
+
+def _oracle(curves: Iterable[tuple[int, int, str, float | None]]) -> dict[str, Scalar]:
+    """The best test accuracy of the whole curve and its first epoch: a reference for early stopping that looks at the test split.
+
+    No learner knows it, and no result may be chosen by it.
+    """
+    tested = [(value, -epoch) for epoch, _, name, value in curves if name == "test.accuracy" and value is not None]
+    best, epoch = max(tested, default=(None, None))
+    return {"oracle.test.accuracy": best, "oracle.test.epoch": None if epoch is None else -epoch}
+
+
+def _measure(measures: tuple[Measure, ...], fit: Fit, train: Examples, diverged: bool) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
+    """What can be measured; what cannot is an empty cell with its reason, which never costs the fit."""
+    columns: dict[str, Scalar] = {}
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    for measure in measures:
+        try:
+            if diverged:
+                raise NotApplicable(f"{measure.kind}: a fit that did not diverge is required")
+            found = measure.of(fit, train)
+        except (NotApplicable, DataError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as reason:  # type: ignore[attr-defined]
+            columns |= {f"measure.{measure.kind}": None, f"measure.{measure.kind}.reason": str(reason)}
+            continue
+        for name, value in found.items():
+            column = f"measure.{measure.kind}.{name}"
+            if isinstance(value, np.ndarray | Tensor):
+                arrays[column] = np.asarray(value)
+            else:
+                columns[column] = value
+    return columns, arrays
+
+
+def _fitted_values(part: Part) -> dict[str, np.ndarray[Any, Any]]:
+    values = {item.name: getattr(part, item.name) for item in fields(part) if item.metadata.get("fitted")}
+    return {f"corruption.{name}": np.asarray(value) for name, value in values.items() if value is not None}
+
+
+class _Clock:
+    """Seconds of each phase."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+        self.laps: dict[str, Scalar] = {}
+
+    def lap(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.laps[f"seconds.{phase}"], self.start = round(now - self.start, 6), now
+
+    def columns(self) -> dict[str, Scalar]:
+        return self.laps
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _reset_peak_memory() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_memory() -> int | None:
+    """Bytes resident at most since the last reset; None where the system does not tell."""
+    try:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return None
+    return int(line.split()[1]) * 1024
+
+
+@functools.cache
+def _versions() -> dict[str, Scalar]:
+    return {
+        "version.shatterlab": __version__,
+        "version.torch": str(torch.__version__),
+        "version.numpy": np.__version__,
+        "version.python": platform.python_version(),
+        "version.machine": platform.machine(),
+    }
+
+
+def _provenance() -> dict[str, Scalar]:
+    return {**_versions(), "finished": datetime.datetime.now(datetime.UTC).isoformat()}
