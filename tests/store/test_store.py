@@ -26,8 +26,8 @@ import shatterlab
 from shatterlab.core import Row
 from shatterlab.core.errors import StoreError
 from shatterlab.store import connection as _database
-from shatterlab.store.database import Store
 from shatterlab.store import schema as _schema
+from shatterlab.store.database import Store
 
 CURVES = [(epoch, 391 * epoch, name, epoch / 7) for epoch in range(1, 41) for name in ("test.loss", "train.loss")]
 
