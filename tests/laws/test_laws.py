@@ -8,7 +8,7 @@ import pytest
 
 from shatterlab.core import catalog
 from shatterlab.core.errors import InvalidPart, LawBroken, NotApplicable, UnknownName
-from shatterlab.laws import Finding, _label, check, check_all, laws, words
+from shatterlab.laws import Finding, _label, check, check_all, check_named, laws, words
 
 PARTS = {entry.name: catalog.get(entry.name) for kind in catalog.KINDS for entry in catalog.find(kind).values() if entry.is_part}
 EVERYWHERE_ELSE = {"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100", "Arrays", "ImageFolder", "StreamedFolder", "Imported"}  # need the user's files
@@ -74,6 +74,24 @@ def test_check_all_tries_every_specimen_of_the_package():
     found = dict(data_and_corruptions)
     assert {"PartialLabels(level=0.3)", "ShuffledPixels(unit='value')", "Digits()"} <= set(found)
     assert [finding.text for findings in found.values() for finding in findings if not finding.passed] == []
+
+
+def test_check_named_tries_the_specimens_of_one_part():
+    results = dict(check_named("ShuffledPixels"))
+    assert "ShuffledPixels(unit='value')" in results
+    assert all(name.startswith("ShuffledPixels(") for name in results)
+    assert [finding.text for findings in results.values() for finding in findings if not finding.passed] == []
+
+
+def test_check_named_takes_a_shorthand_for_the_part_it_stands_for():
+    assert dict(check_named("RandomLabels")) == {"PartialLabels(level=1.0)": check(PARTS["PartialLabels"](1.0))}
+
+
+def test_check_named_refuses_what_it_cannot_try():
+    with pytest.raises(UnknownName, match=r"^catalog: a known name is required, got 'PartialLabel'\. Did you mean PartialLabels"):
+        list(check_named("PartialLabel"))
+    with pytest.raises(NotApplicable, match=r"^MNIST: a specimen is required, got none: it reads files of yours\. Its laws are tried by the tests\.$"):
+        list(check_named("MNIST"))
 
 
 def test_a_specimen_is_named_by_what_was_chosen():

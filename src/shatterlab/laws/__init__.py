@@ -13,7 +13,7 @@ from shatterlab.core.part import Part
 from shatterlab.laws import architectures, augmentations, corruptions, datasets, kernels, learners, measures, optimizers, parts
 from shatterlab.laws.law import Finding, Law, words
 
-__all__ = ["Finding", "Law", "check", "check_all", "laws", "words"]
+__all__ = ["Finding", "Law", "check", "check_all", "check_named", "laws", "words"]
 
 _OF_A_KIND: dict[str, tuple[type[Part], tuple[Law, ...]]] = {
     "datasets": (Dataset, datasets.LAWS),
@@ -57,23 +57,51 @@ def check_all(file: Path | str | None = None) -> Iterator[tuple[str, list[Findin
     """Tries the laws on every specimen of every part, of an outside file or (None) of the package.
 
     Yields:
-        A specimen in words, `PartialLabels(level=0.3)`, and what came of each law.
+        A specimen in words, `PartialLabels(level=0.3)`, and one finding a law.
 
     Raises:
         InvalidPart: there is no such file, or it defines no part.
         UserCodeError: the file fails while it is imported.
     """
     for cls in _outside_parts(file) if file is not None else _package_parts():
-        try:
-            specimens = cls.specimens()
-        except Exception as problem:  # a field without default, or a fault of the user's own
-            got = f"{type(problem).__name__}: {problem}".partition("\n")[0]
-            yield cls.__name__, [_no_specimens(cls, got)]
-            continue
-        if not specimens and file is not None:
-            yield cls.__name__, [_no_specimens(cls, "none")]
-        for part in specimens:
-            yield _label(part), check(part)
+        yield from _check_class(cls, required=file is not None)
+
+
+def check_named(name: str) -> Iterator[tuple[str, list[Finding]]]:
+    """Tries the laws on every specimen of one part, which takes seconds where all parts take minutes.
+
+    Args:
+        name: a name of the catalog; a shorthand (`RandomLabels`) checks the part that it stands for.
+
+    Yields:
+        A specimen in words, `PartialLabels(level=0.3)`, and one finding a law.
+
+    Raises:
+        UnknownName: the catalog does not know the name.
+        NotApplicable: the part reads files of the user, so there is nothing to try it on.
+    """
+    part = catalog.get(name)
+    if not isinstance(part, type):
+        instance = part()
+        yield _label(instance), check(instance)
+        return
+    results = list(_check_class(part, required=False))
+    if not results:
+        raise NotApplicable(f"{name}: a specimen is required, got none: it reads files of yours. Its laws are tried by the tests.")
+    yield from results
+
+
+def _check_class(cls: type[Part], required: bool) -> Iterator[tuple[str, list[Finding]]]:
+    try:
+        specimens = cls.specimens()
+    except Exception as problem:  # a field without default, or a fault of the user's own
+        got = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+        yield cls.__name__, [_no_specimens(cls, got)]
+        return
+    if not specimens and required:
+        yield cls.__name__, [_no_specimens(cls, "none")]
+    for part in specimens:
+        yield _label(part), check(part)
 
 
 def _package_parts() -> list[type[Part]]:
