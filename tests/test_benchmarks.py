@@ -19,6 +19,7 @@ from shatterlab.training.torch_seed import seeded
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import _demo_loop
 import kernel_solvers
+
 import training
 
 CPU = torch.device("cpu")
