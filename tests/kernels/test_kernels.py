@@ -161,6 +161,7 @@ def test_a_pixel_permutation_that_all_share_leaves_radial_kernels_alone(seed):
 @pytest.mark.parametrize("kernel", [Gaussian(1.0), ArcCosine(), LinearKernel()], ids=repr)
 def test_tiles_make_the_whole_and_symmetry_is_exact(kernel, monkeypatch):
     from shatterlab.core import kinds
+
     monkeypatch.setattr(kinds, "_TILE", 16)
     x, z = (torch.from_numpy(np.random.default_rng(seed).standard_normal((n, 6))) for seed, n in ((4, 50), (5, 37)))
     weights = torch.from_numpy(np.random.default_rng(6).standard_normal((50, 3)))
