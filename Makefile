@@ -7,7 +7,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-data test-slow figure1 kernels regularization complexity photos lint clean
+.PHONY: demo test test-data test-slow figure1 kernels regularization complexity photos face lint clean
 
 demo: .venv/.installed  ## trains two small nets on true and on corrupted digits, writes the report
 	$(BIN)/shatterlab audit
@@ -53,9 +53,12 @@ photos: .venv/.installed-dev  ## Table 2 and Figure 2(a) at laptop scale: PHOTOS
 	  $(BIN)/shatterlab report $$name --scale laptop --data "$${PHOTOS:?name the folder that holds imagenette and imagenet-sample}" --store $(RESULTS)/photos.sqlite --output $$name.html --figures docs/images || exit 1; \
 	done
 
+face: .venv/.installed-dev  ## writes src/shatterlab/__init__.pyi: after a public name is added or moves
+	$(BIN)/python tools/public_face.py
+
 lint: .venv/.installed-dev
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/ruff format --check src tests benchmarks tools
 	$(BIN)/mypy
 
 .venv/.installed: pyproject.toml constraints.txt
