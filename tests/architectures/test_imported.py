@@ -226,7 +226,7 @@ def test_a_lambda_is_known_to_this_process_only():
     assert again == part and again.build((1, 4, 4), 3)(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
     with pytest.raises(InvalidPart) as refused:
         Imported("live:<lambda>#0123456789abcdef").build((4,), 2)
-    remedy = 'Worker processes and later runs need "module:factory" or "path/to/file.py:factory".'
+    remedy = 'Later runs need "module:factory" or "path/to/file.py:factory".'
     assert str(refused.value) == f"Imported: a factory of this process is required, got 'live:<lambda>#0123456789abcdef' of another one. {remedy}"
 
 
@@ -295,7 +295,7 @@ EDITED = [
 ]
 PROGRAM = """
 import json, sys
-from shatterlab.architectures._live import content_hash
+from shatterlab.core.live_code import content_hash
 def hashed(source):
     scope = {"__name__": "__main__"}
     exec(source, scope)

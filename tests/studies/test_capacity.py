@@ -405,7 +405,6 @@ def test_true_labels_are_fitted_where_random_ones_are_not():
         ({"start": 0}, r"^capacity: start is a whole number >= 1, got 0\. 16 is usual\.$"),
         ({"resolution": 0}, r"^capacity: resolution is a share > 0, got 0\. 0\.1 leaves a gap of a tenth\.$"),
         ({"tolerance": 1}, r"^capacity: tolerance is a training error in \[0, 1\), got 1\. 0 asks for every label\.$"),
-        ({"workers": 2}, r'^capacity: a model that worker processes can import is required, got one of this process\. Name it "module:factory", or use'),
     ],
 )
 def test_what_cannot_be_measured_is_refused(fields, told):

@@ -179,10 +179,6 @@ def test_a_network_of_the_users_has_a_ledger(tmp_path):
     [
         ({"replicates": 0}, r"^ledger: replicates is a whole number >= 1, got 0\. Three are usual\.$"),
         ({"draws": -1}, r"^ledger: draws is a whole number >= 0, got -1\. Two are usual\.$"),
-        (
-            {"workers": 2},
-            r'^ledger: a model that worker processes can import is required, got one of this process\. Name it "module:factory", or use workers=0\.$',
-        ),
     ],
 )
 def test_what_the_ledger_refuses(fields, text):

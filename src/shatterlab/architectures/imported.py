@@ -12,8 +12,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor, nn
 
-from shatterlab.architectures import _live
-from shatterlab.core import Architecture
+from shatterlab.core import Architecture, live_code
 from shatterlab.core import user_code as outside
 from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
 
@@ -65,7 +64,7 @@ class Imported(Architecture):
         if isinstance(self.factory, nn.Module):
             self.live(self.factory, owner=self.kind)
         if callable(self.factory):
-            object.__setattr__(self, "factory", _live.reference(self.factory))
+            object.__setattr__(self, "factory", live_code.reference(self.factory))
         named = isinstance(self.factory, str) and all(self.factory.rpartition(":"))
         self.require(named, 'factory is "module:name", "path/to/file.py:name" or a callable', self.factory)
         try:
@@ -75,7 +74,7 @@ class Imported(Architecture):
         object.__setattr__(self, "arguments", plain)
 
     def fingerprints(self) -> Mapping[str, str]:
-        return {"factory": self._reference if _live.is_live(self._reference) else outside.fingerprint(self._reference, self.kind)}
+        return {"factory": self._reference if live_code.is_live(self._reference) else outside.fingerprint(self._reference, self.kind)}
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """A fresh network from the factory.
@@ -100,10 +99,10 @@ class Imported(Architecture):
 
     @property
     def _name(self) -> str:
-        return self._reference.removeprefix("live:").partition("#")[0] if _live.is_live(self._reference) else self._reference
+        return self._reference.removeprefix("live:").partition("#")[0] if live_code.is_live(self._reference) else self._reference
 
     def _found(self) -> Callable[..., Any]:
-        find = _live.find if _live.is_live(self._reference) else outside.resolve
+        find = live_code.find if live_code.is_live(self._reference) else outside.resolve
         found = find(self._reference, self.kind)
         if isinstance(found, nn.Module):
             got = f"a factory is required at {self._name}, got a live {type(found).__name__}"

@@ -151,11 +151,21 @@ def _origin(place: str) -> Path | None:
     """The source file of a module of the user's own; None for an installed or a built-in one."""
     with _importable(Path.cwd()):
         spec = _find(place)
+    return _own_file(spec)
+
+
+def _own_file(spec: Any) -> Path | None:
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
     path = Path(spec.origin).resolve()
     installed = "site-packages" in path.parts or path.is_relative_to(Path(sys.base_prefix).resolve())
     return None if installed else path
+
+
+def is_own(module: ModuleType) -> bool:
+    """Whether a module was imported from a file of the user's own, neither installed nor of this package."""
+    path = _own_file(module.__spec__)
+    return path is not None and not path.is_relative_to(_PACKAGE)
 
 
 @functools.cache  # the list of installed packages takes 0.2 s to read, and each key of an estimator asks

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shatterlab.core import Row, Runtime
 
+Message = tuple[str, list[str], dict[str, bytes], "Runtime"]  # the trial's description, files to load, pickled factories, runtime
 Answer = tuple["Row | None", str, str]  # the row, or None with the error and its traceback
 LOG = "shatterlab"  # its messages of level INFO, which tell how far a long computation is, go to the parent
 _SILENCE = 0.5  # seconds between two of them at least
@@ -27,7 +28,7 @@ def serve(line: Connection, threads: int) -> None:
     """The life of a worker: runs what comes down the line, one trial after the other, until the line is closed.
 
     Args:
-        line: brings (description, files, runtime) and takes an Answer, before it some messages of the log (str).
+        line: brings a Message and takes an Answer, before it some messages of the log (str).
         threads: how many threads this process may use, >= 1.
     """
     _prepare(threads)
@@ -79,13 +80,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _answer(description: str, files: list[str], runtime: Runtime) -> Answer:
+def _answer(description: str, files: list[str], factories: dict[str, bytes], runtime: Runtime) -> Answer:
     from shatterlab.core.catalog import load
+    from shatterlab.core.live_code import receive
     from shatterlab.trials.trial import Trial, run
 
     try:
         for file in files:
             load(file)
+        receive(factories)
         return run(Trial.of(json.loads(description)), runtime), "", ""
     except BaseException as problem:  # also SystemExit: a user's code does not end the worker
         return _told(problem)

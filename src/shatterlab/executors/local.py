@@ -17,12 +17,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
-from shatterlab.core import Row
+from shatterlab.core import Row, live_code
 from shatterlab.core.catalog import outside_files
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 from shatterlab.core.part import canonical
 from shatterlab.executors import Task
-from shatterlab.executors._worker import LOG, Answer, serve
+from shatterlab.executors._worker import LOG, Answer, Message, serve
 from shatterlab.trials.machine_limits import gpu_lost
 from shatterlab.trials.trial import Trial, failed
 
@@ -38,9 +38,9 @@ def cores() -> int:
 class LocalPool:
     """Runs trials in worker processes of this machine, each with its own few threads.
 
-    A worker is given the trial's description and the files that define its parts; it never imports the script that
-    started it. The death of a worker takes down its own trial only, which is tried once more and then `failed`. A
-    worker whose GPU failed under a trial is replaced before the next one.
+    A worker receives the trial's description, the files that define its parts and the callables that only this process
+    has, pickled; it never imports the script that started it. The death of a worker takes down its own trial only, which
+    is tried once more and then `failed`. A worker whose GPU failed under a trial is replaced before the next one.
 
     Args:
         workers: how many trials run at once, >= 1; one a core is fastest, and more bring a warning.
@@ -66,11 +66,13 @@ class LocalPool:
         """Takes a task, and starts it where a worker is idle.
 
         Raises:
-            InvalidPart: a part is defined where a worker cannot find it, in the running script, say.
+            InvalidPart: a part is defined where a worker cannot find it, in the running script, say, or a factory cannot be pickled.
             ShatterlabError: no worker process can be started.
         """
         _require_portable(task.trial)
-        self._waiting.append(_Attempt(replace(task, runtime=replace(task.runtime, threads=self._threads))))
+        task = replace(task, runtime=replace(task.runtime, threads=self._threads))
+        message = canonical(task.trial.describe()), outside_files(task.trial), live_code.pickled(task.trial), task.runtime
+        self._waiting.append(_Attempt(task, message))
         self._dispatch()
 
     def as_completed(self) -> Iterator[tuple[Task, Row]]:
@@ -101,7 +103,7 @@ class LocalPool:
         while self._waiting and self._idle:
             attempt, slot = self._waiting.popleft(), self._idle.pop(0)
             self._running.append((slot, attempt))
-            slot.start(attempt.task)
+            slot.start(attempt.message)
 
     def _result(self, slot: _Slot, attempt: _Attempt) -> Row | None:
         """The row; None where the worker died and the trial is to be tried again."""
@@ -125,6 +127,7 @@ class LocalPool:
 @dataclass(eq=False)
 class _Attempt:
     task: Task
+    message: Message
     deaths: int = 0
 
 
@@ -148,11 +151,10 @@ class _Slot:
         assert self._line is not None  # asked of running slots only
         return self._line
 
-    def start(self, task: Task) -> None:
-        asked = (canonical(task.trial.describe()), outside_files(task.trial), task.runtime)
+    def start(self, message: Message) -> None:
         if self._process is not None:
             with contextlib.suppress(OSError):
-                self.line.send(asked)
+                self.line.send(message)
                 return
             self.bury()  # it died idle: no fault of this task
         spawn = multiprocessing.get_context("spawn")
@@ -166,7 +168,7 @@ class _Slot:
             raise ShatterlabError(f"LocalPool: a worker process that starts is required, got {problem}. Use fewer --workers.") from problem
         theirs.close()  # so that the death of the worker ends the line
         with contextlib.suppress(OSError):  # it died at once: `answer` tells
-            self.line.send(asked)
+            self.line.send(message)
 
     def has_news(self) -> bool:
         """Whether it has answered or died; what it tells of its work meanwhile goes to the log of this process."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shatterlab.architectures._live import is_live
-from shatterlab.architectures.imported import Imported
-from shatterlab.core import Learner, Row
-from shatterlab.core.errors import InvalidPart
+from shatterlab.core import Row
 from shatterlab.design.experiment import Experiment
 from shatterlab.report import render, text_report, write
 
@@ -46,15 +42,3 @@ class Answer(ABC):
         """
         html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale)
         return Path(write(path, html))
-
-
-def require_importable(recipes: Sequence[Learner], workers: int, owner: str) -> None:
-    """Refuses a model that lives in this process alone where worker processes would have to build it.
-
-    Raises:
-        InvalidPart: there are workers and such a model.
-    """
-    if workers and any(isinstance(part, Imported) and is_live(str(part.factory)) for each in recipes for part in each.parts()):
-        raise InvalidPart(
-            f'{owner}: a model that worker processes can import is required, got one of this process. Name it "module:factory", or use workers=0.'
-        )

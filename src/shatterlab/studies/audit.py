@@ -17,7 +17,7 @@ from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
 from shatterlab.design.experiment import Claim, Experiment
 from shatterlab.learners.training import Training
 from shatterlab.store.database import Store
-from shatterlab.studies.answer import Answer, require_importable
+from shatterlab.studies.answer import Answer
 from shatterlab.studies.audit_verdict import Finding, findings, verdict
 from shatterlab.studies.model_and_data import dataset, learners
 from shatterlab.studies.run import complete
@@ -92,7 +92,6 @@ def audit(
     source = dataset(data)
     train = sample(source, runtime, Seeds.replicate(0)).train
     recipes = learners(model, len(train), **recipe)
-    require_importable(recipes, workers, "audit")
     experiment = plan(recipes, source, replicates, levels)
     rows = complete(experiment, store, workers, runtime, on_row)
     return Audit(experiment, tuple(rows), tuple(reproduce))

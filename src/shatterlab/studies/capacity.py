@@ -12,7 +12,7 @@ from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.partial_labels import RandomLabels
 from shatterlab.design.experiment import Experiment
 from shatterlab.store.database import Store
-from shatterlab.studies.answer import Answer, require_importable
+from shatterlab.studies.answer import Answer
 from shatterlab.studies.capacity_search import Search
 from shatterlab.studies.capacity_verdict import Measured, measured
 from shatterlab.studies.model_and_data import DIGITS, dataset, learners
@@ -104,7 +104,6 @@ def capacity(
     source = dataset(data)
     train = sample(source, runtime, Seeds.replicate(0)).train
     recipes = learners(model, min(len(train), DIGITS), "capacity", **recipe)
-    require_importable(recipes, workers, "capacity")
     searches = tuple(Search(source, each, len(train), start, replicates, resolution, tolerance, corruption) for each in recipes)
     experiment = plan(searches, views(tolerance))
     rows = complete(experiment, store, workers, runtime, on_row)

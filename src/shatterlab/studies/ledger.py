@@ -15,7 +15,7 @@ from shatterlab.design.experiment import Experiment
 from shatterlab.learners.training import Training
 from shatterlab.store.database import Store
 from shatterlab.studies import ledger_runs as lines
-from shatterlab.studies.answer import Answer, require_importable
+from shatterlab.studies.answer import Answer
 from shatterlab.studies.model_and_data import dataset as asked_for
 from shatterlab.studies.model_and_data import learners
 from shatterlab.studies.run import complete
@@ -116,7 +116,6 @@ def ledger(
     source = asked_for(data)
     train = sample(source, runtime, Seeds.replicate(0)).train
     recipes = [ended(each) for each in learners(model, len(train), "ledger", **recipe)]
-    require_importable(recipes, workers, "ledger")
     made = plan(named(recipes, source), source, lines.Effort(replicates, draws, twins, codes))
     rows = complete(made, store, workers, runtime, on_row)
     return Ledger(made, tuple(rows), tuple(reproduce))

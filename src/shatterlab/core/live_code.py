@@ -1,6 +1,8 @@
-"""Names for factories that only this process has: lambdas, closures, functions of a script or of a notebook.
+"""Callables that only this process can name: lambdas, closures, functions of a script or of a notebook.
 
-A name ends in a hash of what the factory says, so rows that an edited factory made are never taken for its own.
+Each gets a name that ends in a hash of its code, so rows that an edited factory made are never taken for its own. Worker
+processes of this machine receive the callable itself, pickled by value, through their pipe. Nothing that comes from a
+file, a store or a description is ever unpickled.
 """
 
 from __future__ import annotations
@@ -16,12 +18,11 @@ from pathlib import Path, PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
-import torch
-
-from shatterlab.core import user_code as outside
+from shatterlab.core import user_code
 from shatterlab.core.errors import InvalidPart
+from shatterlab.core.part import Part
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), range, torch.dtype, torch.device)
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), range)
 _SILENT = ("__doc__", "__module__", "__qualname__", "__annotations__", "__firstlineno__", "__static_attributes__", "_abc_impl", "__dataclass_params__")
 _GENERATED = ("__repr__", "__eq__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__", "__setattr__", "__delattr__", "__replace__", "__match_args__")
 _READS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "IMPORT_NAME")
@@ -31,7 +32,7 @@ _tokens: dict[int, tuple[object, str]] = {}  # holds the objects, so that no id 
 
 
 def reference(factory: Callable[..., Any]) -> str:
-    """The text that stands for a factory: "module:name" where others can import it, else a name known here only."""
+    """The name of a factory: "module:name" where another process can import it, else a name of this process."""
     address = _address(factory)
     if address is not None:
         return address
@@ -41,7 +42,7 @@ def reference(factory: Callable[..., Any]) -> str:
 
 
 def is_live(name: str) -> bool:
-    """Whether `reference` made this name for a process of its own; a module may well be called live."""
+    """Whether `reference` made this name for this process only; a module may well be called live."""
     return name.startswith("live:") and "#" in name
 
 
@@ -52,9 +53,46 @@ def find(name: str, owner: str) -> Callable[..., Any]:
         InvalidPart: another process made the name.
     """
     if name not in _registered:
-        remedy = 'Worker processes and later runs need "module:factory" or "path/to/file.py:factory".'
+        remedy = 'Later runs need "module:factory" or "path/to/file.py:factory".'
         raise InvalidPart(f"{owner}: a factory of this process is required, got {name!r} of another one. {remedy}")
     return _registered[name]
+
+
+def pickled(part: Part) -> dict[str, bytes]:
+    """The live factories in a part, by name, for the worker processes of this one.
+
+    Raises:
+        InvalidPart: a factory encloses what cannot be pickled.
+    """
+    texts = [(each, getattr(each, item.name)) for each in part.parts() for item in each.configuration()]
+    return {name: _pickled(_registered[name], each.kind) for each, name in texts if isinstance(name, str) and name in _registered}
+
+
+def receive(factories: Mapping[str, bytes]) -> None:
+    """Makes the factories that the parent process sent known here; called by worker processes only."""
+    import cloudpickle
+
+    for name, content in factories.items():
+        if name not in _registered:
+            _registered[name] = cloudpickle.loads(content)
+
+
+def _pickled(factory: Callable[..., Any], owner: str) -> bytes:
+    import cloudpickle
+
+    module = sys.modules.get(getattr(factory, "__module__", None) or "")
+    by_value = module is not None and user_code.is_own(module) and module.__name__ not in cloudpickle.list_registry_pickle_by_value()
+    if by_value:  # the code that was hashed travels, not what its file may hold by now
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return bytes(cloudpickle.dumps(factory))
+    except Exception as problem:
+        got = f"{type(problem).__name__}: {problem}".partition("\n")[0].rstrip(".")
+        remedy = "Create such objects inside the factory, or use workers=0."
+        raise InvalidPart(f"{owner}: a factory that can be pickled for worker processes is required, got {got}. {remedy}") from problem
+    finally:
+        if by_value:
+            cloudpickle.unregister_pickle_by_value(module)
 
 
 def content_hash(factory: object) -> str:
@@ -100,7 +138,7 @@ class _Contents:
         self.text = self._write(root)
 
     def _write(self, value: Any) -> str:
-        if type(value) in _PLAIN or isinstance(value, PurePath):
+        if _is_plain(value):
             return f"{type(value).__name__} {value!r}"
         if id(value) in self._seen:
             return f"seen {self._seen[id(value)][0]}"
@@ -163,6 +201,11 @@ class _Contents:
                 yield f"{name}={self._write(member)}"
 
 
+def _is_plain(value: object) -> bool:
+    kind = type(value)
+    return kind in _PLAIN or isinstance(value, PurePath) or (kind.__module__ == "torch" and kind.__name__ in ("dtype", "device"))
+
+
 def _inner(value: Any) -> Iterable[object] | None:
     """What a plain container or a wrapper of a callable holds, in order; None for everything else."""
     match value:
@@ -195,7 +238,7 @@ def _named(module: str, name: str) -> str:
     Python's and torch's own versions stay out, as they do for the package's parts.
     """
     top = module.partition(".")[0]
-    return f"{module}:{name}" if top in sys.stdlib_module_names or top == "torch" else outside.fingerprint(f"{module}:{name}", "live")
+    return f"{module}:{name}" if top in sys.stdlib_module_names or top == "torch" else user_code.fingerprint(f"{module}:{name}", "live")
 
 
 def _is_its_attributes(value: object) -> bool:
