@@ -23,14 +23,14 @@ import torch
 from PIL import Image
 
 import shatterlab as sl
-from shatterlab.datasets import _decoding
+from shatterlab.readers import photos as reader
 
 Decoder = Callable[[bytes], Any]
 
 
 def decoders() -> dict[str, Decoder]:
     """Those that are installed."""
-    found: dict[str, Decoder] = {"ours": _decoding.pixels, "Pillow": lambda content: np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))}
+    found: dict[str, Decoder] = {"ours": reader.pixels, "Pillow": lambda content: np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))}
     try:
         import simplejpeg
 
@@ -81,8 +81,8 @@ def compare(name: str, photos: Sequence[bytes], sizes: Sequence[int], runs: int)
             took[each].append(seconds(decode, photos))
         for size in sizes:
             square = np.empty((size, size, 3), np.uint8)
-            alone = seconds(_decoding.pixels, photos)
-            scaled[size].append(seconds(lambda content, out=square: _decoding.resized(_decoding.middle(_decoding.pixels(content), 0.875), out), photos))
+            alone = seconds(reader.pixels, photos)
+            scaled[size].append(seconds(lambda content, out=square: reader.resize_into(reader.middle(reader.pixels(content), 0.875), out), photos))
             ratios[size].append(scaled[size][-1] / alone)
     for each, values in took.items():
         print(f"  decode with {each:12} {1e3 * statistics.median(values):7.3f}")

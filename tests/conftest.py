@@ -22,7 +22,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-CHECKED = ("architectures", "augmentations", "corruptions", "datasets", "kernels", "learners", "measures", "optimizers")
+CHECKED = ("architectures", "augmentations", "corruptions", "datasets", "kernels", "learners", "measures", "optimizers", "readers")
 
 
 def _type_checker() -> Any:

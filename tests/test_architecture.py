@@ -32,12 +32,13 @@ MAY_IMPORT = {
     "core": "",
     "statistics": "core",
     "theory": "core statistics",
+    "readers": "core",
     "references": "core",
     "architectures": "core",
     "augmentations": "core",
     "constructions": "core",
     "corruptions": "core",
-    "datasets": "core",
+    "datasets": "core readers",
     "optimizers": "core",
     "training": "core",
     "kernels": "core architectures",
@@ -55,7 +56,7 @@ MAY_IMPORT = {
     "laws": f"core {KINDS} statistics training trials",
     "studies": f"{ROWS} {KINDS} design executors report store theory trials views",
     "experiments": f"{ROWS} {KINDS} design references studies theory trials views",
-    "cli": "core analysis datasets design experiments laws report shatterlab store studies trials views",
+    "cli": "core analysis datasets design experiments laws readers report shatterlab store studies trials views",
     "__main__": "cli",
 }
 

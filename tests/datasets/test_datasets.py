@@ -20,18 +20,16 @@ from PIL import Image
 
 from shatterlab.core import Seeds, Splits, catalog
 from shatterlab.core.errors import DataError, InvalidPart
-from shatterlab.datasets import _digest, cifar10, cifar100, fashion_mnist, mnist
-from shatterlab.datasets._idx import idx_files, read_idx
-from shatterlab.datasets._pickles import read_pickle
-from shatterlab.datasets._root import CanonicalFile, canonical_files, check_files, data_root
-from shatterlab.datasets._split import three_quarters
 from shatterlab.datasets.arrays import Arrays
-from shatterlab.datasets.cifar10 import CIFAR10
-from shatterlab.datasets.cifar100 import CIFAR100
+from shatterlab.datasets.cifar import CIFAR10, CIFAR100
 from shatterlab.datasets.digits import Digits
-from shatterlab.datasets.fashion_mnist import FashionMNIST
 from shatterlab.datasets.image_folder import ImageFolder
-from shatterlab.datasets.mnist import MNIST
+from shatterlab.datasets.mnist import MNIST, FashionMNIST
+from shatterlab.readers import published_files
+from shatterlab.readers.cifar import read_pickle
+from shatterlab.readers.examples import three_quarters
+from shatterlab.readers.idx import idx_files, read_idx
+from shatterlab.readers.published_files import CanonicalFile, canonical_files, check_files, data_root
 
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 RNG = np.random.default_rng(0)
@@ -192,7 +190,7 @@ def test_a_damaged_file_is_told_by_size_or_md5(tmp_path):
 def test_a_checksum_is_computed_once_for_an_unchanged_file(tmp_path, monkeypatch):
     file, reads = made_file(tmp_path, b"twenty bytes of data"), []
     real = hashlib.file_digest
-    monkeypatch.setattr(_digest.hashlib, "file_digest", lambda *args: reads.append(1) or real(*args))
+    monkeypatch.setattr(published_files.hashlib, "file_digest", lambda *args: reads.append(1) or real(*args))
     for _ in range(3):
         file.find(tmp_path)
     assert len(reads) == 1
@@ -205,14 +203,14 @@ def test_a_checksum_is_computed_once_for_an_unchanged_file(tmp_path, monkeypatch
 
 def test_an_unreadable_file_is_told(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    message = refusal(lambda: _digest.file_digest(tmp_path / "loop", "md5", "Made"))
+    message = refusal(lambda: published_files.file_digest(tmp_path / "loop", "md5", "Made"))
     assert message.startswith("Made: a readable file is required, got ") and f"at {tmp_path}/loop. Check the file and its permissions." in message
 
 
 def test_check_files_tells_ok_missing_and_damaged(tmp_path, monkeypatch):
     whole = made_file(tmp_path, b"whole", "cifar-100-python/train", "CIFAR100")
     broken = dataclasses.replace(made_file(tmp_path, b"broken", "cifar-100-python/test", "CIFAR100"), md5="0" * 32)
-    monkeypatch.setattr(cifar100, "FILES", (whole, broken))
+    monkeypatch.setattr(CIFAR100, "FILES", (whole, broken))
     states = {state.path: state for state in check_files(tmp_path)}
     assert states["cifar-100-python/train"] == ("CIFAR100", "cifar-100-python/train", "ok", f"{tmp_path}/cifar-100-python/train")
     assert states["cifar-100-python/test"].status == "damaged"
@@ -228,24 +226,24 @@ def idx(array: np.ndarray) -> bytes:
     return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
-def made_idx_root(folder: Path, module, dataset: str, packed: bool, monkeypatch) -> list[np.ndarray]:
+def made_idx_root(folder: Path, part, packed: bool, monkeypatch) -> list[np.ndarray]:
     arrays = [RNG.integers(0, 256, (20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10]
     arrays += [RNG.integers(0, 256, (10, 28, 28), np.uint8), np.arange(10, dtype=np.uint8)]
     published = {}
-    for file, array in zip(module.FILES, arrays, strict=True):
+    for file, array in zip(part.FILES, arrays, strict=True):
         plain, path = idx(array), folder / file.path
         gz = gzip.compress(plain, mtime=0)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_name(path.name + ".gz" * packed).write_bytes(gz if packed else plain)
         published[path.name] = (len(plain), hashlib.md5(plain).hexdigest(), len(gz), hashlib.md5(gz).hexdigest())
-    monkeypatch.setattr(module, "FILES", idx_files(dataset, "https://example.org", published))
+    monkeypatch.setattr(part, "FILES", idx_files(part.__name__, "https://example.org", published))
     return arrays
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize(("module", "part"), [(mnist, MNIST), (fashion_mnist, FashionMNIST)])
-def test_idx_files_are_read_plain_or_packed(tmp_path, monkeypatch, module, part, packed):
-    images, labels, test_images, test_labels = made_idx_root(tmp_path, module, part.__name__, packed, monkeypatch)
+@pytest.mark.parametrize("part", [MNIST, FashionMNIST])
+def test_idx_files_are_read_plain_or_packed(tmp_path, monkeypatch, part, packed):
+    images, labels, test_images, test_labels = made_idx_root(tmp_path, part, packed, monkeypatch)
     splits = part().load(tmp_path)
     assert splits.train.shape == (1, 28, 28) and splits.train.levels == 255 and splits.train.classes == 10
     for part_, pixels, numbers in ((splits.train, images, labels), (splits.test, test_images, test_labels)):
@@ -254,11 +252,11 @@ def test_idx_files_are_read_plain_or_packed(tmp_path, monkeypatch, module, part,
 
 
 def test_the_plain_file_is_preferred_to_the_packed_one(tmp_path, monkeypatch):
-    made_idx_root(tmp_path, mnist, "MNIST", False, monkeypatch)
-    for file in mnist.FILES:
+    made_idx_root(tmp_path, MNIST, False, monkeypatch)
+    for file in MNIST.FILES:
         (tmp_path / f"{file.path}.gz").write_bytes(b"damaged, and never looked at")
     assert len(MNIST().load(tmp_path).train) == 20
-    (tmp_path / mnist.FILES[0].path).unlink()
+    (tmp_path / MNIST.FILES[0].path).unlink()
     message = refusal(lambda: MNIST().load(tmp_path))
     assert "train-images-idx3-ubyte.gz of " in message and "got 28 bytes" in message
 
@@ -314,7 +312,7 @@ def made_cifar100(folder: Path, monkeypatch) -> list[tuple[np.ndarray, list[int]
         content = python2_batch(pixels, {b"fine_labels": fine, b"coarse_labels": coarse})
         files.append(made_file(folder, content, f"cifar-100-python/{name}", "CIFAR100"))
         made.append((pixels, fine, coarse))
-    monkeypatch.setattr(cifar100, "FILES", tuple(files))
+    monkeypatch.setattr(CIFAR100, "FILES", tuple(files))
     return made
 
 
@@ -352,10 +350,10 @@ def test_cifar_fields_out_of_range_are_refused():
 
 def test_cifar10_reads_five_batches_in_order(tmp_path, monkeypatch):
     files, pixels = [], RNG.integers(0, 256, (60, 3072), np.uint8)
-    for i, file in enumerate(cifar10.FILES):
+    for i, file in enumerate(CIFAR10.FILES):
         some = slice(10 * i, 10 * i + 10)
         files.append(made_file(tmp_path, python2_batch(pixels[some], {b"labels": list(range(10))}), file.path, "CIFAR10"))
-    monkeypatch.setattr(cifar10, "FILES", tuple(files))
+    monkeypatch.setattr(CIFAR10, "FILES", tuple(files))
     splits = CIFAR10().load(tmp_path)
     together = torch.cat([splits.train.inputs, splits.test.inputs]).flatten(1)
     assert np.array_equal(together.numpy(), pixels.astype(np.float32) / np.float32(255))
@@ -374,7 +372,7 @@ def test_cifar10_reads_five_batches_in_order(tmp_path, monkeypatch):
 )
 def test_a_pickle_that_is_no_batch_is_refused(tmp_path, monkeypatch, content, found):
     file = made_file(tmp_path, content, "cifar-100-python/train", "CIFAR100")
-    monkeypatch.setattr(cifar100, "FILES", (file, file))
+    monkeypatch.setattr(CIFAR100, "FILES", (file, file))
     assert refusal(lambda: CIFAR100().load(tmp_path)) == (
         f"CIFAR100: a batch with data (n x 3072 bytes) and fine_labels (a list of whole numbers) is required, "
         f"got the keys {found} at {tmp_path}/cifar-100-python/train. Delete it and get it again from https://example.org/made."
@@ -418,7 +416,7 @@ def test_a_malicious_pickle_is_refused_before_it_runs(tmp_path):
         b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.",
         b"\x80\x04\x8c\x05numpy\x8c\x14_core.multiarray.sys\x93.",
         b"c_codecs\ndecode\n.",
-        b"cshatterlab.datasets._pickles\nnp\n.",
+        b"cshatterlab.readers.cifar\nnp\n.",
     ],
 )
 def test_every_other_global_is_refused(tmp_path, monkeypatch, content):
@@ -921,7 +919,7 @@ def test_the_real_arrays_have_their_published_digests(part):
 
 @pytest.mark.data
 def test_the_packed_files_hold_what_the_plain_ones_hold():
-    for file, dimensions in zip([*mnist.FILES, *fashion_mnist.FILES], (3, 1, 3, 1) * 2, strict=True):
+    for file, dimensions in zip([*MNIST.FILES, *fashion_MNIST.FILES], (3, 1, 3, 1) * 2, strict=True):
         assert file.packed is not None
         packed = dataclasses.replace(file.packed).find(None)
         assert packed.suffix == ".gz" and np.array_equal(read_idx(packed, dimensions, "MNIST"), read_idx(file.find(None), dimensions, "MNIST"))

@@ -20,9 +20,9 @@ from shatterlab.corruptions.gaussian_pixels import GaussianPixels
 from shatterlab.corruptions.partial_labels import RandomLabels
 from shatterlab.corruptions.random_pixels import RandomPixels
 from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
-from shatterlab.datasets import _decoding
 from shatterlab.datasets.generated_photos import GeneratedPhotos
 from shatterlab.datasets.streamed_folder import StreamedFolder
+from shatterlab.readers import photos
 
 
 def photo(colour=(200, 100, 50), size=(40, 30), mode="RGB", suffix="JPEG", noise=0, seed=0) -> bytes:
@@ -84,10 +84,10 @@ def test_positions_out_of_range_and_tensor_methods_are_refused(tmp_path):
 def test_the_middle_is_scaled_and_the_aspect_not_kept():
     picture = np.zeros((80, 40, 3), np.uint8)
     picture[5:75, 2:38] = 255  # a margin of 1/16 of the height, and of 1/20 of the width
-    kept = _decoding.middle(picture, 0.875)
+    kept = photos.middle(picture, 0.875)
     assert kept.shape == (70, 36, 3) and kept.min() == 255  # int((80 - 70) / 2) = 5, int((40 - 35) / 2) = 2
     out = np.empty((16, 16, 3), np.uint8)
-    _decoding.resized(picture[:, :20], out)
+    photos.resize_into(picture[:, :20], out)
     assert out[8, 0].tolist() == [0, 0, 0] and out[8, 15].tolist() == [255, 255, 255]
 
 
@@ -95,7 +95,7 @@ def test_scaling_is_bilinear_at_pixel_centres():
     """Against torch's own, at 8 bits: OpenCV rounds weights to 1/2048, so that values of 255 are off by at most 1."""
     picture = np.random.default_rng(0).integers(0, 256, (23, 31, 3), dtype=np.uint8)
     out = np.empty((37, 19, 3), np.uint8)
-    _decoding.resized(picture, out)
+    photos.resize_into(picture, out)
     wanted = torch.nn.functional.interpolate(torch.from_numpy(picture).permute(2, 0, 1)[None].float(), size=(37, 19), mode="bilinear")[0].permute(1, 2, 0)
     assert np.abs(out - wanted.numpy()).max() <= 1
 
@@ -103,7 +103,7 @@ def test_scaling_is_bilinear_at_pixel_centres():
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_every_kind_of_jpeg_becomes_rgb(mode):
     content = photo((200, 100, 50), mode=mode)
-    picture = _decoding.pixels(content)
+    picture = photos.pixels(content)
     with Image.open(io.BytesIO(content)) as image:
         assert image.mode == mode
         wanted = np.asarray(image.convert("RGB"))
@@ -120,9 +120,9 @@ def test_other_formats_under_the_name_of_a_jpeg_are_read(tmp_path):
 
 def test_pillow_gives_the_same_pixels_where_simplejpeg_is_missing(monkeypatch):
     contents = [photo(noise=40, mode=mode, seed=seed) for seed, mode in enumerate(["RGB", "L", "RGB"])]
-    fast = [_decoding.pixels(each) for each in contents]
-    monkeypatch.setattr(_decoding, "_simplejpeg", lambda: None)
-    assert all(np.array_equal(a, _decoding.pixels(b)) for a, b in zip(fast, contents, strict=True))
+    fast = [photos.pixels(each) for each in contents]
+    monkeypatch.setattr(photos, "_simplejpeg", lambda: None)
+    assert all(np.array_equal(a, photos.pixels(b)) for a, b in zip(fast, contents, strict=True))
 
 
 def test_windows_of_the_whole_photo_are_cut_at_reading():
@@ -131,7 +131,7 @@ def test_windows_of_the_whole_photo_are_cut_at_reading():
     assert torch.equal(inputs.codes(np.array([0, 5]), whole).float() / 255, inputs[[0, 5]])
     corner = inputs.codes(np.array([0]), np.array([[0.5, 0.5, 0.25, 0.25]], np.float32))
     assert corner.shape == (1, 3, 8, 8) and not torch.equal(corner.float() / 255, inputs[[0]])
-    assert _decoding.window(np.zeros((10, 10, 3), np.uint8), np.array([0.999, 0.999, 0.001, 0.001])).shape == (1, 1, 3)
+    assert photos.window(np.zeros((10, 10, 3), np.uint8), np.array([0.999, 0.999, 0.001, 0.001])).shape == (1, 1, 3)
 
 
 def test_reading_ahead_keeps_order_and_passes_errors_on():
@@ -296,9 +296,9 @@ def test_a_folder_below_the_data_root_is_known_by_its_name(tmp_path, monkeypatch
 
 def test_opencv_is_asked_for_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    _decoding._opencv.cache_clear()
+    photos._opencv.cache_clear()
     message = refusal(lambda: GeneratedPhotos().load().train.inputs[0])
-    _decoding._opencv.cache_clear()
+    photos._opencv.cache_clear()
     assert message == "StreamedFolder: OpenCV is required to scale photos, it is not installed. Run pip install 'shatterlab[photos]'."
 
 

@@ -231,7 +231,7 @@ def data_list(*, data: Path | None = None) -> int:
     Args:
         data: The folder that holds the published data sets.
     """
-    from shatterlab.datasets._root import canonical_files, data_root
+    from shatterlab.readers.published_files import canonical_files, data_root
 
     print(f"Looked for in {data_root(data)} (--data, or SHATTERLAB_DATA)")
     for file in canonical_files():
@@ -246,7 +246,7 @@ def data_check(*, data: Path | None = None) -> int:
     Args:
         data: The folder that holds the published data sets.
     """
-    from shatterlab.datasets._root import check_files
+    from shatterlab.readers.published_files import check_files
 
     states = list(check_files(data))
     for state in states:

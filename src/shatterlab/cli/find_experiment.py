@@ -11,10 +11,10 @@ from typing import Any
 from shatterlab import experiments
 from shatterlab.core import Dataset, Learner, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
-from shatterlab.datasets._root import is_root
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Experiment, Scale
+from shatterlab.readers.published_files import is_root
 from shatterlab.studies.model_and_data import chosen, dataset, learners
 from shatterlab.trials.trial import sample
 

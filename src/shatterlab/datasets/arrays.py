@@ -12,10 +12,8 @@ import numpy as np
 
 from shatterlab.core import Dataset, Part, Seeds, Splits
 from shatterlab.core.errors import DataError
-from shatterlab.datasets._digest import file_digest
-from shatterlab.datasets._images import as_examples
-from shatterlab.datasets._labels import class_numbers
-from shatterlab.datasets._split import three_quarters
+from shatterlab.readers.examples import as_examples, class_numbers, three_quarters
+from shatterlab.readers.published_files import file_digest
 
 _PARTED = ("x_train", "y_train", "x_test", "y_test")
 _WHOLE = ("x", "y")
@@ -74,7 +72,7 @@ class Arrays(Dataset):
         samples = [(arrays[x], numbers[y]) for x, y in pairs]
         if len(samples) == 1:
             [(inputs, labels)] = samples
-            samples = [(inputs[some], labels[some]) for some in three_quarters(labels, seeds)]
+            samples = [(inputs[positions], labels[positions]) for positions in three_quarters(labels, seeds)]
         else:
             _alike(arrays["x_train"], arrays["x_test"], owner)
         levels = 255 if samples[0][0].dtype == np.uint8 else None
@@ -100,11 +98,11 @@ class Arrays(Dataset):
                     f"{self.kind}: an .npz file with {_KEYS} is required, {path} holds a single array. Save both inputs and labels with numpy.savez."
                 )
             open_files.enter_context(archive)
-            wanted = next((names for names in (_PARTED, _WHOLE) if set(names) <= set(archive.files)), None)
-            if wanted is None:
-                found = " ".join(archive.files) or "none"
-                raise DataError(f"{self.kind}: the keys {_KEYS} are required, got {found} in {path}. Save them with numpy.savez.")
-            return {name: self._member(archive, name, path) for name in wanted}
+            names = next((names for names in (_PARTED, _WHOLE) if set(names) <= set(archive.files)), None)
+            if names is None:
+                keys = " ".join(archive.files) or "none"
+                raise DataError(f"{self.kind}: the keys {_KEYS} are required, got {keys} in {path}. Save them with numpy.savez.")
+            return {name: self._member(archive, name, path) for name in names}
 
     def _member(self, archive: Any, name: str, path: Path) -> np.ndarray[Any, Any]:
         try:
@@ -129,8 +127,8 @@ def _inputs(x: np.ndarray[Any, Any], name: str, owner: str) -> np.ndarray[Any, A
     if x.dtype.kind not in "uifb":
         raise DataError(f"{owner}: numbers are required, {name} holds {x.dtype}. Turn them into floats.")
     if x.ndim not in (2, 3, 4) or 0 in x.shape[1:]:
-        wanted = "n x d, n x height x width, n x channels x height x width or n x height x width x channels"
-        raise DataError(f"{owner}: {wanted} is required, {name} has shape {x.shape}. Reshape it.")
+        required = "n x d, n x height x width, n x channels x height x width or n x height x width x channels"
+        raise DataError(f"{owner}: {required} is required, {name} has shape {x.shape}. Reshape it.")
     if x.ndim > 2 and x.dtype.kind in "uib" and x.dtype != np.uint8:
         remedy = "Save 8-bit pixels with .astype(numpy.uint8), others as floats in [0, 1]."
         raise DataError(f"{owner}: images are uint8 in 0..255 or floats in [0, 1], {name} holds {x.dtype}. {remedy}")

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from shatterlab.core import Dataset, Seeds, Splits
-from shatterlab.datasets._images import as_examples
-from shatterlab.datasets._split import three_quarters
+from shatterlab.readers.examples import as_examples, three_quarters
 
 _LEVELS = 16  # a pixel counts the inked cells of a 4 x 4 block: 0 .. 16
 
@@ -20,7 +19,7 @@ _LEVELS = 16  # a pixel counts the inked cells of a 4 x 4 block: 0 .. 16
 class Digits(Dataset):
     """1,797 real handwritten digits of 8 x 8 grey pixels, which come with scikit-learn.
 
-    Inputs are n x 1 x 8 x 8, a pixel's 0 .. 16 divided by 16. The data stream parts the images 1,347 for training and
+    Inputs are n x 1 x 8 x 8, a pixel's 0 .. 16 divided by 16. The data stream splits the images 1,347 for training and
     450 for testing, class shares matched to within one image.
 
     Args:
@@ -42,7 +41,7 @@ class Digits(Dataset):
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
         pixels, labels = _arrays()
-        train, test = (as_examples(pixels[some], labels[some], 10, _LEVELS) for some in three_quarters(labels, seeds))
+        train, test = (as_examples(pixels[positions], labels[positions], 10, _LEVELS) for positions in three_quarters(labels, seeds))
         return Splits(train, test)
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from shatterlab.core import Dataset, Examples, Seeds, Splits
-from shatterlab.datasets._photo_stream import PhotoStream
+from shatterlab.readers.photos import PhotoStream
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,9 @@ import numpy as np
 
 from shatterlab.core import Dataset, Part, Seeds, Splits
 from shatterlab.core.errors import DataError
-from shatterlab.datasets._class_folders import Classes, folder_at, sources
-from shatterlab.datasets._digest import file_digest
-from shatterlab.datasets._images import as_examples
-from shatterlab.datasets._photos import decode
-from shatterlab.datasets._split import three_quarters
+from shatterlab.readers.class_folders import Classes, folder_at, folder_fingerprint, labelled_files, sources
+from shatterlab.readers.examples import as_examples, three_quarters
+from shatterlab.readers.photos import antialiased_square
 
 _LIMIT = 4 * 2**30  # bytes of float32 that one folder may take in memory
 
@@ -26,8 +23,8 @@ class ImageFolder(Dataset):
     """Your own photos, one folder a class, small enough to hold in memory.
 
     Either `PATH/train/CLASS/*` and `PATH/val/CLASS/*` (or `test` where there is no `val`), or `PATH/CLASS/*`, which the
-    data stream parts 3 to 1 with class shares kept. Classes are numbered in sorted order of their names. Every file in a
-    class folder must be an image that Pillow reads; names that begin with a dot are passed over, and so are files
+    data stream splits 3 to 1 with class shares kept. Classes are numbered in sorted order of their names. Every file in a
+    class folder must be an image that Pillow reads; names that begin with a dot are ignored, and so are files
     beside the class folders. Grey, palette and CMYK images become RGB, transparency is dropped, and of an animation the
     first frame counts. The shorter side is scaled to `size` (bilinear, antialiased), then the centre is kept.
 
@@ -54,32 +51,28 @@ class ImageFolder(Dataset):
         return ()  # a user's folder is not everywhere
 
     def fingerprints(self) -> Mapping[str, str]:
-        folder, content = folder_at(self.path, self.kind), hashlib.sha256()
-        for file in sorted(each for files in sources(self.path, self.kind).values() for images in files.values() for each in images):
-            line = (file.relative_to(folder).as_posix(), str(file.stat().st_size), file_digest(file, "sha256", self.kind))
-            content.update("\0".join(line).encode() + b"\n")
-        return {"path": f"sha256:{content.hexdigest()[:32]}"}
+        files = sorted(file for classes in sources(self.path, self.kind).values() for file in labelled_files(classes)[0])
+        return {"path": folder_fingerprint(folder_at(self.path, self.kind), files, self.kind)}
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        found = sources(self.path, self.kind)
-        n = sum(len(images) for files in found.values() for images in files.values())
+        splits = sources(self.path, self.kind)
+        n = sum(len(images) for classes in splits.values() for images in classes.values())
         needed = n * 3 * self.size * self.size * 4
         if needed > _LIMIT:
             got = f"{n} images of {self.size} x {self.size} pixels take {needed / 2**30:.1f} GiB"
-            wanted, folder = f"at most {_LIMIT / 2**30:.0f} GiB in memory is required", folder_at(self.path, self.kind)
-            raise DataError(f"{self.kind}: {wanted}, {got}. Lower size, or keep fewer files in {folder}.")
-        parts = [self._decoded(files) for files in found.values()]
+            required, folder = f"at most {_LIMIT / 2**30:.0f} GiB in memory is required", folder_at(self.path, self.kind)
+            raise DataError(f"{self.kind}: {required}, {got}. Lower size, or keep fewer files in {folder}.")
+        parts = [self._decoded(classes) for classes in splits.values()]
         if len(parts) == 1:
             pixels, labels = parts[0]
-            parts = [(pixels[some], labels[some]) for some in three_quarters(labels, seeds)]
-        classes = len(next(iter(found.values())))
+            parts = [(pixels[positions], labels[positions]) for positions in three_quarters(labels, seeds)]
+        classes = len(next(iter(splits.values())))
         train, test = (as_examples(pixels, labels, classes, 255) for pixels, labels in parts)
         return Splits(train, test)
 
-    def _decoded(self, files: Classes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        images = [file for inside in files.values() for file in inside]
-        labels = np.repeat(np.arange(len(files)), [len(inside) for inside in files.values()])
+    def _decoded(self, classes: Classes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        images, labels = labelled_files(classes)
         pixels = np.empty((len(images), 3, self.size, self.size), np.uint8)
         for position, file in enumerate(images):
-            pixels[position] = decode(file, self.size, self.kind)
+            pixels[position] = antialiased_square(file, self.size, self.kind)
         return pixels, labels

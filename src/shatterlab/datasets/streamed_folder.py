@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,10 @@ import torch
 
 from shatterlab.core import Dataset, Examples, Part, Seeds, Splits
 from shatterlab.core.errors import DataError
-from shatterlab.datasets._class_folders import Classes, folder_at, sources
-from shatterlab.datasets._digest import file_digest
-from shatterlab.datasets._photo_stream import PhotoStream, sound
-from shatterlab.datasets._root import data_root
-from shatterlab.datasets._split import three_quarters
+from shatterlab.readers.class_folders import Classes, folder_at, folder_fingerprint, labelled_files, sources
+from shatterlab.readers.examples import three_quarters
+from shatterlab.readers.photos import PhotoStream, usable
+from shatterlab.readers.published_files import data_root
 
 _UNDER_ROOT = "data:"
 _READ = 1000  # files whose content enters the fingerprint
@@ -27,7 +25,7 @@ _READ = 1000  # files whose content enters the fingerprint
 class StreamedFolder(Dataset):
     """Photos in class folders, decoded when they are needed: ImageNet's ILSVRC layout, or any folder of class folders.
 
-    `PATH/train/CLASS/*` with `PATH/val/CLASS/*` or `PATH/test/CLASS/*`, or `PATH/CLASS/*`, which the data stream parts 3 to 1. The middle
+    `PATH/train/CLASS/*` with `PATH/val/CLASS/*` or `PATH/test/CLASS/*`, or `PATH/CLASS/*`, which the data stream splits 3 to 1. The middle
     of each photo, `fraction` of its height and of its width, is scaled to size x size (bilinear, aspect not kept, no
     antialiasing), as TensorFlow's Inception does at evaluation. Grey and CMYK JPEGs become RGB; what is no JPEG is read by Pillow.
 
@@ -75,21 +73,15 @@ class StreamedFolder(Dataset):
         if self.path.startswith(_UNDER_ROOT):
             return {}
         folder = folder_at(self.path, self.kind)
-        files = sorted(each for classes in self._sources(None).values() for images in classes.values() for each in images)
+        files = sorted(file for classes in self._sources(None).values() for file in labelled_files(classes)[0])
         if self.held_out_labels is not None:
             files.append(folder / Path(self.held_out_labels).expanduser())
-        read = set(np.linspace(0, len(files) - 1, _READ).astype(int).tolist())
-        content = hashlib.sha256()
-        for position, file in enumerate(files):
-            line = [file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name, str(file.stat().st_size)]
-            line += [file_digest(file, "sha256", self.kind)] if position in read or file == files[-1] else []
-            content.update("\0".join(line).encode() + b"\n")
-        return {"path": f"sha256:{content.hexdigest()[:32]}"}
+        return {"path": folder_fingerprint(folder, files, self.kind, _READ)}
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
         splits = [self._split(classes, name or "only") for name, classes in self._sources(root).items()]
         if len(splits) == 1:
-            splits = [splits[0].at(some) for some in three_quarters(splits[0].labels.numpy(), seeds)]
+            splits = [splits[0].at(positions) for positions in three_quarters(splits[0].labels.numpy(), seeds)]
         train, test = splits
         return Splits(train, test)
 
@@ -102,12 +94,11 @@ class StreamedFolder(Dataset):
         return sources(str(path), self.kind, self.held_out_labels)
 
     def _split(self, classes: Classes, name: str) -> Examples:
-        files = [file for images in classes.values() for file in images]
-        labels = np.repeat(np.arange(len(classes)), [len(images) for images in classes.values()])
-        usable = sound(files, self.skip_broken, self.kind, name)
-        counts = np.bincount(labels[usable], minlength=len(classes))
+        files, labels = labelled_files(classes)
+        positions = usable(files, self.skip_broken, self.kind, name)
+        counts = np.bincount(labels[positions], minlength=len(classes))
         if counts.min() == 0:
             empty = next(iter(classes.values())) if counts[0] == 0 else list(classes.values())[int(counts.argmin())]
             raise DataError(f"{self.kind}: at least one whole image a class is required, {empty[0].parent} has none. Fill or remove it.")
-        stream: Any = PhotoStream([files[position] for position in usable], self.size, self.fraction, self.kind)
-        return Examples(stream, torch.from_numpy(labels[usable].astype(np.int64)), len(classes), 255)
+        stream: Any = PhotoStream([files[position] for position in positions], self.size, self.fraction, self.kind)
+        return Examples(stream, torch.from_numpy(labels[positions].astype(np.int64)), len(classes), 255)

@@ -9,7 +9,7 @@ from shatterlab.architectures.mlp import MLP
 from shatterlab.architectures.small_inception import SmallInception
 from shatterlab.core import Dataset, Learner, Runtime, Seeds
 from shatterlab.corruptions.partial_labels import RandomLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.gaussian_cloud import GaussianCloud
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shatterlab.architectures.mlp import MLP
 from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale
 from shatterlab.experiments.paper._figure1 import Contender

@@ -6,7 +6,7 @@ from typing import Any
 
 from shatterlab.core import Dataset, Learner, Seeds
 from shatterlab.corruptions.partial_labels import PartialLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.kernels.linear import LinearKernel

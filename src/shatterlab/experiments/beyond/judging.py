@@ -8,7 +8,7 @@ from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Dataset, Learner, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.experiments.paper._regularizers import replicates

@@ -10,7 +10,7 @@ from shatterlab.corruptions.gaussian_pixels import GaussianPixels
 from shatterlab.corruptions.partial_labels import PartialLabels, RandomLabels, TrueLabels
 from shatterlab.corruptions.random_pixels import RandomPixels
 from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.mnist import MNIST
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid

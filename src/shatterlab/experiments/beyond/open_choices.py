@@ -10,7 +10,7 @@ from shatterlab.core import Corruption, Learner
 from shatterlab.corruptions.gaussian_pixels import GaussianPixels
 from shatterlab.corruptions.random_pixels import RandomPixels
 from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Experiment, Scale
 from shatterlab.experiments.paper._figure1 import SETTINGS, TIME, Contender

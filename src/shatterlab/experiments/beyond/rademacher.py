@@ -7,9 +7,9 @@ from shatterlab.architectures.mlp import MLP
 from shatterlab.architectures.small_alexnet import SmallAlexNet
 from shatterlab.core import Dataset, Learner, Seeds
 from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
+from shatterlab.datasets.derived import OneAgainstRest
 from shatterlab.datasets.digits import Digits
-from shatterlab.datasets.one_against_rest import OneAgainstRest
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.kernels.gaussian import Gaussian
 from shatterlab.learners.estimator import Estimator

@@ -9,7 +9,7 @@ from shatterlab.architectures.mlp import MLP
 from shatterlab.architectures.small_alexnet import SmallAlexNet
 from shatterlab.core import Dataset, Learner, Measure, Seeds
 from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale
 from shatterlab.kernels.gaussian import Gaussian

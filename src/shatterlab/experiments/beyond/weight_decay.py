@@ -8,7 +8,7 @@ from typing import Literal
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Dataset, Seeds
 from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.learners.training import Training

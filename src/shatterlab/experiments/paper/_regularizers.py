@@ -12,7 +12,7 @@ from shatterlab.architectures.small_inception import SmallInception
 from shatterlab.augmentations.random_crop import RandomCrop
 from shatterlab.core import Architecture, Augmentation, Corruption, Dataset, Seeds
 from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Scale
 from shatterlab.learners.training import Training

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from shatterlab.core import Dataset, Kernel, Measure, Seeds
 from shatterlab.corruptions.partial_labels import TrueLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.mnist import MNIST
 from shatterlab.design.experiment import Scale

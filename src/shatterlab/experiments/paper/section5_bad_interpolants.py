@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shatterlab.core import Seeds
 from shatterlab.corruptions.partial_labels import TrueLabels
+from shatterlab.datasets.derived import ForcedTest
 from shatterlab.datasets.digits import Digits
-from shatterlab.datasets.forced_test import ForcedTest
 from shatterlab.datasets.mnist import MNIST
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.kernels.gaussian import Gaussian

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from shatterlab.architectures.linear import Linear
 from shatterlab.core import Dataset, Learner, Seeds
 from shatterlab.corruptions.partial_labels import TrueLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.learners.linear_minimum_norm import LinearMinimumNorm

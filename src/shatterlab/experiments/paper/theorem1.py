@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shatterlab.core import Dataset, Seeds
 from shatterlab.corruptions.partial_labels import RandomLabels
-from shatterlab.datasets.cifar10 import CIFAR10
+from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.gaussian_cloud import GaussianCloud
 from shatterlab.datasets.mnist import MNIST

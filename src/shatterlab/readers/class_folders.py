@@ -1,10 +1,16 @@
-"""Folders of photos: one folder a class, in two splits or in one."""
+"""Folders of photos: one folder a class, in two splits or in one; their labels and their fingerprint."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from shatterlab.core.errors import DataError
+from shatterlab.readers.published_files import file_digest
 
 Classes = dict[str, list[Path]]  # class -> its files
 
@@ -22,11 +28,11 @@ def folder_at(path: str, owner: str) -> Path:
 
 
 def sources(path: str, owner: str, held_out_labels: str | None = None) -> dict[str, Classes]:
-    """Split -> class -> its files; a single split named "" where the folder is not parted yet.
+    """Split -> class -> its files; a single split named "" where the folder has no splits.
 
     Args:
         path: the folder: `train/CLASS/*` with `val/CLASS/*` or `test/CLASS/*`, or `CLASS/*`.
-        owner: who asks, for messages.
+        owner: name used in errors.
         held_out_labels: a text file with the classes of files that lie in `val` or `test` without class folders: a line is "FILE CLASS",
             or the class alone, for the files in sorted order. A relative path starts at the folder.
 
@@ -39,26 +45,52 @@ def sources(path: str, owner: str, held_out_labels: str | None = None) -> dict[s
     held_out = next((name for name in ("val", "test") if (folder / name).is_dir()), None)
     if held_out is None:
         raise DataError(f"{owner}: a folder val or test beside train is required, got neither in {folder}. Add one, or put the class folders there.")
-    found = {"train": _classes(folder / "train", owner)}
+    splits = {"train": _classes(folder / "train", owner)}
     if held_out_labels is None:
-        found[held_out] = _classes(folder / held_out, owner)
+        splits[held_out] = _classes(folder / held_out, owner)
     else:
-        found[held_out] = _listed(folder / held_out, folder / Path(held_out_labels).expanduser(), owner)
-    differences = [f"only in {name}: {', '.join(only)}" for name, only in _differences(found) if only]
+        splits[held_out] = _listed(folder / held_out, folder / Path(held_out_labels).expanduser(), owner)
+    differences = [f"only in {name}: {', '.join(only)}" for name, only in _differences(splits) if only]
     if differences:
-        wanted = f"the same class folders in train and {held_out} are required"
-        raise DataError(f"{owner}: {wanted}, got {'; '.join(differences)} in {folder}. Rename or remove them.")
-    return found
+        required = f"the same class folders in train and {held_out} are required"
+        raise DataError(f"{owner}: {required}, got {'; '.join(differences)} in {folder}. Rename or remove them.")
+    return splits
+
+
+def labelled_files(classes: Classes) -> tuple[list[Path], np.ndarray[Any, Any]]:
+    """The files, class by class, and their class numbers."""
+    return [file for files in classes.values() for file in files], np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
+
+
+def folder_fingerprint(folder: Path, files: Sequence[Path], owner: str, samples: int | None = None) -> str:
+    """A fingerprint of all names and sizes, and of the content of some files.
+
+    Args:
+        folder: names are relative to it; a file elsewhere has its bare name.
+        files: in a fixed order.
+        owner: name used in errors.
+        samples: read the content of so many files, evenly spaced, the last among them (None: of all files).
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    read = set(np.linspace(0, len(files) - 1, samples).astype(int).tolist()) if samples else range(len(files))
+    content = hashlib.sha256()
+    for position, file in enumerate(files):
+        line = [file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name, str(file.stat().st_size)]
+        line += [file_digest(file, "sha256", owner)] if position in read or file == files[-1] else []
+        content.update("\0".join(line).encode() + b"\n")
+    return f"sha256:{content.hexdigest()[:32]}"
 
 
 def _classes(folder: Path, owner: str) -> Classes:
-    classes = {each.name: _visible(each) for each in _visible(folder) if each.is_dir()}
+    classes = {entry.name: _visible(entry) for entry in _visible(folder) if entry.is_dir()}
     if not classes:
         raise DataError(f"{owner}: one folder a class is required, got none in {folder}. Sort the images into folders named after their classes.")
     for name, images in classes.items():
         if not images:
             raise DataError(f"{owner}: at least one image a class is required, {folder / name} is empty. Fill or remove it.")
-        inner = next((each for each in images if each.is_dir()), None)
+        inner = next((entry for entry in images if entry.is_dir()), None)
         if inner is not None:
             raise DataError(f"{owner}: a class folder holds images only, got the folder {inner}. Move its images up, or check the layout.")
     return classes
@@ -70,14 +102,14 @@ def _listed(folder: Path, labels: Path, owner: str) -> Classes:
         lines = [line.split() for line in labels.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as problem:
         raise DataError(f"{owner}: a text file of labels is required, got {problem} at {labels}. Check held_out_labels.") from problem
-    files = [each for each in _visible(folder) if not each.is_dir()]
+    files = [entry for entry in _visible(folder) if not entry.is_dir()]
     if lines and all(len(line) == 1 for line in lines):
         lines = [[file.name, *line] for file, line in zip(files, lines, strict=False)] if len(lines) == len(files) else lines
     named = {line[0]: line[-1] for line in lines if len(line) == 2}
     missing = [file.name for file in files if file.name not in named]
     if len(named) != len(lines) or missing or len(named) != len(files) or not files:
         got = f"{len(lines)} lines for {len(files)} files" + (f", none for {missing[0]}" if missing else "")
-        raise DataError(f'{owner}: one line "FILE CLASS" (or CLASS alone) for each file of {folder} is required, got {got} in {labels}. Mend the file.')
+        raise DataError(f'{owner}: one line "FILE CLASS" (or CLASS alone) for each file of {folder} is required, got {got} in {labels}. Correct the file.')
     classes: Classes = {}
     for file in files:
         classes.setdefault(named[file.name], []).append(file)
@@ -85,9 +117,9 @@ def _listed(folder: Path, labels: Path, owner: str) -> Classes:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if not each.name.startswith("."))
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
-def _differences(found: dict[str, Classes]) -> list[tuple[str, list[str]]]:
-    (first, inside), (second, other) = found.items()
+def _differences(splits: dict[str, Classes]) -> list[tuple[str, list[str]]]:
+    (first, inside), (second, other) = splits.items()
     return [(first, sorted(inside.keys() - other.keys())), (second, sorted(other.keys() - inside.keys()))]

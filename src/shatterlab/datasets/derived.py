@@ -1,4 +1,4 @@
-"""A data set whose test inputs are among the training examples, under random labels."""
+"""Data sets made from another data set: two classes in place of k, test inputs among the training examples."""
 
 from __future__ import annotations
 
@@ -7,6 +7,53 @@ from pathlib import Path
 
 from shatterlab.core import Dataset, Part, Seeds, Splits, stratified
 from shatterlab.datasets.digits import Digits
+
+
+@dataclass(frozen=True)
+class OneAgainstRest(Dataset):
+    """Another data set with label 1 for one group of its classes and 0 for the rest.
+
+    With `RandomLabels()` each label is then a fair coin: a draw of random signs, on inputs that stay fixed while the corruption seed changes. That is what
+    Rademacher complexity is made of; a run on k random classes is none.
+
+    Args:
+        dataset: the other data set, subsampled by its own fields.
+        positive: the classes that get label 1, at least one and not all.
+        examples: how many training examples to keep (None: all).
+        test_examples: how many test examples to keep (None: all).
+
+    Raises:
+        InvalidPart: no class is named.
+
+    Source:
+        Mohri, Rostamizadeh, Talwalkar 2018, chapter 9 (one against the rest).
+
+    Example:
+        >>> OneAgainstRest(Digits(), (3,)).load().train.classes
+        2
+    """
+
+    dataset: Dataset
+    positive: tuple[int, ...] = (0,)
+
+    def validate(self) -> None:
+        super().validate()
+        named = bool(self.positive) and min(self.positive) >= 0 and len(set(self.positive)) == len(self.positive)
+        self.require(named, "positive is at least one class, each named once", self.positive)
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return (cls(Digits(examples=100, test_examples=50), (3,)), cls(Digits(), (0, 2, 4, 6, 8), examples=80))
+
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        import torch
+
+        splits = self.dataset.load(root, seeds)
+        last = splits.train.classes - 1
+        self.require(max(self.positive) <= last and len(self.positive) <= last, f"positive names some of the classes 0..{last} and not all", self.positive)
+        positive = torch.tensor(self.positive)
+        train, test = (replace(part, labels=torch.isin(part.labels, positive).long(), classes=2) for part in (splits.train, splits.test))
+        return Splits(train, test)
 
 
 @dataclass(frozen=True)
@@ -20,8 +67,8 @@ class ForcedTest(Dataset):
     Args:
         dataset: the other data set, subsampled by its own fields.
         share: of the test inputs that are added, in (0, 1].
-        examples: as always, of the extended training split.
-        test_examples: as always.
+        examples: how many examples of the extended training split to keep (None: all).
+        test_examples: how many test examples to keep (None: all).
 
     Raises:
         InvalidPart: the share is out of range.

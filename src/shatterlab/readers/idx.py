@@ -14,8 +14,8 @@ import numpy as np
 
 from shatterlab.core import Splits
 from shatterlab.core.errors import DataError
-from shatterlab.datasets._images import as_examples
-from shatterlab.datasets._root import CanonicalFile
+from shatterlab.readers.examples import as_examples
+from shatterlab.readers.published_files import CanonicalFile
 
 _UNSIGNED_BYTES = 8  # the type code of IDX, third byte of a file
 
@@ -55,7 +55,7 @@ def read_idx(path: Path, dimensions: int, owner: str) -> np.ndarray[Any, Any]:
     Args:
         path: the file.
         dimensions: how many the array must have.
-        owner: who asks, for the message.
+        owner: name used in errors.
 
     Raises:
         DataError: the file cannot be unpacked, or it is no IDX file of bytes with so many dimensions.
@@ -66,8 +66,8 @@ def read_idx(path: Path, dimensions: int, owner: str) -> np.ndarray[Any, Any]:
         raise DataError(f"{owner}: a whole .gz file is required, got {problem} at {path}. Delete it and get it again.") from problem
     start = 4 + 4 * dimensions
     if len(content) < start or content[:4] != bytes((0, 0, _UNSIGNED_BYTES, dimensions)):
-        wanted = f"an IDX file of bytes with {dimensions} dimension{'s' if dimensions > 1 else ''}"
-        raise DataError(f"{owner}: {wanted} is required, got the first bytes {content[:4].hex(' ')!r} at {path}. Delete it and get it again.")
+        required = f"an IDX file of bytes with {dimensions} dimension{'s' if dimensions > 1 else ''}"
+        raise DataError(f"{owner}: {required} is required, got the first bytes {content[:4].hex(' ')!r} at {path}. Delete it and get it again.")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if math.prod(shape) != len(content) - start:
         raise DataError(f"{owner}: {math.prod(shape)} bytes after the header are required, got {len(content) - start} at {path}. Delete it and get it again.")

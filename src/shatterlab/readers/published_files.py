@@ -1,10 +1,10 @@
-"""Where published data files lie, and whether they are there and whole."""
+"""Files as their authors published them: the folder they lie in, and whether they are there and whole."""
 
 from __future__ import annotations
 
-import importlib
+import functools
+import hashlib
 import os
-import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 
 import platformdirs
 
+from shatterlab.core import catalog
 from shatterlab.core.errors import DataError
-from shatterlab.datasets._digest import file_digest
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,21 @@ class CanonicalFile:
             DataError: it is missing or damaged; the text says where it was looked for and how to get it.
         """
         folder = data_root(root)
-        for each in filter(None, (self, self.packed)):
-            path = folder / each.path
+        for file in self.variants():
+            path = folder / file.path
             if os.path.isfile(path):
-                damage = each._damage(path)
+                damage = file._damage(path)
                 if damage:
-                    raise DataError(f"{self.dataset}: {path.name} {damage} at {path}. It is damaged: delete it and get it again from {each.source}.")
+                    raise DataError(f"{self.dataset}: {path.name} {damage} at {path}. It is damaged: delete it and get it again from {file.source}.")
                 return path
         path, gz = folder / self.path, ".gz" if self.packed else ""
         either = f"{path.name} or {path.name}.gz" if self.packed else path.name
         get = f"Get it from {(self.packed or self).source}, or name the folder that holds {Path(self.path).parts[0]} by --data FOLDER or SHATTERLAB_DATA."
         raise DataError(f"{self.dataset}: the file {either} is required, nothing is at {path}{f'[{gz}]' if gz else ''}. {get}")
+
+    def variants(self) -> list[CanonicalFile]:
+        """The plain file and, where there is one, its `.gz`."""
+        return [self] if self.packed is None else [self, self.packed]
 
     def _damage(self, path: Path) -> str | None:
         size = path.stat().st_size
@@ -64,7 +68,7 @@ class CanonicalFile:
 
 
 class FileState(NamedTuple):
-    """What was found of one published file; `path` is the plain file's or the `.gz`'s, whichever is there."""
+    """State of one published file; `path` is the plain file's or the `.gz`'s, whichever is there."""
 
     dataset: str
     path: str
@@ -74,15 +78,13 @@ class FileState(NamedTuple):
 
 def data_root(root: Path | None = None) -> Path:
     """The folder that holds the data sets: the argument, else SHATTERLAB_DATA, else the user's cache folder."""
-    given = root or os.environ.get("SHATTERLAB_DATA")
-    return Path(given).expanduser().absolute() if given else platformdirs.user_cache_path("shatterlab") / "data"
+    folder = root or os.environ.get("SHATTERLAB_DATA")
+    return Path(folder).expanduser().absolute() if folder else platformdirs.user_cache_path("shatterlab") / "data"
 
 
 def canonical_files() -> list[CanonicalFile]:
-    """Every published file that a data set of this package reads: the `FILES` of each data set's module, in reading order."""
-    names = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.name.startswith("_"))
-    modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
-    return [file for module in modules for file in getattr(module, "FILES", ())]
+    """Every published file that a data set of this package reads: the `FILES` of each data set, in reading order."""
+    return [file for name in catalog.find("datasets") for file in getattr(catalog.get(name), "FILES", ())]
 
 
 def is_root(folder: Path | str) -> bool:
@@ -91,11 +93,35 @@ def is_root(folder: Path | str) -> bool:
 
 
 def check_files(root: Path | None = None) -> Iterator[FileState]:
-    """What is there of every published file below the root; `detail` is the path or what is wrong and what to do."""
+    """The state of every published file below the root; `detail` is the path, or what is wrong and what to do."""
     folder = data_root(root)
     for file in canonical_files():
-        there = [each.path for each in filter(None, (file, file.packed)) if os.path.isfile(folder / each.path)]
+        paths = [variant.path for variant in file.variants() if os.path.isfile(folder / variant.path)]
         try:
-            yield FileState(file.dataset, there[0] if there else file.path, "ok", str(file.find(root)))
+            yield FileState(file.dataset, paths[0] if paths else file.path, "ok", str(file.find(root)))
         except DataError as problem:
-            yield FileState(file.dataset, there[0] if there else file.path, "damaged" if there else "missing", str(problem))
+            yield FileState(file.dataset, paths[0] if paths else file.path, "damaged" if paths else "missing", str(problem))
+
+
+def file_digest(path: Path, algorithm: str, owner: str) -> str:
+    """The digest of a file's content in hexadecimal, computed once a process until its size or time of change differs.
+
+    Args:
+        path: an existing file.
+        algorithm: "md5" or "sha256".
+        owner: name used in errors.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        state = path.stat()
+        return _digest(str(path.absolute()), algorithm, state.st_size, state.st_mtime_ns)
+    except OSError as problem:
+        raise DataError(f"{owner}: a readable file is required, got {problem.strerror!r} at {path}. Check the file and its permissions.") from problem
+
+
+@functools.cache
+def _digest(path: str, algorithm: str, _size: int, _changed: int) -> str:
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest()

@@ -1,0 +1,99 @@
+"""CIFAR-10 and CIFAR-100."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from shatterlab.core import Dataset, Part, Seeds, Splits
+from shatterlab.readers.cifar import SIDE, SOURCE, read_batches
+from shatterlab.readers.published_files import CanonicalFile
+
+_BATCHES = {
+    "data_batch_1": (31035704, "c99cafc152244af753f735de768cd75f"),
+    "data_batch_2": (31035320, "d4bba439e000b95fd0a9bffe97cbabec"),
+    "data_batch_3": (31035999, "54ebc095f3ab1f0389bbae665268c751"),
+    "data_batch_4": (31035696, "634d18415352ddfa80567beed471001a"),
+    "data_batch_5": (31035623, "482c414d41f54cd18b22e5b47cb7c3cb"),
+    "test_batch": (31035526, "40351d587109b95175f43aff81a1287e"),
+}
+_CIFAR10 = tuple(CanonicalFile("CIFAR10", f"cifar-10-batches-py/{name}", md5, SOURCE, size) for name, (size, md5) in _BATCHES.items())
+_CIFAR100 = (
+    CanonicalFile("CIFAR100", "cifar-100-python/train", "16019d7e3df5f24257cddd939b257f8d", SOURCE),
+    CanonicalFile("CIFAR100", "cifar-100-python/test", "f0ef6b0ae62326f3e7ffdfab6717acfc", SOURCE),
+)
+
+
+@dataclass(frozen=True)
+class CIFAR10(Dataset):
+    """60,000 colour photos of 32 x 32 pixels in ten classes, 50,000 of them for training.
+
+    Reads `cifar-10-batches-py/data_batch_1` .. `5` and `test_batch` below the data root; sizes and checksums are
+    verified. Inputs are n x 3 x 32 x 32.
+
+    Args:
+        crop: side of the centre square to keep, 1 .. 32 pixels; the paper's networks see 28 (None: all 32).
+        examples: how many training examples to keep, 1 .. 50,000 (None: all).
+        test_examples: how many test examples to keep, 1 .. 10,000 (None: all).
+
+    Raises:
+        InvalidPart: crop lies outside 1 .. 32.
+
+    Source:
+        Krizhevsky 2009, "Learning multiple layers of features from tiny images".
+    """
+
+    FILES: ClassVar[tuple[CanonicalFile, ...]] = _CIFAR10
+
+    crop: int | None = None
+
+    def validate(self) -> None:
+        super().validate()
+        self.require(self.crop is None or 1 <= self.crop <= SIDE, f"crop is a whole number in 1..{SIDE} or None", self.crop)
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()  # its files are not everywhere
+
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        train, test = (read_batches(files, "labels", 10, self.crop, root) for files in (self.FILES[:-1], self.FILES[-1:]))
+        return Splits(train, test)
+
+
+@dataclass(frozen=True)
+class CIFAR100(Dataset):
+    """60,000 colour photos of 32 x 32 pixels in 100 classes or 20 groups of them, 50,000 of them for training.
+
+    Reads `cifar-100-python/train` and `test` below the data root; checksums are verified. Inputs are n x 3 x 32 x 32.
+
+    Args:
+        crop: side of the centre square to keep, 1 .. 32 pixels (None: all 32).
+        labels: "fine" for the 100 classes, "coarse" for the 20 groups.
+        examples: how many training examples to keep, 1 .. 50,000 (None: all).
+        test_examples: how many test examples to keep, 1 .. 10,000 (None: all).
+
+    Raises:
+        InvalidPart: crop lies outside 1 .. 32, or labels is neither.
+
+    Source:
+        Krizhevsky 2009, "Learning multiple layers of features from tiny images".
+    """
+
+    FILES: ClassVar[tuple[CanonicalFile, ...]] = _CIFAR100
+
+    crop: int | None = None
+    labels: Literal["fine", "coarse"] = "fine"
+
+    def validate(self) -> None:
+        super().validate()
+        self.require(self.crop is None or 1 <= self.crop <= SIDE, f"crop is a whole number in 1..{SIDE} or None", self.crop)
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()  # its files are not everywhere
+
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        classes = 100 if self.labels == "fine" else 20
+        train, test = (read_batches(files, f"{self.labels}_labels", classes, self.crop, root) for files in (self.FILES[:1], self.FILES[1:]))
+        return Splits(train, test)

@@ -1,0 +1,224 @@
+"""Photos as RGB pixels: a whole file as a small square (Pillow), or a stream decoded on demand (libjpeg-turbo, OpenCV's bilinear resize)."""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shatterlab.core.errors import DataError
+from shatterlab.core.lazy_inputs import Positions, Streamed, ahead
+
+Pixels = np.ndarray[Any, Any]
+Photo = Path | bytes
+_DEEP = ("I", "F")  # Pillow's modes of more than 8 bits a pixel, which it would cut off at 255
+_THREE_CHANNELS = ("Gray", "YCbCr", "RGB")  # JPEGs that turn into RGB without a colour profile
+_CHECKING_THREADS = 8  # they wait for the disk
+_log = logging.getLogger("shatterlab.data")
+
+
+class BrokenPhoto(Exception):
+    """A photo that cannot be decoded; the text is the reason."""
+
+
+class PhotoStream(Streamed):
+    """Photos as 3 x size x size inputs in [0, 1], read and decoded on each use.
+
+    Args:
+        photos: files, or their contents.
+        size: side of the squares, in pixels.
+        fraction: of each side of a photo, kept in the middle.
+        owner: name used in errors.
+    """
+
+    def __init__(self, photos: Sequence[Photo], size: int, fraction: float, owner: str) -> None:
+        super().__init__(len(photos), (3, size, size), owner)
+        self._photos, self._size, self._fraction = photos, size, fraction
+
+    def read(self, positions: Positions) -> Tensor:
+        return self.codes(positions).float().div_(255)
+
+    def codes(self, positions: Positions, boxes: np.ndarray[Any, Any] | None = None) -> Tensor:
+        """The photos in 8 bits, channels last in memory."""
+        squares = np.empty((len(positions), self._size, self._size, 3), np.uint8)
+        for row, position in enumerate(positions):
+            picture = self._picture(self._photos[position])
+            resize_into(middle(picture, self._fraction) if boxes is None else window(picture, boxes[row]), squares[row])
+        return torch.from_numpy(squares).permute(0, 3, 1, 2)
+
+    def _picture(self, photo: Photo) -> Pixels:
+        try:
+            return pixels(_content(photo))
+        except (BrokenPhoto, OSError) as problem:
+            raise DataError(f"{self.owner}: whole image files are required, got {problem} at {_place(photo)}. Replace or remove it.") from problem
+
+
+def usable(photos: Sequence[Photo], skip: bool, owner: str, split: str) -> np.ndarray[Any, Any]:
+    """Positions of the photos that can be decoded; the errors or the log name and count the others.
+
+    Args:
+        photos: files, or their contents.
+        skip: decode every photo and leave broken ones out with a warning in the log `shatterlab.data`. Otherwise look at the first
+            and last bytes only, and refuse broken ones.
+        owner: name used in errors.
+        split: name of the split, for errors.
+
+    Raises:
+        DataError: a photo is broken, and `skip` is false.
+    """
+    faults = dict(_faults(photos, thoroughly=skip))
+    if faults:
+        first = next(iter(faults))
+        got = f"{len(faults)} of {len(photos)} in the {split} split that cannot be read, the first {_place(photos[first])} ({faults[first]})"
+        if not skip:
+            raise DataError(f"{owner}: whole image files are required, got {got}. Replace or remove them, or set skip_broken=True.")
+        for position, reason in faults.items():
+            _log.warning("%s: skipped %s (%s)", owner, _place(photos[position]), reason)
+        _log.warning("%s: skipped %d of %d files of the %s split", owner, len(faults), len(photos), split)
+    return np.setdiff1d(np.arange(len(photos)), np.fromiter(faults, int, len(faults)))
+
+
+def _faults(photos: Sequence[Photo], thoroughly: bool) -> Iterator[tuple[int, str]]:
+    """Position and fault of each broken photo; only photos that do not begin and end as a JPEG does are decoded, unless `thoroughly`."""
+
+    def fault(photo: Photo) -> str:
+        try:
+            content = _content(photo) if thoroughly or isinstance(photo, bytes) else _ends(photo)
+            if thoroughly or not (content.startswith(b"\xff\xd8") and content.endswith(b"\xff\xd9")):
+                pixels(_content(photo))
+        except (BrokenPhoto, OSError) as problem:
+            return str(problem)
+        return ""
+
+    for position, reason in enumerate(ahead(fault, photos, _CHECKING_THREADS)):
+        if reason:
+            yield position, reason
+
+
+def pixels(content: bytes) -> Pixels:
+    """The photo as height x width x 3 bytes: RGB; grey, CMYK and formats other than JPEG are converted, transparency is dropped.
+
+    Raises:
+        BrokenPhoto: it is no image, is cut short, or holds more than 8 bits a pixel and channel.
+    """
+    fast = _simplejpeg()
+    if fast is not None and content.startswith(b"\xff\xd8"):
+        try:
+            if fast.decode_jpeg_header(content)[2] in _THREE_CHANNELS:
+                decoded: Pixels = fast.decode_jpeg(content)
+                return decoded
+        except ValueError as problem:  # Pillow reads some damaged files, and explains most others better
+            if "premature end" in str(problem):  # Pillow would fill the rest with grey
+                raise BrokenPhoto(str(problem)) from problem
+    return _pixels_by_pillow(content)
+
+
+def middle(picture: Pixels, fraction: float) -> Pixels:
+    """The central window with this fraction of each side; a view."""
+    top, left = (int((side - side * fraction) / 2) for side in picture.shape[:2])
+    return picture[top : picture.shape[0] - top, left : picture.shape[1] - left]
+
+
+def window(picture: Pixels, box: np.ndarray[Any, Any]) -> Pixels:
+    """The window (top, left, height, width), in fractions of the sides, at least one pixel; a view."""
+    rows, columns = picture.shape[:2]
+    top, left = min(int(box[0] * rows), rows - 1), min(int(box[1] * columns), columns - 1)
+    return picture[top : top + max(1, round(box[2] * rows)), left : left + max(1, round(box[3] * columns))]
+
+
+def resize_into(picture: Pixels, out: Pixels) -> None:
+    """Writes the picture scaled to the shape of `out`: bilinear, aspect not kept, not antialiased, as TensorFlow's Inception does."""
+    cv2 = _opencv()
+    cv2.resize(picture, (out.shape[1], out.shape[0]), dst=out, interpolation=cv2.INTER_LINEAR)
+
+
+def antialiased_square(path: Path, size: int, owner: str) -> Pixels:
+    """The image as 3 x size x size bytes: RGB, shorter side scaled to `size` by Pillow, centre kept.
+
+    Args:
+        path: an image file that Pillow reads.
+        size: side of the square, >= 1 pixels.
+        owner: name used in errors.
+
+    Raises:
+        DataError: the file is no image, is cut short, or holds more than 8 bits a pixel and channel.
+    """
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            square = None if mode.startswith(_DEEP) else _centre_square(_rgb(image), size)
+    except Exception as problem:  # Pillow's decoders fail in their own ways, SyntaxError among them
+        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        raise DataError(f"{owner}: a whole image file is required, got {reason} at {path}. Replace or remove it.") from problem
+    if square is None:
+        raise DataError(f"{owner}: images of 8 bits a channel are required, got Pillow's mode {mode} at {path}. Convert it.")
+    return np.asarray(square).transpose(2, 0, 1)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    transparent_palette = image.mode == "P" and "transparency" in image.info
+    return (image.convert("RGBA") if transparent_palette else image).convert("RGB")
+
+
+def _centre_square(image: Image.Image, size: int) -> Image.Image:
+    width, height = (size * side // min(image.size) for side in image.size)
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - size) // 2, (height - size) // 2
+    return resized.crop((left, top, left + size, top + size))
+
+
+def _pixels_by_pillow(content: bytes) -> Pixels:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.mode.startswith(_DEEP):
+                raise BrokenPhoto(f"Pillow's mode {image.mode}, more than 8 bits a channel")
+            return np.asarray(_rgb(image))
+    except BrokenPhoto:
+        raise
+    except Exception as problem:  # Pillow's decoders fail in their own ways, SyntaxError among them
+        reason = str(problem).replace("<_io.BytesIO object at 0x", "<").partition("<")[0].strip()
+        raise BrokenPhoto(f"{type(problem).__name__}: {reason}".splitlines()[0].rstrip(": ")) from problem
+
+
+@functools.cache
+def _simplejpeg() -> Any:
+    """The quicker way to libjpeg-turbo, if installed; Pillow's gives the same pixels in twice the time."""
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    return simplejpeg
+
+
+@functools.cache
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as problem:
+        raise DataError("StreamedFolder: OpenCV is required to scale photos, it is not installed. Run pip install 'shatterlab[photos]'.") from problem
+    cv2.setNumThreads(1)  # the readers are the threads
+    return cv2
+
+
+def _content(photo: Photo) -> bytes:
+    return photo if isinstance(photo, bytes) else photo.read_bytes()
+
+
+def _ends(file: Path) -> bytes:
+    """The first and last two bytes of a file, which show whether it was cut short."""
+    with file.open("rb") as stream:
+        first = stream.read(2)
+        stream.seek(max(2, file.stat().st_size - 2))
+        return first + stream.read(2)
+
+
+def _place(photo: Photo) -> str:
+    return "a photo in memory" if isinstance(photo, bytes) else str(photo)
