@@ -919,7 +919,7 @@ def test_the_real_arrays_have_their_published_digests(part):
 
 @pytest.mark.data
 def test_the_packed_files_hold_what_the_plain_ones_hold():
-    for file, dimensions in zip([*MNIST.FILES, *fashion_MNIST.FILES], (3, 1, 3, 1) * 2, strict=True):
+    for file, dimensions in zip([*MNIST.FILES, *FashionMNIST.FILES], (3, 1, 3, 1) * 2, strict=True):
         assert file.packed is not None
         packed = dataclasses.replace(file.packed).find(None)
         assert packed.suffix == ".gz" and np.array_equal(read_idx(packed, dimensions, "MNIST"), read_idx(file.find(None), dimensions, "MNIST"))
