@@ -17,8 +17,8 @@ _HOMES = {
     "store.database": ("Store",),
     "design.experiment": ("Claim", "Experiment", "Scale", "grid"),
     "views": (
-        "Beside", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "Line", "Order",
-        "Quantity", "Scatter", "Several", "Table",
+        "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "PublishedLine",
+        "Quantity", "RademacherTable", "RankingTable", "Scatter", "Table",
     ),
     "kernels._tangent": ("tangent_gram",),
     "studies.run": ("complete",),

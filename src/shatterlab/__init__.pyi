@@ -135,8 +135,8 @@ from shatterlab.studies.ledger import ledger as ledger
 from shatterlab.studies.run import complete as complete
 from shatterlab.trials.trial import Trial as Trial
 from shatterlab.trials.trial import run as run
-from shatterlab.views.beside import Beside as Beside
-from shatterlab.views.beside import Line as Line
+from shatterlab.views.comparison_table import ComparisonTable as ComparisonTable
+from shatterlab.views.comparison_table import PublishedLine as PublishedLine
 from shatterlab.views.curve import Curve as Curve
 from shatterlab.views.effects import Effect as Effect
 from shatterlab.views.effects import Effects as Effects
@@ -146,9 +146,9 @@ from shatterlab.views.learning import LearningCurves as LearningCurves
 from shatterlab.views.ledger_table import LedgerSummary as LedgerSummary
 from shatterlab.views.ledger_table import LedgerTable as LedgerTable
 from shatterlab.views.ledger_table import Quantity as Quantity
-from shatterlab.views.order import Order as Order
+from shatterlab.views.rademacher_table import RademacherTable as RademacherTable
+from shatterlab.views.ranking_table import RankingTable as RankingTable
 from shatterlab.views.scatter import Scatter as Scatter
-from shatterlab.views.several import Several as Several
 from shatterlab.views.table import Table as Table
 
 __version__: str

@@ -8,7 +8,7 @@ import shatterlab as sl
 from shatterlab.core.values import Row
 from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.paper import corollary1, theorem1
-from shatterlab.views import Several
+from shatterlab.views import Curve
 
 SCALE = [SCALES[name] for name in ("smoke", "laptop", "paper")]
 
@@ -58,7 +58,7 @@ def test_a_network_of_the_smoke_scale_is_what_it_claims():
     assert row["fit.certified_error"] < 1e-10
 
 
-VIEW = Several("train.n", {"in float32": "fit.a", "in float64": "fit.b"}, "largest_error", "Errors", scale="log")
+VIEW = Curve("train.n", {"in float32": "fit.a", "in float64": "fit.b"}, title="Errors", scale="log", y_title="largest error")
 SAMPLE = [Row({"key": f"{n}-{r}", "train.n": n, "fit.a": 0.1 * n, "fit.b": 1e-9 * (n + r), "train.loss": 0.0}) for n in (8, 16) for r in range(2)]
 
 
@@ -72,7 +72,7 @@ def test_each_column_is_a_line():
 
 
 def test_a_column_that_no_row_has_is_told_as_absent():
-    grid = Several("train.n", {"absent": "fit.c"}, "largest_error", "Errors").grid(SAMPLE)
+    grid = Curve("train.n", {"absent": "fit.c"}, title="Errors").grid(SAMPLE)
     assert {line[3] for line in grid.rows} == {"-"}
     assert VIEW.spec([]) is None
     assert VIEW.grid([Row({"fit.a": 1.0})]) is None

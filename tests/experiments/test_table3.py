@@ -16,10 +16,7 @@ from shatterlab.experiments.paper import table3
 from shatterlab.experiments.paper._table3 import CONVOLUTION_RIDGES, PROCESSOR_FILTERS, PUBLISHED_FILTERS, RIDGE, RIDGES, Sizes
 from shatterlab.store.database import Store
 from shatterlab.studies.run import complete
-from shatterlab.views import Curve
-from shatterlab.views.beside import Beside, Line
-from shatterlab.views.steps import Steps
-from shatterlab.views.without_chance import WithoutChance
+from shatterlab.views import ComparisonTable, Curve, PublishedLine
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import full_kernels
@@ -188,8 +185,9 @@ def test_a_published_error_is_compared_at_paper_scale_only(error, verdict):
 
 
 def test_published_numbers_stand_beside_ours():
-    lines = (Line(("pixels",), {"dataset.kind": "MNIST"}, {"test.error": 0.012}), Line(("none such",), {"dataset.kind": "Digits"}, {"test.error": 0.5}))
-    view = Beside(lines, columns=("test.error",), differences=True)
+    pixels = PublishedLine(("pixels",), {"dataset.kind": "MNIST"}, {"test.error": 0.012})
+    lines = (pixels, PublishedLine(("none such",), {"dataset.kind": "Digits"}, {"test.error": 0.5}))
+    view = ComparisonTable(lines, columns=("test.error",), differences=True)
     one = Row({"key": "a", "dataset.kind": "MNIST", "seeds.data": 0, "test.error": 0.0122, "test.n": 10_000})
     line, absent = view.text([one]).splitlines()[-3:-1]
     assert absent.split() == ["none", "such", "0", "-", "50.0", "%", "-"]
@@ -201,7 +199,7 @@ def test_published_numbers_stand_beside_ours():
 
 
 def test_a_line_that_mixes_configurations_has_no_difference():
-    view = Beside((Line(("pixels",), {}, {"test.error": 0.012}),), columns=("test.error",), differences=True)
+    view = ComparisonTable((PublishedLine(("pixels",), {}, {"test.error": 0.012}),), columns=("test.error",), differences=True)
     mixed = [Row({"key": str(ridge), "learner.ridge": ridge, "test.error": 0.01 + ridge}) for ridge in (0.0, 0.1)]
     cells = view.grid(mixed)
     assert cells is not None and cells.rows[0][4] == "-" and "learner.ridge" in cells.notes[0]
@@ -209,7 +207,7 @@ def test_a_line_that_mixes_configurations_has_no_difference():
 
 def test_steps_show_zero_beside_powers_of_ten_in_order():
     made = [Row({"key": str(ridge), "learner.ridge": ridge, "test.error": 0.1 + ridge / 10, "classes": 10}) for ridge in (1.0, 0.0, 1e-6, 1e-2)]
-    spec = Steps("learner.ridge", "test.error").spec(made)
+    spec = Curve("learner.ridge", "test.error", ordinal=True).spec(made)
     assert spec is not None
     points = next(iter(value for name, value in spec["datasets"].items() if name == "points"))
     assert [point["x"] for point in points] == ["0", "1.0e-06", "0.01", "1"]
@@ -218,7 +216,7 @@ def test_steps_show_zero_beside_powers_of_ten_in_order():
 def test_errors_far_below_chance_are_drawn_without_its_line():
     made = [Row({"key": str(sigma), "learner.kernel.sigma": sigma, "test.error": 0.01 * sigma, "classes": 10}) for sigma in (1.0, 2.0)]
     curve = Curve("learner.kernel.sigma", "test.error", scale="log")
-    bare = WithoutChance(curve)
+    bare = Curve("learner.kernel.sigma", "test.error", scale="log", chance=False)
     assert "chance" in json.dumps(curve.spec(made)) and "chance" not in json.dumps(bare.spec(made))
     assert (bare.title, bare.text(made), bare.grid(made)) == (curve.title, curve.text(made), curve.grid(made))
 

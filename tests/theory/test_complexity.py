@@ -18,7 +18,7 @@ from shatterlab.learners.twins import Twins
 from shatterlab.solvers.closed_forms import replace_one
 from shatterlab.theory import rademacher, stability
 from shatterlab.theory import vc as dimension
-from shatterlab.views.at_least import AtLeast
+from shatterlab.views import RademacherTable
 
 
 def signs(n):
@@ -331,13 +331,13 @@ def sign_row(draw, error, **columns):
 
 
 def test_the_view_says_at_least():
-    grid = AtLeast().grid([sign_row(0, 0.0), sign_row(1, 0.1)])
+    grid = RademacherTable().grid([sign_row(0, 0.0), sign_row(1, 0.1)])
     least = 0.9 - math.sqrt(2 * math.log(20) / 400)
     assert grid.headers[-3:] == ("mean reached", "at least (95 %)", "error bound of a perfect fit")
     assert grid.rows[0][-3:] == ("0.900", f"{least:.3f}", f"{least + 3 * math.sqrt(math.log(40) / 400):.3f} (vacuous)")
-    assert AtLeast().grid([sign_row(0, 0.0, classes=10)]) is None  # a run on ten random classes is no draw of signs
-    assert AtLeast().text([]) == "Empirical Rademacher complexity from below\n(no rows)"
-    assert AtLeast().spec([]) is None
+    assert RademacherTable().grid([sign_row(0, 0.0, classes=10)]) is None  # a run on ten random classes is no draw of signs
+    assert RademacherTable().text([]) == "Empirical Rademacher complexity from below\n(no rows)"
+    assert RademacherTable().spec([]) is None
 
 
 @pytest.mark.parametrize("name", ["rademacher", "stability", "ratt"])

@@ -13,7 +13,7 @@ from example_rows import SETTINGS, made_row, made_rows
 from shatterlab.analysis.naming import heading, number
 from shatterlab.analysis.summary import censoring, summarize
 from shatterlab.core.values import Row
-from shatterlab.views import Curve, Grid, LearningCurves, Order, Scatter, Table, model, setting
+from shatterlab.views import Curve, Grid, LearningCurves, RankingTable, Scatter, Table, model, setting
 from shatterlab.views.theme import colors, domain
 
 
@@ -176,7 +176,7 @@ VIEWS = [
     Curve("setting", TIME, by="model", relative={"setting": "true labels"}, scale="log"),
     Scatter(TIME, "test.error", by="setting"),
     Scatter("test.loss", "test.error", x_scale="log"),
-    Order(TIME, {"another net": {"model": "SmallAlexNet"}}, base={"model": "MLP"}),
+    RankingTable(TIME, {"another net": {"model": "SmallAlexNet"}}, base={"model": "MLP"}),
 ]
 
 
@@ -513,7 +513,7 @@ def ordered(name, times, replicates=None, **more):
 
 
 def moves(*groups, variants=BY_VALUE):
-    return Order(TIME, variants, **CHOICES).grid([row for group in groups for row in group]).rows[1][-1]
+    return RankingTable(TIME, variants, **CHOICES).grid([row for group in groups for row in group]).rows[1][-1]
 
 
 @pytest.mark.parametrize(
@@ -548,16 +548,16 @@ def test_an_order_never_averages_a_bound():
     slow = ordered("true labels", [None, None], norm="scale")
     assert moves(true, base, slow, variants={"scale": {"norm": "scale"}}) == "shuffled pixels before true labels (no interval)"
     partly = ordered("true labels", [20, None], norm="scale")  # with 50 for the bound their mean would be 35, above 26.5
-    grid = Order(TIME, {"scale": {"norm": "scale"}}, **CHOICES).grid([*true, *base, *partly])
+    grid = RankingTable(TIME, {"scale": {"norm": "scale"}}, **CHOICES).grid([*true, *base, *partly])
     assert grid.rows[1][2:] == ("20 (1 of 2), ≥ 50 (1 of 2)", "as base", "not known for true labels and shuffled pixels")
-    points = Order(TIME, {"scale": {"norm": "scale"}}, **CHOICES).spec([*true, *base, *partly])["datasets"]["points"]
+    points = RankingTable(TIME, {"scale": {"norm": "scale"}}, **CHOICES).spec([*true, *base, *partly])["datasets"]["points"]
     assert [(point["y"], point["bound"], point["own"]) for point in points if point["x"] == "scale"] == [(20, True, True), (26.5, False, False)]
 
 
 def test_a_setting_that_a_choice_does_not_touch_is_its_base():
     rows = [*ordered("true labels", [20, 30]), *ordered("random labels", [40, 44]), *ordered("shuffled pixels", [21, 32])]
     rows += ordered("shuffled pixels", [60, 64], **{"corruption.unit": "value"})
-    order = Order(TIME, BY_VALUE | {"not run": {"norm": "none"}}, **CHOICES)
+    order = RankingTable(TIME, BY_VALUE | {"not run": {"norm": "none"}}, **CHOICES)
     base, value, missing = order.grid(rows).rows
     assert base[-1] == "true labels 25 < shuffled pixels 26.5 < random labels 42"
     assert value[1:4] == ("2", "as base", "as base")
@@ -572,20 +572,20 @@ def test_a_choice_is_changed_alone():
     base = [*ordered("true labels", [20, 30]), *ordered("shuffled pixels", [21, 32])]
     scale, both = ordered("shuffled pixels", [1, 3], norm="scale"), ordered("shuffled pixels", [5, 7], norm="scale", **{"corruption.unit": "value"})
     variants = {"scale": {"norm": "scale"}, "both": {"norm": "scale", "corruption.unit": "value"}}
-    grid = Order(TIME, variants, **CHOICES).grid([*base, *scale, *both])
+    grid = RankingTable(TIME, variants, **CHOICES).grid([*base, *scale, *both])
     assert [line[1] for line in grid.rows] == ["4", "2", "2"]
     assert [line[3].split()[0] for line in grid.rows[1:]] == ["2", "6"]
-    alone = Order(TIME, {"scale": {"norm": "scale"}}, **CHOICES).grid([*base, *scale, *both])
+    alone = RankingTable(TIME, {"scale": {"norm": "scale"}}, **CHOICES).grid([*base, *scale, *both])
     assert alone.rows[1] == grid.rows[1]
     assert "Left out: 2 trials of other choices." in alone.notes
-    unstated = Order(TIME, {"scale": {"norm": "scale"}}, base={"corruption.unit": "position"}).grid([*base, *scale])
+    unstated = RankingTable(TIME, {"scale": {"norm": "scale"}}, base={"corruption.unit": "position"}).grid([*base, *scale])
     assert [line[1] for line in unstated.rows] == ["4", "2"]  # what makes a variant's choice is no base row, stated or not
 
 
 def test_an_order_is_printed_within_a_hundred_columns():
     rows = [*ordered("true labels", [20, 30]), *ordered("random labels", [40, 44]), *ordered("shuffled pixels", [21, 32])]
     rows += [*ordered("shuffled pixels", [60, 69], **{"corruption.unit": "value"}), *ordered("random labels", [None, None], norm="scale")]
-    told = Order(TIME, {"each value shuffled by itself": BY_VALUE["each value by itself"], "scale": {"norm": "scale"}}, **CHOICES).text(rows)
+    told = RankingTable(TIME, {"each value shuffled by itself": BY_VALUE["each value by itself"], "scale": {"norm": "scale"}}, **CHOICES).text(rows)
     assert max(map(len, told.splitlines())) <= 100 and told.isascii()
     assert "Base choices: true labels 25 < shuffled pixels 26.5 < random labels 42." in told
     assert "Each value shuffled by itself: order moves: random labels before shuffled pixels (within noise)." in told
@@ -594,14 +594,14 @@ def test_an_order_is_printed_within_a_hundred_columns():
 
 def test_the_lanes_of_an_order_are_those_of_the_base():
     rows = [*ordered("true labels", [20, 30]), *ordered("random labels", [40, 44]), *ordered("shuffled pixels", [1, 2])]
-    layer = Order(TIME, BY_VALUE, **CHOICES).spec(rows)["layer"][-1]
+    layer = RankingTable(TIME, BY_VALUE, **CHOICES).spec(rows)["layer"][-1]
     assert layer["encoding"]["yOffset"]["sort"] == ["shuffled pixels", "true labels", "random labels"]
 
 
 def test_a_choice_with_a_long_name_has_several_lines_beside_the_chart():
     name = "every value moves by itself, and no whole pixels do"
     rows = [*ordered("shuffled pixels", [20, 30]), *ordered("shuffled pixels", [21, 32], **{"corruption.unit": "value"})]
-    spec = Order(TIME, {name: {"corruption.unit": "value"}}, **CHOICES).spec(rows)
+    spec = RankingTable(TIME, {name: {"corruption.unit": "value"}}, **CHOICES).spec(rows)
     point = spec["datasets"]["points"][-1]
     assert point["choice"] == name == point["x"].replace("\n", " ")
     assert max(map(len, point["x"].split("\n"))) <= 32

@@ -128,6 +128,20 @@ def grouped(rows: Iterable[Row], columns: Sequence[str]) -> dict[tuple[Any, ...]
     return dict(sorted(groups.items(), key=lambda item: [_place(value, first[column]) for column, value in zip(columns, item[0], strict=True)]))
 
 
+def melted(rows: Iterable[Row], x: str, columns: Mapping[str, str], line: str) -> list[Row]:
+    """One row for each row and column: its value in the first of the columns, the column's name in `line`.
+
+    Of the configuration only `x` stays, so that rows of different lines differ in the line alone.
+    """
+    first = next(iter(columns.values()))
+    kept = [(row, {x: value_of(row, x), "status": row.get("status", "ok")}) for row in rows]
+    return [
+        Row({**said, "key": f"{row.get('key', place)} {name}", line: name, first: row.get(column)})
+        for name, column in columns.items()
+        for place, (row, said) in enumerate(kept)
+    ]
+
+
 def _place(value: Any, first: Mapping[Any, int]) -> tuple[float, float, float]:
     if isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value):
         return (0, 0, float(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shatterlab.analysis.naming import model, setting
 from shatterlab.views.array_curves import ArrayCurves
-from shatterlab.views.beside import Beside, Line
+from shatterlab.views.comparison_table import ComparisonTable, PublishedLine
 from shatterlab.views.curve import Curve
 from shatterlab.views.effects import Effect, Effects
 from shatterlab.views.fit_probability import FitProbability
@@ -13,12 +13,12 @@ from shatterlab.views.histogram import Histogram
 from shatterlab.views.judged_measures import JudgedMeasures
 from shatterlab.views.learning import LearningCurves
 from shatterlab.views.ledger_table import LedgerSummary, LedgerTable, Quantity
-from shatterlab.views.order import Order
+from shatterlab.views.rademacher_table import RademacherTable
+from shatterlab.views.ranking_table import RankingTable
 from shatterlab.views.scatter import Scatter
-from shatterlab.views.several import Several
 from shatterlab.views.table import Table
 
 __all__ = [
-    "ArrayCurves", "Beside", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "JudgedMeasures", "LearningCurves", "LedgerSummary",
-    "LedgerTable", "Line", "Order", "Quantity", "Scatter", "Several", "Table", "View", "model", "setting",
+    "ArrayCurves", "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "JudgedMeasures", "LearningCurves",
+    "LedgerSummary", "LedgerTable", "PublishedLine", "Quantity", "RademacherTable", "RankingTable", "Scatter", "Table", "View", "model", "setting",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from shatterlab.analysis.naming import heading, number, text_of, value_of
 from shatterlab.analysis.ratios import Ratios, in_words, ratios
-from shatterlab.analysis.summary import Summary, caveats, censoring, chance, grouped, selected, standing, summarize
+from shatterlab.analysis.summary import Summary, caveats, censoring, chance, grouped, melted, selected, standing, summarize
 from shatterlab.core.values import Row
 from shatterlab.views.axes import Axes
 from shatterlab.views.grid import Grid
@@ -16,6 +16,7 @@ from shatterlab.views.published import published
 from shatterlab.views.theme import GREY, capital, colors, dashes, finished, legend, seen
 
 Groups = dict[tuple[Any, ...], list[Row]]
+_LINE = "quantity"  # what tells the lines apart where y has several columns
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,17 @@ class Curve:
 
     Args:
         x: a column, or "setting"; numbers make an axis, anything else categories.
-        y: a column of numbers.
-        by: what makes a line: a column, "setting" or "model"; None: one line.
+        y: a column of numbers; or several, one line each: the name of the line -> the column.
+        by: what makes a line: a column, "setting" or "model"; None: one line, or those of `y`.
         title: the heading; by default made from the columns.
         reference: a published curve to draw behind, points {"x": .., "y": .., "name": ..}; with `relative`, of ratios.
         scale: "linear" or "log", of the y axis.
         where: only rows whose columns have these values.
         relative: what y is divided by, as the values that a partner has: {"corruption.level": 0.0}, {"setting": "true labels"}.
+        ordinal: numbers on x stand one below the other in ascending order, whatever their distance: zero and powers of ten, say,
+            which neither a linear nor a log axis can hold.
+        chance: whether the line of guessing is drawn; it takes most of the frame where errors are far below it.
+        y_title: what the axis of y is called; by default the heading of the column.
 
     Example:
         >>> rows = [Row({"corruption.level": 1.0, "test.error": error}) for error in (0.89, 0.91)]
@@ -48,13 +53,16 @@ class Curve:
     """
 
     x: str
-    y: str
+    y: str | Mapping[str, str]
     by: str | None = None
     title: str = ""
     reference: Sequence[Mapping[str, Any]] | None = None
     scale: Literal["linear", "log"] = "linear"
     where: Mapping[str, Any] = field(default_factory=dict)
     relative: Mapping[str, Any] = field(default_factory=dict)
+    ordinal: bool = False
+    chance: bool = True
+    y_title: str = ""
 
     def __post_init__(self) -> None:
         if not self.title:
@@ -63,15 +71,25 @@ class Curve:
 
     @property
     def _heading(self) -> str:
-        return f"{heading(self.y)} relative to {in_words(self.relative)}" if self.relative else heading(self.y)
+        name = self.y_title or heading(self._column)
+        return f"{name} relative to {in_words(self.relative)}" if self.relative else name
+
+    @property
+    def _column(self) -> str:
+        """The column of y; where y has several, all are read from the first, one row a line."""
+        return self.y if isinstance(self.y, str) else next(iter(self.y.values()))
+
+    @property
+    def _by(self) -> str | None:
+        return self.by if isinstance(self.y, str) else _LINE
 
     @property
     def _unit(self) -> str:
         """The column in whose unit values are printed; "" for ratios."""
-        return "" if self.relative else self.y
+        return "" if self.relative else self._column
 
     def _summary(self, members: Iterable[Row]) -> Summary:
-        summary = summarize(members, self.y)
+        summary = summarize(members, self._column)
         return Ratios(**vars(summary)) if self.relative else summary
 
     def grid(self, rows: Iterable[Row]) -> Grid | None:
@@ -79,12 +97,12 @@ class Curve:
         groups, notes = self._groups(rows)
         if not groups:
             return None
-        keys = (self.x, self.by) if self.by else (self.x,)
+        keys = (self.x, self._by) if self._by else (self.x,)
         lines = []
         for names, members in groups.items():
             named = [text_of(name, column) for name, column in zip(names, keys, strict=False)]
-            lines.append((*named, standing(members), self._summary(members).text(self.y)))
-        return Grid((*map(heading, keys), "trials", self._heading), tuple(lines), len(keys), (*caveats(groups, (self.y,)), *notes))
+            lines.append((*named, standing(members), self._summary(members).text(self._column)))
+        return Grid((*map(heading, keys), "trials", self._heading), tuple(lines), len(keys), (*caveats(groups, (self._column,)), *notes))
 
     def text(self, rows: Iterable[Row]) -> str:
         """The means with their intervals for a terminal."""
@@ -98,7 +116,7 @@ class Curve:
         if not points:
             return None
         means = [self._mean(names, self._summary(members)) for names, members in groups.items()]
-        guessing = None if self.relative else chance((row for members in groups.values() for row in members), self.y)
+        guessing = chance((row for members in groups.values() for row in members), self._unit) if self.chance else None
         data: dict[str, list[dict[str, Any]]] = {
             "points": points,
             "means": [mean for mean in means if mean is not None],
@@ -116,19 +134,21 @@ class Curve:
         count = len(chosen) - len(having)
         notes += [f"Left out: {count} {'trial' if count == 1 else 'trials'} without {heading(self.x)}."] if count else []
         if self.relative:
-            having, more = ratios(having, rows, self.y, self.relative)
+            having, more = ratios(having, rows, self._column, self.relative)
             notes += more
-        return grouped(having, (self.x, self.by) if self.by else (self.x,)), notes
+        if not isinstance(self.y, str):
+            having = melted(having, self.x, self.y, _LINE)
+        return grouped(having, (self.x, self._by) if self._by else (self.x,)), notes
 
     def _series(self, names: tuple[Any, ...]) -> str:
-        return text_of(names[1], self.by or "") if self.by else heading(self.y)
+        return text_of(names[1], self._by) if self._by else heading(self._column)
 
     def _x(self, names: tuple[Any, ...]) -> Any:
-        number_like = isinstance(names[0], int | float) and not isinstance(names[0], bool)
+        number_like = isinstance(names[0], int | float) and not isinstance(names[0], bool) and not self.ordinal
         return names[0] if number_like else text_of(names[0], self.x)
 
     def _points(self, names: tuple[Any, ...], row: Row) -> list[dict[str, Any]]:
-        summary, bound = self._summary([row]), censoring(row, self.y)
+        summary, bound = self._summary([row]), censoring(row, self._column)
         value = bound if bound is not None else summary.mean
         if value is None or summary.trials == 0 or (self.scale == "log" and value <= 0):
             return []
@@ -141,7 +161,7 @@ class Curve:
         ends = dict(zip(("low", "high"), summary.interval or (), strict=False))
         if self.scale == "log" and ends.get("low", 1) <= 0:
             ends["low"] = summary.mean * 1e-9  # far below the frame, where the bar is cut off
-        return {"x": self._x(names), "y": summary.mean, "by": self._series(names), "told": summary.text(self.y), "n": len(summary.values), **ends}
+        return {"x": self._x(names), "y": summary.mean, "by": self._series(names), "told": summary.text(self._column), "n": len(summary.values), **ends}
 
     def _zeros(self, groups: Groups) -> list[str]:
         values = [value for members in groups.values() for value in self._summary(members).values]
@@ -156,9 +176,9 @@ class Curve:
     def _chart(self, data: Mapping[str, list[dict[str, Any]]], axes: Axes, guessing: float | None) -> Any:
         import altair as alt
 
-        color = {"color": legend(self.by, colors(axes.series))}
+        color = {"color": legend(self._by, colors(axes.series))}
         picked = alt.selection_point(fields=["by"], bind="legend", name="picked", toggle="true")
-        titles = {"told": self._heading, "x": heading(self.x), **({"by": heading(self.by)} if self.by else {})}
+        titles = {"told": self._heading, "x": heading(self.x), **({"by": heading(self._by)} if self._by else {})}
         told = [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
         single = {**axes.place(), **color, "tooltip": [*told, alt.Tooltip("trial:N")]}
         means, points = alt.Chart(alt.NamedData("means")), alt.Chart(alt.NamedData("points"))

@@ -46,6 +46,7 @@ class Scatter:
         title: the heading; by default made from the columns.
         where: only rows whose columns have these values.
         x_scale: "linear" or "log".
+        chance: whether the line of guessing is drawn.
 
     Source:
         Kendall 1938; Oakes 1982 for censored x.
@@ -62,6 +63,7 @@ class Scatter:
     title: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
     x_scale: Literal["linear", "log"] = "linear"
+    chance: bool = True
 
     def __post_init__(self) -> None:
         if not self.title:
@@ -96,7 +98,7 @@ class Scatter:
         hidden = len(points) - len(drawn)
         notes += [f"Not drawn: {hidden} {'trial' if hidden == 1 else 'trials'} with {heading(self.x)} at or below 0."] if hidden else []
         data: dict[str, list[dict[str, Any]]] = {"points": [self._shown(point) for point in drawn], "once": [{}]}
-        guessing = chance((point.row for point in drawn), self.y)
+        guessing = chance((point.row for point in drawn), self.y) if self.chance else None
         taus = "; ".join(f"{name} {_told(_tau(members))}" for name, members in self._among(points).items())
         told = [f"{len(points)} trials of {len({point.configuration for point in points})} configurations. Kendall's tau-b: {taus}."]
         told += self._reading(points)

@@ -16,7 +16,7 @@ from shatterlab.design.experiment import Experiment, Scale
 from shatterlab.experiments.paper._figure1 import SETTINGS, TIME, Contender
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD
-from shatterlab.views import Order, Table
+from shatterlab.views import RankingTable, Table
 
 _BASE: Mapping[str, Any] = {
     "dataset.crop": 28,
@@ -56,7 +56,7 @@ def experiment(scale: Scale) -> Experiment:
         question="Which of the choices that the paper leaves open move the order in which its settings are fitted?",
         trials=trials,
         views=(
-            Order(TIME, variants, base=_BASE if scale.name != "smoke" else {name: value for name, value in _BASE.items() if name != "dataset.crop"}),
+            RankingTable(TIME, variants, base=_BASE if scale.name != "smoke" else {name: value for name, value in _BASE.items() if name != "dataset.crop"}),
             Table(("setting", "learner.architecture.convention"), (TIME, "fit.epochs_to_interpolation", "test.accuracy"), where=_TABLED),
         ),
         scale=scale.name,

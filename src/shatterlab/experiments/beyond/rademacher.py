@@ -17,8 +17,7 @@ from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial
-from shatterlab.views.at_least import AtLeast
-from shatterlab.views.table import Table
+from shatterlab.views import RademacherTable, Table
 
 _SIGNS = {"corruption.level": 1.0}
 _EVEN = (0, 2, 4, 6, 8)
@@ -48,7 +47,7 @@ def experiment(scale: Scale) -> Experiment:
         source="Zhang et al. 2017, section 2.2",
         question="How well do models fit random signs, and what is left of the bound that this enters?",
         trials=grid(Trial, dataset=[data], corruption=[RandomLabels(), TrueLabels()], learner=learners, seeds=seeds),
-        views=(AtLeast(), Table(("model", "setting"), ("train.error", "test.error"), title="The same learners on random and on true labels")),
+        views=(RademacherTable(), Table(("model", "setting"), ("train.error", "test.error"), title="The same learners on random and on true labels")),
         claims=(
             Claim("a lookup table reaches 1 on every draw", "train.error", _SIGNS | {"learner.estimator": "sklearn.neighbors:KNeighborsClassifier"}, high=0.0),
             Claim("a network with one hidden layer reaches 1", "train.error", _SIGNS | {"learner.architecture.kind": "MLP"}, high=0.0, reference="Section 2.2"),

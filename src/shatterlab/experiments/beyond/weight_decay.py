@@ -15,8 +15,7 @@ from shatterlab.learners.training import Training
 from shatterlab.measures.hessian_top_eigenvalue import HessianTopEigenvalue
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial
-from shatterlab.views import Table
-from shatterlab.views.steps import Steps
+from shatterlab.views import Curve, Table
 
 _W = "learner.optimizer.weight_decay"
 _CURVATURE = "measure.HessianTopEigenvalue.largest"
@@ -53,7 +52,7 @@ def experiment(scale: Scale) -> Experiment:
         question="What does the coefficient of weight decay do to training, and does it sometimes help it?",
         trials=grid(Trial, seeds=seeds, dataset=[data], corruption=settings, learner=learners, measures=[(HessianTopEigenvalue(examples=1000),)]),
         views=(
-            *(Steps(_W, column, by="setting", scale=scale_of) for column, scale_of in _SHOWN.items()),
+            *(Curve(_W, column, by="setting", scale=scale_of, ordinal=True) for column, scale_of in _SHOWN.items()),
             Table(("setting", _W), columns, title="Weight decay as a tuning parameter"),
         ),
         claims=_claims(coefficients),

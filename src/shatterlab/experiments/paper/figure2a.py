@@ -5,7 +5,7 @@ from __future__ import annotations
 from shatterlab.design.experiment import Claim, Experiment, Scale
 from shatterlab.experiments.paper._photos import ALL, DECAY_ONLY, KEYS, NONE, called, trials, where
 from shatterlab.references import published
-from shatterlab.views import Beside, LearningCurves, Line
+from shatterlab.views import ComparisonTable, LearningCurves, PublishedLine
 
 FIGURE = "Figure 2(a)"
 _BY = "learner.optimizer.weight_decay"
@@ -14,7 +14,7 @@ _BY = "learner.optimizer.weight_decay"
 def experiment(scale: Scale) -> Experiment:
     """Three lines of `table2`, whose rows it shares; what lies below the best test value so far is shaded."""
     lines = (ALL, DECAY_ONLY, NONE)
-    wanted = [Line(called(line), where(line, scale), _published(line)) for line in lines]
+    wanted = [PublishedLine(called(line), where(line, scale), _published(line)) for line in lines]
     plain = {"corruption.level": 0.0, "learner.augmentation": where(NONE, scale)["learner.augmentation"]}
     varied = {"corruption.level": 0.0, "learner.augmentation": where(ALL, scale)["learner.augmentation"]}
     return Experiment(
@@ -26,7 +26,7 @@ def experiment(scale: Scale) -> Experiment:
             LearningCurves("test.accuracy", by=_BY, title="Test accuracy without augmentation and dropout", where=plain, best=True),
             LearningCurves("test.accuracy", by=_BY, title="Test accuracy with augmentation, dropout and weight decay", where=varied, best=True),
             LearningCurves("train.accuracy", by=_BY, title="Training accuracy without augmentation and dropout", where=plain),
-            Beside(wanted, KEYS, ("train.accuracy", "test.accuracy", "oracle.test.accuracy"), title=FIGURE),
+            ComparisonTable(wanted, KEYS, ("train.accuracy", "test.accuracy", "oracle.test.accuracy"), title=FIGURE),
         ),
         claims=(
             Claim(

@@ -10,7 +10,7 @@ from shatterlab.design.experiment import Claim, Experiment, Scale
 from shatterlab.experiments.paper._regularizers import CHANCE, Net, above_chance, distinct_trials, nets, replicates, where
 from shatterlab.references import Reference, published
 from shatterlab.trials.trial import Trial
-from shatterlab.views import Beside, Effect, Effects, LearningCurves, Line
+from shatterlab.views import ComparisonTable, Effect, Effects, LearningCurves, PublishedLine
 
 TABLE = "Table 1"
 Row = tuple[str, str, bool, bool]  # model, labels, random crop, weight decay: a line of the published table
@@ -35,7 +35,7 @@ def experiment(scale: Scale) -> Experiment:
         question="Do networks generalize without explicit regularizers, and which regularizer helps most?",
         trials=distinct_trials((*(trial for trials in lines.values() for trial in trials), *same)),
         views=(
-            Beside([_line(line, found[line[0]], columns[line]) for line in lines], ("model", "labels", "crop", "weight decay"), title="Table 1"),
+            ComparisonTable([_line(line, found[line[0]], columns[line]) for line in lines], ("model", "labels", "crop", "weight decay"), title="Table 1"),
             Effects(tuple(_effects(columns, told)), title="Effects of regularizers and of batch norm, true labels"),
             *_curves(columns, found),
         ),
@@ -62,12 +62,12 @@ def _on_the_same_sample(found: Mapping[str, Net], scale: Scale) -> tuple[Trial, 
     return net.trials(net.recipe(weight_decay=True), "true", replicates(scale))
 
 
-def _line(line: Row, net: Net, columns: Mapping[str, Any]) -> Line:
+def _line(line: Row, net: Net, columns: Mapping[str, Any]) -> PublishedLine:
     model, labels, crop, weight_decay = line
     cells = (net.told, labels, "yes" if crop else "no", "yes" if weight_decay else "no")
     printed = {each.metric: each for each in _references(model, labels, crop, weight_decay)}
     values = {f"{split}.accuracy": float(printed[f"{split}_accuracy"].value) for split in ("train", "test")}  # type: ignore[arg-type]
-    return Line(cells, columns, values)
+    return PublishedLine(cells, columns, values)
 
 
 def _curves(columns: Mapping[Row, dict[str, Any]], found: Mapping[str, Net]) -> Iterator[LearningCurves]:

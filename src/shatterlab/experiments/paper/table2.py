@@ -12,8 +12,7 @@ from shatterlab.design.experiment import Claim, Experiment, Scale
 from shatterlab.experiments.paper._photos import ALL, KEYS, NONE, SAMPLE, Line, called, chance, recipe, trials, where
 from shatterlab.references import published
 from shatterlab.trials.trial import Trial
-from shatterlab.views import Beside, Table
-from shatterlab.views import Line as Shown
+from shatterlab.views import ComparisonTable, PublishedLine, Table
 
 TABLE = "Table 2"
 COLUMNS = {"train.accuracy": "train_top1_accuracy", "train.top5_accuracy": "train_top5_accuracy",
@@ -33,7 +32,7 @@ def experiment(scale: Scale) -> Experiment:
         question="Does Inception v3 on photos need its regularizers to generalize, and do they keep it from fitting random labels?",
         trials=(*trials(lines(), scale), *sample),
         views=(
-            Beside([_shown(line, scale) for line in lines()], KEYS, tuple(COLUMNS), title=TABLE),
+            ComparisonTable([_shown(line, scale) for line in lines()], KEYS, tuple(COLUMNS), title=TABLE),
             *([Table(("dataset.path",), ("train.accuracy", "train.top5_accuracy", "fit.epochs"), "Random labels of 64 photos", _FITTED)] if sample else []),
         ),
         claims=tuple(_claims(scale)),
@@ -55,11 +54,11 @@ def fitted(scale: Scale) -> tuple[Trial, ...]:
     return tuple(Trial(SAMPLE, RandomLabels(), learner, Seeds.replicate(r)) for r in range(scale.replicates))
 
 
-def _shown(line: Line, scale: Scale) -> Shown:
+def _shown(line: Line, scale: Scale) -> PublishedLine:
     labels, augmented, dropout, decay = line
     conditions: dict[str, str | bool] = {"labels": labels, "data_augmentation": augmented, "dropout": dropout, "weight_decay": decay}
     values = {column: published(TABLE.replace(" ", "").lower(), metric=metric, **conditions) for column, metric in COLUMNS.items()}
-    return Shown(called(line), where(line, scale), {column: float(found[0].value) for column, found in values.items() if found})  # type: ignore[arg-type]
+    return PublishedLine(called(line), where(line, scale), {column: float(found[0].value) for column, found in values.items() if found})  # type: ignore[arg-type]
 
 
 def _claims(scale: Scale) -> Iterator[Claim]:

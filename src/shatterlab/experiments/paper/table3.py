@@ -8,10 +8,7 @@ from typing import Any
 from shatterlab.design.experiment import Claim, Experiment, Scale
 from shatterlab.experiments.paper._table3 import CONVOLUTION_RIDGES, PUBLISHED_FILTERS, RIDGE, RIDGES, Sizes, trials
 from shatterlab.references import published
-from shatterlab.views import Curve, Scatter, Table
-from shatterlab.views.beside import Beside, Line
-from shatterlab.views.steps import Steps
-from shatterlab.views.without_chance import WithoutChance
+from shatterlab.views import ComparisonTable, Curve, PublishedLine, Scatter, Table
 
 _ERROR, _NORM, _LEFT_OUT = "test.error", "fit.squared_norm", "measure.LeaveOneOut.error"
 _DATA, _KERNEL, _SIGMA = "dataset.kind", "learner.kernel.kind", "learner.kernel.sigma"
@@ -66,15 +63,15 @@ def _value(dataset: str, preprocessing: str, *, ridge: bool = False) -> float:
     return found.value
 
 
-def _lines(sizes: Sizes) -> tuple[tuple[Line, float], ...]:
+def _lines(sizes: Sizes) -> tuple[tuple[PublishedLine, float], ...]:
     """The rows of the table and the unit of their last printed digit."""
     most = sizes.filters[-1]
     lines = [
-        (Line(("MNIST, pixels",), raw(sizes), {_ERROR: _value("mnist", "none")}), 0.001),
-        (Line(("MNIST, Gabor filters",), gabor(sizes), {_ERROR: _value("mnist", "gabor_filters")}), 0.001),
-        (Line(("CIFAR-10, pixels",), _pixels(sizes), {_ERROR: _value("cifar10", "none")}), 0.01),
-        (Line(("CIFAR-10, random conv-net",), convolved(sizes, most, 0.0), {_ERROR: _value("cifar10", "random_convnet")}), 0.01),
-        (Line(("CIFAR-10, random conv-net, ridge",), convolved(sizes, most, RIDGE), {_ERROR: _value("cifar10", "random_convnet", ridge=True)}), 0.01),
+        (PublishedLine(("MNIST, pixels",), raw(sizes), {_ERROR: _value("mnist", "none")}), 0.001),
+        (PublishedLine(("MNIST, Gabor filters",), gabor(sizes), {_ERROR: _value("mnist", "gabor_filters")}), 0.001),
+        (PublishedLine(("CIFAR-10, pixels",), _pixels(sizes), {_ERROR: _value("cifar10", "none")}), 0.01),
+        (PublishedLine(("CIFAR-10, random conv-net",), convolved(sizes, most, 0.0), {_ERROR: _value("cifar10", "random_convnet")}), 0.01),
+        (PublishedLine(("CIFAR-10, random conv-net, ridge",), convolved(sizes, most, RIDGE), {_ERROR: _value("cifar10", "random_convnet", ridge=True)}), 0.01),
     ]
     return tuple(lines)
 
@@ -82,20 +79,21 @@ def _lines(sizes: Sizes) -> tuple[tuple[Line, float], ...]:
 def _views(sizes: Sizes, scale: Scale) -> tuple[Any, ...]:
     most, printed = sizes.filters[-1], published("section5", metric="min_norm_solution_l2_norm")
     norms = f"printed for MNIST: norms of about {' and '.join(f'{each.value:g}' for each in printed)}"
-    bandwidths, filters = _path(sizes, sizes.sigmas), convolved(sizes, sizes.filters, (0.0, RIDGE))
+    bandwidths, ridges = _path(sizes, sizes.sigmas), _path(sizes, sizes.sigma, (0.0, *RIDGES))
+    convolved_ridges, filters = convolved(sizes, most, (0.0, *CONVOLUTION_RIDGES)), convolved(sizes, sizes.filters, (0.0, RIDGE))
     columns = ("train.n", "train.error", "fit.relative_residual", _NORM, _BANDWIDTH)
     lines = [line for line, _ in _lines(sizes)]
-    beside = Beside(lines, columns=(_ERROR,), further=columns, differences=True, title="Table 3: test error beside the published one")
+    beside = ComparisonTable(lines, columns=(_ERROR,), further=columns, differences=True, title="Table 3: test error beside the published one")
     digits = Table((_KERNEL, _SIGMA, _FILTERS), (_ERROR, *columns), where={_RIDGE: 0.0, _SIGMA: ("leave_one_out", None)}, title="Interpolants of digits")
     by_left_out = Table((_DATA, _KERNEL, _SIGMA, _FILTERS, _RIDGE), (_ERROR, _LEFT_OUT), title="Leave-one-out error, from training examples alone")
     return (
         digits if scale.name == "smoke" else beside,
         Table((_KERNEL,), (_ERROR, _NORM, _BANDWIDTH), where=_alike(sizes), title=f"Norm and error, bandwidths chosen alike ({norms})"),
-        WithoutChance(Curve(_SIGMA, _ERROR, where=bandwidths, scale="log", title="Test error against bandwidth, pixels")),
+        Curve(_SIGMA, _ERROR, where=bandwidths, scale="log", chance=False, title="Test error against bandwidth, pixels"),
         Curve(_SIGMA, _NORM, where=bandwidths, scale="log", title="Squared norm against bandwidth, pixels"),
-        WithoutChance(Scatter(_NORM, _ERROR, by=_SIGMA, where=bandwidths, x_scale="log", title="Test error against squared norm, along the bandwidth")),
-        WithoutChance(Steps(_RIDGE, _ERROR, where=_path(sizes, sizes.sigma, (0.0, *RIDGES)), scale="log", title="Test error against ridge, pixels")),
-        WithoutChance(Steps(_RIDGE, _ERROR, where=convolved(sizes, most, (0.0, *CONVOLUTION_RIDGES)), title="Test error against ridge, random conv-net")),
+        Scatter(_NORM, _ERROR, by=_SIGMA, where=bandwidths, x_scale="log", chance=False, title="Test error against squared norm, along the bandwidth"),
+        Curve(_RIDGE, _ERROR, where=ridges, scale="log", ordinal=True, chance=False, title="Test error against ridge, pixels"),
+        Curve(_RIDGE, _ERROR, where=convolved_ridges, ordinal=True, chance=False, title="Test error against ridge, random conv-net"),
         Curve(_FILTERS, _ERROR, by=_RIDGE, where=filters, title="Test error against the number of filters", reference=_reference(scale)),
         *((by_left_out,) if scale.name != "paper" else ()),
     )

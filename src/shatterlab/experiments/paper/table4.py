@@ -13,7 +13,7 @@ from shatterlab.design.experiment import Claim, Experiment, Scale
 from shatterlab.experiments.paper._regularizers import CHANCE, Net, distinct_trials, nets, replicates, where
 from shatterlab.learners.training import Training
 from shatterlab.references import published
-from shatterlab.views import Beside, LearningCurves, Line
+from shatterlab.views import ComparisonTable, LearningCurves, PublishedLine
 
 TABLE = "Table 4"
 ONLINE = "fit.online_accuracy"
@@ -40,7 +40,7 @@ def experiment(scale: Scale) -> Experiment:
         question="Do explicit regularizers keep a network from fitting random labels?",
         trials=distinct_trials(trial for each in trials.values() for trial in each),
         views=(
-            Beside(shown, ("model", "regularizer"), ("train.accuracy", ONLINE, "test.accuracy"), title=TABLE),
+            ComparisonTable(shown, ("model", "regularizer"), ("train.accuracy", ONLINE, "test.accuracy"), title=TABLE),
             LearningCurves("online.accuracy", by="learner.augmentation", title="Online accuracy on augmented batches, random labels", where=augmented),
         ),
         claims=tuple(_claims(columns, {name: net.told for name, net in found.items()})),
@@ -74,13 +74,13 @@ def _published() -> list[Name]:
     return [(str(each.conditions["model"]), str(each.conditions["regularizer"])) for each in published("table4")]
 
 
-def _line(name: Name, net: Net, columns: Mapping[str, Any]) -> Line:
+def _line(name: Name, net: Net, columns: Mapping[str, Any]) -> PublishedLine:
     model, kind = name
     if kind == _ALL:
-        return Line((net.told, _ALL), columns)
+        return PublishedLine((net.told, _ALL), columns)
     [printed] = published("table4", model=model, regularizer=kind)
     value = "failed to converge" if printed.value is False else float(printed.value)  # type: ignore[arg-type]
-    return Line((net.told, _TOLD[kind]), columns, {"train.accuracy" if kind == "weight_decay" else ONLINE: value})
+    return PublishedLine((net.told, _TOLD[kind]), columns, {"train.accuracy" if kind == "weight_decay" else ONLINE: value})
 
 
 def _claims(columns: Mapping[Name, dict[str, Any]], nets_told: Mapping[str, str]) -> Iterator[Claim]:

@@ -11,7 +11,7 @@ from shatterlab.datasets.mnist import MNIST
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.learners.two_layer_construction import TwoLayerConstruction
 from shatterlab.trials.trial import Trial
-from shatterlab.views import Curve, Several, Table
+from shatterlab.views import Curve, Table
 
 _D = 50
 _REAL = {"dataset.kind": "GaussianCloud"}
@@ -32,8 +32,8 @@ def experiment(scale: Scale) -> Experiment:
         question="Does a network of 2n + d weights take any labels of n points, and which arithmetic is exact enough to show it?",
         trials=grid(Trial, dataset=[*points, *images], corruption=[RandomLabels()], learner=[TwoLayerConstruction()], seeds=seeds),
         views=(
-            Several("train.n", _ERRORS, "largest_error", "Largest error at the sample's points: real values", scale="log", where=_REAL),
-            Several("train.n", _ERRORS, "largest_error", "Largest error at the sample's points: pixels of few levels", scale="log", where=levels),
+            Curve("train.n", _ERRORS, title="Largest error at the sample's points: real values", scale="log", where=_REAL, y_title="largest error"),
+            Curve("train.n", _ERRORS, title="Largest error at the sample's points: pixels of few levels", scale="log", where=levels, y_title="largest error"),
             Curve("train.n", "fit.weights", by="dataset.kind", title="Weights against sample size, 2n + d", reference=_count(sizes)),
             Table(("dataset.kind", "train.n"), ("train.error", *_ERRORS.values()), title="Errors by arithmetic"),
             Table(("dataset.kind", "train.n"), ("fit.weights", "fit.smallest_gap", "fit.largest_weight", "fit.float32_reproduces"), title="What it is made of"),

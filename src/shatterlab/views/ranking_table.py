@@ -69,7 +69,7 @@ class _Line:
 
 
 @dataclass(frozen=True)
-class Order:
+class RankingTable:
     """Which choices change the order of the settings by `y`; each variant changes some columns of the base.
 
     A setting that has rows with a variant's choice is shown by them, any other by its base rows: a choice about pixels
@@ -87,7 +87,7 @@ class Order:
     Example:
         >>> cell = lambda level, unit, y: Row({"corruption.kind": "PartialLabels", "corruption.level": level, "unit": unit, "y": y})
         >>> rows = [cell(0.0, "a", 1.0), cell(1.0, "a", 2.0), cell(0.0, "b", 3.0)]
-        >>> print(Order("y", {"unit b": {"unit": "b"}}, base={"unit": "a"}).grid(rows).rows[1][-1])
+        >>> print(RankingTable("y", {"unit b": {"unit": "b"}}, base={"unit": "a"}).grid(rows).rows[1][-1])
         random labels before true labels (no interval)
     """
 

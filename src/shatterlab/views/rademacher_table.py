@@ -14,7 +14,7 @@ from shatterlab.views.grid import Grid
 
 
 @dataclass(frozen=True)
-class AtLeast:
+class RademacherTable:
     """For each learner: the complexity of its class is at least x, with confidence 1 - delta, and what a bound with x certifies.
 
     Each trial is one draw: two classes, labels that are fair coins, inputs that all draws share. A draw reaches 1 - 2 training error. The mean of m

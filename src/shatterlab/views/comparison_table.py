@@ -17,7 +17,7 @@ _ONE = f"One trial: brackets are the {100 * LEVEL:g} % interval of Clopper and P
 
 
 @dataclass(frozen=True)
-class Line:
+class PublishedLine:
     """One line of a published table.
 
     Args:
@@ -32,7 +32,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Beside:
+class ComparisonTable:
     """Means over replicates with 95 % intervals, each beside the published number; lines in the published order.
 
     A line that has one trial only, since nothing in it is random, shows for test errors the interval of its test sample.
@@ -46,7 +46,7 @@ class Beside:
         title: the heading.
     """
 
-    lines: Sequence[Line]
+    lines: Sequence[PublishedLine]
     keys: tuple[str, ...] = ("line",)
     columns: tuple[str, ...] = ("train.accuracy", "test.accuracy")
     further: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Beside:
             return ()
         return ("published", "difference") if self.differences else ("published",)
 
-    def _cells(self, line: Line, members: Sequence[Row]) -> tuple[str, ...]:
+    def _cells(self, line: PublishedLine, members: Sequence[Row]) -> tuple[str, ...]:
         cells = [*line.cells, standing(members) if members else "0"]
         for column in self.columns:
             value = line.published.get(column)
