@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from shatterlab import experiments
+from shatterlab.analysis.replicates import by_configuration, distinct
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
@@ -18,7 +19,9 @@ from shatterlab.corruptions.partial_labels import PartialLabels
 from shatterlab.datasets.digits import Digits
 from shatterlab.design import claims as claims_module
 from shatterlab.design import experiment as experiment_module
-from shatterlab.design.experiment import SCALES, Claim, Experiment, Scale, by_configuration, distinct, grid
+from shatterlab.design import verdicts as verdicts_module
+from shatterlab.design.claims import difference, mean, ratio
+from shatterlab.design.experiment import SCALES, Claim, Experiment, Scale, grid, once
 from shatterlab.learners.training import Training
 from shatterlab.statistics import ratio_interval, t_interval
 from shatterlab.trials.trial import Trial, run
@@ -65,6 +68,15 @@ class TestScale:
 
     def test_pick(self):
         assert [scale.pick(smoke=1, laptop=2, paper=3) for scale in SCALES.values()] == [1, 2, 3]
+        assert [scale.pick(smoke=1, laptop=None) for scale in SCALES.values()] == [1, None, None]
+        assert [scale.pick(smoke=1, laptop=2, paper=None) for scale in SCALES.values()] == [1, 2, None]
+
+    def test_a_scale_has_a_seed_for_each_replicate(self):
+        assert Scale("smoke", replicates=2).seeds == [Seeds.replicate(0), Seeds.replicate(1)]
+
+    def test_once(self):
+        first, second = (Trial(Digits(examples=n), PartialLabels(0.5), Training(MLP())) for n in (10, 20))
+        assert once([first, second, first]) == (first, second)
 
     def test_scale_enters_the_key(self):
         keys = {Trial(Digits(examples=scale.examples), PartialLabels(0), Training(MLP(), epochs=scale.epochs)).key for scale in SCALES.values()}
@@ -565,8 +577,17 @@ class TestFigure1c:
         assert judged["test error rises from level 0 to 1 by at least 0.02"].interval.estimate > 0.3
 
 
+def test_constructors_of_claims_say_what_the_fields_say():
+    random, true = {"corruption.level": 1.0}, {"corruption.level": 0.0}
+    assert mean("t", "test.error", random, low=0.88, level=0.9) == Claim("t", "test.error", random, low=0.88, level=0.9)
+    assert mean("t", "test.accuracy", high=0.05, above_chance=True) == Claim("t", "test.accuracy", high=0.05, origin="chance")
+    assert difference("t", "test.error", random, true, low=0.02) == Claim("t", "test.error", random, versus=true, low=0.02)
+    fields = {"high": 5, "scales": ("paper",), "reference": "Figure 1(b)"}
+    assert ratio("t", "fit.epochs", random, true, origin=0.1, **fields) == Claim("t", "fit.epochs", random, versus=true, ratio=True, origin=0.1, **fields)
+
+
 def test_experiments_do_not_know_views_and_figures_have_no_loop():
-    for module in (experiment_module, claims_module):
+    for module in (experiment_module, claims_module, verdicts_module):
         tree = ast.parse(Path(module.__file__).read_text())
         imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert not {name for name in imported if name and name.startswith(("shatterlab.views", "shatterlab.report", "shatterlab.store.database"))}

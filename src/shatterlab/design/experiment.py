@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import EllipsisType
 from typing import Any, TypeVar
 
-from shatterlab.analysis.replicates import by_configuration, distinct
-from shatterlab.core import Part, Row
+from shatterlab.core import Part, Row, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName
 from shatterlab.design.claims import SCALE_NAMES, Claim, Judgement
 from shatterlab.trials.trial import Trial
 
-__all__ = ["SCALES", "Claim", "Experiment", "Judgement", "Scale", "by_configuration", "distinct", "grid"]
+__all__ = ["SCALES", "Claim", "Experiment", "Judgement", "Scale", "grid", "once"]
 
 Made = TypeVar("Made")
 Choice = TypeVar("Choice")
@@ -67,9 +67,14 @@ class Scale(Part):
             raise UnknownName("Scale", name, SCALES)
         return SCALES[name]
 
-    def pick(self, *, smoke: Choice, laptop: Choice, paper: Choice) -> Choice:
-        """What belongs to this scale, for whatever is no number: `scale.pick(smoke=[Digits()], laptop=..., paper=...)`."""
-        return {"smoke": smoke, "laptop": laptop, "paper": paper}[self.name]
+    @property
+    def seeds(self) -> list[Seeds]:
+        """The seeds of the replicates."""
+        return [Seeds.replicate(r) for r in range(self.replicates)]
+
+    def pick(self, *, smoke: Choice, laptop: Choice, paper: Choice | EllipsisType = ...) -> Choice:
+        """The value for this scale: `scale.pick(smoke=[Digits()], laptop=..., paper=...)`; without one for paper scale, that of laptop scale."""
+        return {"smoke": smoke, "laptop": laptop, "paper": laptop if isinstance(paper, EllipsisType) else paper}[self.name]
 
 
 SCALES: Mapping[str, Scale] = {
@@ -97,6 +102,11 @@ def grid(make: Callable[..., Made], **axes: Sequence[Any]) -> tuple[Made, ...]:
         if not isinstance(values, list | tuple):
             raise InvalidPart(f"grid: every axis is a list, got {name}={values!r}. Write {name}=[...].")
     return tuple(make(**dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values()))
+
+
+def once(trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    """Each trial once, in the order of their first appearance."""
+    return tuple({trial.key: trial for trial in trials}.values())
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ class Experiment:
         proposed = tuple(self.propose(known))
         self._require_trials(proposed)
         keys = {row.get("key") for row in known}
-        return tuple({trial.key: trial for trial in proposed if trial.key not in keys}.values())
+        return once(trial for trial in proposed if trial.key not in keys)
 
     def select(self, rows: Iterable[Row]) -> list[Row]:
         """The rows of this experiment's own trials, in their order; what `propose` adds is followed as far as it was run."""
