@@ -15,7 +15,8 @@ _HOMES = {
     "core.errors": ("DataError", "InvalidPart", "LawBroken", "NotApplicable", "ShatterlabError", "StoreError", "UnknownName", "UserCodeError"),
     "trials.trial": ("Trial", "run"),
     "store.database": ("Store",),
-    "design.experiment": ("Claim", "Experiment", "Scale", "grid"),
+    "design.claims": ("Claim", "difference", "mean", "ratio"),
+    "design.experiment": ("Experiment", "Scale", "grid"),
     "views": (
         "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "PublishedLine",
         "Quantity", "RademacherTable", "RankingTable", "Scatter", "Table",

@@ -64,6 +64,9 @@ from shatterlab.datasets.streamed_folder import StreamedFolder as StreamedFolder
 from shatterlab.design.ablation import Ablation as Ablation
 from shatterlab.design.ablation import Factor as Factor
 from shatterlab.design.claims import Claim as Claim
+from shatterlab.design.claims import difference as difference
+from shatterlab.design.claims import mean as mean
+from shatterlab.design.claims import ratio as ratio
 from shatterlab.design.experiment import Experiment as Experiment
 from shatterlab.design.experiment import Scale as Scale
 from shatterlab.design.experiment import grid as grid

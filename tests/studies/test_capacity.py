@@ -21,7 +21,7 @@ from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.beyond import capacity as searches_of
 from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.studies import capacity as meters
-from shatterlab.studies.capacity_search import Search
+from shatterlab.studies.capacity import Search
 from shatterlab.studies.capacity_verdict import measured
 from shatterlab.theory.effective_complexity import Attempts, effective_complexity, next_sizes
 from shatterlab.theory.experimental_vc import expected_deviation, fitted_vc_dimension

@@ -76,7 +76,7 @@ def audit(
     from shatterlab.studies.audit import audit as audited
 
     require_writable(output)
-    chosen, options = asked.chosen(model, recipe, given(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision))
+    chosen, options = asked.model_from_options(model, recipe, given(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision))
     with ProgressLine() as progress, interruptible(store):
         result = audited(
             chosen,

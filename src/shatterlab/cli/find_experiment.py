@@ -15,7 +15,7 @@ from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Experiment, Scale
 from shatterlab.readers.published_files import is_root
-from shatterlab.studies.model_and_data import chosen, dataset, learners
+from shatterlab.studies.model_and_data import dataset, learners, model_from_options
 from shatterlab.trials.trial import sample
 
 
@@ -52,7 +52,7 @@ def experiment(
     root = Path(data) if data is not None and is_root(data) else None
     source = _sample_of(scale) if data is None or root else dataset(data)
     source = source if examples is None else replace(source, examples=examples)
-    kind, fields = chosen(model, None, {"stop": "overfit", **(recipe or {})}, "run")
+    kind, fields = model_from_options(model, None, {"stop": "overfit", **(recipe or {})}, "run")
     if isinstance(kind, Learner):
         fields.pop("stop", None)
     train = sample(source, Runtime(data=root), Seeds.replicate(0)).train

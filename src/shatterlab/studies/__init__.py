@@ -1,1 +1,1 @@
-"""What is asked of a model of the user's own: audit, capacity, ledger."""
+"""Studies of a model of the user's own: audit, capacity, ledger."""

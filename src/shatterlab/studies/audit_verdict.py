@@ -1,4 +1,4 @@
-"""What an audit's rows say about one recipe, in plain words and with their uncertainty."""
+"""The verdict of an audit on each recipe, in plain words and with its uncertainty."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Finding:
 
     Args:
         model: its name.
-        fitted: on how many random-label replicates the training error was zero.
-        replicates: of how many that ended.
+        fitted: replicates with random labels whose training error is zero.
+        replicates: replicates with random labels that ended.
         sentences: the verdict, the main sentence first.
     """
 
@@ -33,7 +33,7 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """The verdict in one line, led by the model's name."""
+        """The model's name and the verdict in one line."""
         return f"{self.model}: {'; '.join(self.sentences)}."
 
 
@@ -43,16 +43,17 @@ def findings(rows: Iterable[Row]) -> list[Finding]:
     for row in rows:
         recipe = {column: value for column, value in row.items() if column.startswith("learner.")}
         recipes.setdefault(json.dumps(recipe, sort_keys=True), []).append(row)
-    return [_finding(each) for each in recipes.values()]
+    return [_finding(members) for members in recipes.values()]
 
 
-def verdict(found: Sequence[Finding]) -> list[str]:
-    """The answer in plain words: a line a recipe, led by a summary where there are several."""
-    if len(found) == 1:
-        return [found[0].text]
-    fit = [each.model for each in found if each.fitted]
-    named = f" ({', '.join(fit)}): for these a perfect training score cannot by itself certify generalization" if fit else ""
-    return [f"{len(fit)} of {len(found)} recipes fit random labels{named}.", *(each.text for each in found)]
+def verdict(findings: Sequence[Finding]) -> list[str]:
+    """One line a recipe, after a summary where there are several."""
+    lines = [finding.text for finding in findings]
+    if len(findings) == 1:
+        return lines
+    fit = [finding.model for finding in findings if finding.fitted]
+    conclusion = f" ({', '.join(fit)}): for these a perfect training score cannot by itself certify generalization" if fit else ""
+    return [f"{len(fit)} of {len(findings)} recipes fit random labels{conclusion}.", *lines]
 
 
 def _finding(rows: Sequence[Row]) -> Finding:
@@ -60,19 +61,19 @@ def _finding(rows: Sequence[Row]) -> Finding:
     ended = [row for row in rows if row["status"] in ("ok", "diverged")]
     true, noise = _by_seed(ended, 0.0), _by_seed(ended, 1.0)
     failures = len(rows) - len(ended)
-    lost = [f"{failures} of {len(rows)} trials failed and are left out"] if failures else []
+    problems = [f"{failures} of {len(rows)} trials failed and are left out"] if failures else []
     diverged = sum(row["status"] == "diverged" for row in ended)
-    lost += [f"{diverged} of {len(rows)} trials diverged"] if diverged else []
+    problems += [f"{diverged} of {len(rows)} trials diverged"] if diverged else []
     if not noise:
-        return Finding(name, 0, 0, ("no verdict: no trial with random labels ended", *lost))
+        return Finding(name, 0, 0, ("no verdict: no trial with random labels ended", *problems))
     fitted = sum(_fits(row) for row in noise.values())
-    sentences = [_fitting(fitted, noise), *_slowdown(true, noise), _chance(list(noise.values())), _conclusion(fitted, true, noise), *lost]
+    sentences = [_fitting(fitted, noise), *_slowdown(true, noise), _chance(list(noise.values())), _conclusion(fitted, true, noise), *problems]
     return Finding(name, fitted, len(noise), tuple(sentences))
 
 
 def _by_seed(rows: Iterable[Row], level: float) -> dict[Any, Row]:
-    chosen = [row for row in rows if row["corruption.kind"] == "PartialLabels" and row["corruption.level"] == level]
-    return {tuple(row[f"seeds.{stream}"] for stream in ("data", "corruption", "init", "order")): row for row in chosen}
+    labels = [row for row in rows if row["corruption.kind"] == "PartialLabels" and row["corruption.level"] == level]
+    return {tuple(row[f"seeds.{stream}"] for stream in ("data", "corruption", "init", "order")): row for row in labels}
 
 
 def _fits(row: Mapping[str, Any]) -> bool:
@@ -84,25 +85,25 @@ def _fitting(fitted: int, noise: Mapping[Any, Row]) -> str:
     interval = clopper_pearson(fitted, n, _LEVEL)
     if fitted:
         return f"fits random labels: {fitted} of {n} (P(fit) >= {interval.low:.2f} at 95 %)"
-    reached = max(float(row["train.accuracy"]) for row in noise.values())  # type: ignore[arg-type]
+    best = max(float(row["train.accuracy"]) for row in noise.values())  # type: ignore[arg-type]
     budgets = {int(str(row["fit.epochs"])) for row in noise.values() if row.get("fit.epochs")}
     within = f" within {max(budgets)} epoch{'s' if max(budgets) > 1 else ''}" if budgets else ""
-    return f"does not fit random labels{within}: 0 of {n} (P(fit) <= {interval.high:.2f} at 95 %), training accuracy on them reaches {_percent(reached)}"
+    return f"does not fit random labels{within}: 0 of {n} (P(fit) <= {interval.high:.2f} at 95 %), training accuracy on them reaches {_percent(best)}"
 
 
 def _slowdown(true: Mapping[Any, Row], noise: Mapping[Any, Row]) -> list[str]:
-    """How many times more epochs random labels take, over the replicates in which both were fitted."""
+    """The ratio of epochs on random and on true labels, over the replicates in which both were fitted."""
     both = [(noise[seed], true[seed]) for seed in noise if seed in true and _fits(noise[seed]) and _fits(true[seed])]
     times = [(a.get("fit.epochs_to_interpolation"), b.get("fit.epochs_to_interpolation")) for a, b in both]
     known = [(float(a), float(b)) for a, b in times if isinstance(a, int | float) and isinstance(b, int | float)]
     if not known:
         return []
     interval = ratio_interval([a for a, _ in known], [b for _, b in known], _LEVEL)
-    times_as = interval.estimate if interval.estimate >= 1 else 1 / interval.estimate
-    ends = (interval.low, interval.high) if interval.estimate >= 1 else (1 / interval.high, 1 / interval.low)
-    spread = f" [{ends[0]:.1f}, {ends[1]:.1f}]" if len(known) > 1 else ""
-    word = "slower" if interval.estimate >= 1 else "faster"
-    return [f"{times_as:.1f}x{spread} {word} than true labels"]
+    factor, low, high, word = interval.estimate, interval.low, interval.high, "slower"
+    if factor < 1:
+        factor, low, high, word = 1 / factor, 1 / high, 1 / low, "faster"
+    spread = f" [{low:.1f}, {high:.1f}]" if len(known) > 1 else ""
+    return [f"{factor:.1f}x{spread} {word} than true labels"]
 
 
 def _chance(noise: Sequence[Row]) -> str:
@@ -110,14 +111,14 @@ def _chance(noise: Sequence[Row]) -> str:
     values = [float(str(row["test.accuracy"])) for row in noise]
     result = equivalence(values, chance, CHANCE_MARGIN, _LEVEL)
     mean = sum(values) / len(values)
-    told = f"test accuracy then is {_percent(mean)}"
+    sentence = f"test accuracy then is {_percent(mean)}"
     if result.verdict == "equivalent":
-        return f"{told}, chance ({_percent(chance)}) to within {100 * CHANCE_MARGIN:.0f} points"
+        return f"{sentence}, chance ({_percent(chance)}) to within {100 * CHANCE_MARGIN:.0f} points"
     if result.verdict == "different" and mean > chance:
-        return f"{told}, ABOVE chance ({_percent(chance)}): look for examples that are in both splits, or labels that leak into inputs"
+        return f"{sentence}, ABOVE chance ({_percent(chance)}): look for examples that are in both splits, or labels that leak into inputs"
     if result.verdict == "different":
-        return f"{told}, below chance ({_percent(chance)})"
-    return f"{told}; whether that is chance ({_percent(chance)}) needs more replicates"
+        return f"{sentence}, below chance ({_percent(chance)})"
+    return f"{sentence}; whether that is chance ({_percent(chance)}) needs more replicates"
 
 
 def _conclusion(fitted: int, true: Mapping[Any, Row], noise: Mapping[Any, Row]) -> str:

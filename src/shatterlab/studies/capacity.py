@@ -1,24 +1,25 @@
-"""How many random labels a model swallows: effective model complexity, bits, and Cover's curve for the linear ones."""
+"""Capacity: the largest sample whose random labels a recipe fits, and the bits it memorizes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shatterlab.core import Corruption, Row, Runtime, Seeds
+from shatterlab.core import Corruption, Dataset, Learner, Measure, Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.partial_labels import RandomLabels
-from shatterlab.design.experiment import Experiment
+from shatterlab.design.experiment import Experiment, once
+from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.store.database import Store
-from shatterlab.studies.answer import Answer
-from shatterlab.studies.capacity_search import Search
 from shatterlab.studies.capacity_verdict import Measured, measured
-from shatterlab.studies.model_and_data import DIGITS, dataset, learners
-from shatterlab.studies.run import complete
-from shatterlab.trials.trial import Trial, sample
+from shatterlab.studies.model_and_data import DIGITS
+from shatterlab.studies.run import OnRow, Study, StudyResult
+from shatterlab.theory.effective_complexity import Attempts, next_sizes
+from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, FitProbability, Table
+from shatterlab.views.fit_probability import attempts
 
 QUESTION = "Of how many examples can this recipe learn random labels, and how many bits is that for each parameter?"
 SOURCE = "Nakkiran et al. 2020 (effective model complexity); Morris et al. 2025 (bits)"
@@ -26,13 +27,73 @@ _BITS = "measure.MemorizedBits"
 
 
 @dataclass(frozen=True)
-class Capacity(Answer):
-    """The result of a measurement of capacity.
+class Search:
+    """The search for the largest sample that a learner fits: which trials come next is a pure function of rows.
 
     Args:
-        experiment: what was asked.
+        dataset: the data set to draw samples from; its `examples` is replaced.
+        learner: the learner to fit.
+        limit: the number of training examples in the data set, >= 1.
+        start: the first size, >= 1.
+        replicates: runs at each size, each with its own sample, labels and initial weights, >= 1.
+        resolution: the gap above the largest fitted size that may remain, as a share of it.
+        tolerance: the largest training error that counts as a fit.
+        corruption: corruption of the labels; random by default.
+        measures: measures of every fit.
+    """
+
+    dataset: Dataset
+    learner: Learner
+    limit: int
+    start: int = 16
+    replicates: int = 3
+    resolution: float = 0.1
+    tolerance: float = 0.0
+    corruption: Corruption = RandomLabels()
+    measures: tuple[Measure, ...] = (MemorizedBits(),)
+
+    def trials(self, n: int) -> tuple[Trial, ...]:
+        """The replicates at this size."""
+        sampled = replace(self.dataset, examples=n)
+        return tuple(Trial(sampled, self.corruption, self.learner, Seeds.replicate(r), self.measures) for r in range(self.replicates))
+
+    def first(self) -> tuple[Trial, ...]:
+        """The trials that the search begins with."""
+        return self.trials(min(self.start, self.limit))
+
+    def propose(self, rows: Iterable[Row]) -> tuple[Trial, ...]:
+        """The trials to run after these rows; none where the search is done. Rows of other searches are ignored."""
+        known = {str(row["key"]): row for row in rows}
+        tried: list[Attempts] = []
+        proposed: list[Trial] = []
+        sizes = [min(self.start, self.limit)]
+        while sizes and not proposed:  # where every replicate of these sizes has a row, go on to the next sizes
+            for n in sizes:
+                trials = self.trials(n)
+                proposed += [trial for trial in trials if trial.key not in known]
+                tried.append(self._attempts(n, [known[trial.key] for trial in trials if trial.key in known]))
+            sizes = list(next_sizes(tried, self.start, self.limit, self.resolution))
+        return tuple(proposed)
+
+    def rows(self, rows: Iterable[Row]) -> list[Row]:
+        """The rows that belong to this search, of any size."""
+        parts = {"learner": self.learner, "corruption": self.corruption, "dataset": replace(self.dataset, examples=None)}
+        where = {column: value for name, part in parts.items() for column, value in part.columns(name).items() if column != "dataset.examples"}
+        return [row for row in rows if all(row.get(column) == value for column, value in where.items())]
+
+    def _attempts(self, n: int, rows: Sequence[Row]) -> Attempts:
+        known = attempts(rows, self.tolerance)
+        return replace(known[0], n=n) if known else Attempts(n, 0, 0)
+
+
+@dataclass(frozen=True)
+class Capacity(StudyResult):
+    """The capacity of each learner.
+
+    Args:
+        experiment: trials, views and claims.
         rows: one a trial.
-        reproduce: the commands or calls that give it again.
+        reproduce: the commands or calls that repeat it.
         searches: one a learner.
     """
 
@@ -40,13 +101,13 @@ class Capacity(Answer):
 
     @property
     def findings(self) -> list[Measured]:
-        """What was found of each learner."""
+        """The capacity of each learner, with its uncertainty."""
         return [measured(search.rows(self.rows), search.tolerance) for search in self.searches]
 
     @property
     def verdict(self) -> str:
-        """The answer in plain words, a line a learner."""
-        return "\n".join(each.text for each in self.findings)
+        """One line a learner."""
+        return "\n".join(finding.text for finding in self.findings)
 
 
 def capacity(
@@ -61,28 +122,28 @@ def capacity(
     store: Store | Path | str | None = None,
     workers: int = 0,
     runtime: Runtime = Runtime(),
-    on_row: Callable[[Row, int, int], None] | None = None,
+    on_row: OnRow | None = None,
     reproduce: Sequence[str] = (),
     **recipe: Any,
 ) -> Capacity:
     """Searches for the largest sample whose random labels a recipe fits, and counts the bits that it then holds.
 
-    Sizes double from `start` until one is not fitted, and one further; the gap above the largest fitted size is then looked through at three
+    Sizes double from `start` until one is not fitted, and once more; the gap above the largest fitted size is then searched at three
     sizes at a time until it is small. A run that ends at its budget without a fit leaves a lower bound, never a capacity.
 
     Args:
-        model: a callable that makes a `torch.nn.Module`, "module:factory", the name of an architecture, a scikit-learn
+        model: a callable that returns a `torch.nn.Module`, "module:factory", the name of an architecture, a scikit-learn
             estimator or a Learner; None: an MLP and a small convolutional net.
         data: a Dataset, the name of one, an .npz file or a folder of class folders; None: 300 of scikit-learn's digits.
         replicates: runs at each size, each with its own sample, labels and initial weights, >= 1.
         start: the first size, >= 1.
         resolution: the gap above the largest fitted size that may remain, as a share of it, > 0.
         tolerance: the largest training error that counts as a fit, a fraction in [0, 1).
-        corruption: of the labels; `TrueLabels()` gives the complexity on true labels.
+        corruption: corruption of the labels; `TrueLabels()` gives the complexity on true labels.
         store: where rows are kept and found again (None: in memory).
         workers: processes; 0 runs the trials in this one.
         runtime: device, threads and data root.
-        on_row: called after each trial with its row, how many are done and how many were to do.
+        on_row: called after each trial with its row, how many are done and how many there are.
         reproduce: commands to print in the report.
         recipe: fields of `Training` for a torch model: `epochs` (by default 1,000), `batch_size` (64), ..., and `lr` (0.01).
 
@@ -96,18 +157,16 @@ def capacity(
 
     Example:
         >>> from sklearn.tree import DecisionTreeClassifier
-        >>> found = capacity(DecisionTreeClassifier(max_leaf_nodes=2), replicates=2, start=4)  # a single split tells two labels apart
-        >>> found.findings[0].complexity.n <= 4
+        >>> result = capacity(DecisionTreeClassifier(max_leaf_nodes=2), replicates=2, start=4)  # a single split tells two labels apart
+        >>> result.findings[0].complexity.n <= 4
         True
     """
     _require(replicates, start, resolution, tolerance)
-    source = dataset(data)
-    train = sample(source, runtime, Seeds.replicate(0)).train
-    recipes = learners(model, min(len(train), DIGITS), "capacity", **recipe)
-    searches = tuple(Search(source, each, len(train), start, replicates, resolution, tolerance, corruption) for each in recipes)
-    experiment = plan(searches, views(tolerance))
-    rows = complete(experiment, store, workers, runtime, on_row)
-    return Capacity(experiment, tuple(rows), tuple(reproduce), searches)
+    study = Study("capacity", model, data, recipe, store, workers, runtime, on_row, reproduce)
+    searches = tuple(
+        Search(study.dataset, learner, study.examples, start, replicates, resolution, tolerance, corruption) for learner in study.learners(most=DIGITS)
+    )
+    return study.result(Capacity, plan(searches, views(tolerance)), searches=searches)
 
 
 def _require(replicates: int, start: int, resolution: float, tolerance: float) -> None:
@@ -123,25 +182,24 @@ def _require(replicates: int, start: int, resolution: float, tolerance: float) -
 
 
 def plan(searches: Sequence[Search], views: tuple[Any, ...], fixed: Iterable[Trial] = (), **fields: Any) -> Experiment:
-    """Searches as one experiment: their first sizes and fixed trials to begin with, the rest on seeing rows.
+    """Searches as one experiment: their first sizes and the fixed trials, then what the searches propose.
 
     Args:
-        searches: each goes its own way.
-        views: what to show.
+        searches: one a learner, independent of each other.
+        views: figures and tables.
         fixed: trials that are run whatever the rows say.
-        fields: of the `Experiment`, in place of a plain measurement's.
+        fields: fields of the `Experiment` to replace.
     """
     trials = [trial for search in searches for trial in search.first()] + list(fixed)
 
     def propose(rows: Sequence[Row]) -> tuple[Trial, ...]:
         return tuple(trial for search in searches for trial in search.propose(rows))
 
-    made = Experiment("capacity", SOURCE, QUESTION, tuple({trial.key: trial for trial in trials}.values()), views, propose=propose)
-    return replace(made, **fields)
+    return replace(Experiment("capacity", SOURCE, QUESTION, once(trials), views, propose=propose), **fields)
 
 
 def views(tolerance: float = 0.0) -> tuple[Any, ...]:
-    """P(fit) and training error against size, and the bits of the labels."""
+    """P(fit) and training error against sample size, and memorized bits."""
     return (
         FitProbability(("model",), tolerance),
         Curve("train.n", "train.error", by="model", title="Training error on random labels"),

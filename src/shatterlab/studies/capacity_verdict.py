@@ -1,4 +1,4 @@
-"""What the rows of a search say about one learner's capacity, in plain words and with their uncertainty."""
+"""The verdict on one learner's capacity, in plain words and with its uncertainty."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ BITS = "measure.MemorizedBits"
 
 @dataclass(frozen=True)
 class Bits:
-    """The most bits of its labels that a learner was seen to hold, as means over the replicates at one size.
+    """The memorized bits at the sample size where they are most, as means over replicates.
 
     Args:
-        n: that size.
-        bits: in all.
-        per_parameter: over the parameters; None where these cannot be counted.
-        runs: how many replicates.
+        n: the sample size.
+        bits: bits of all labels.
+        per_parameter: bits for each parameter; None where parameters cannot be counted.
+        runs: the number of replicates.
     """
 
     n: int
@@ -38,10 +38,10 @@ class Measured:
 
     Args:
         model: its name.
-        curve: what the replicates at each size came to, sizes ascending.
+        curve: fits among the replicates at each size, sizes ascending.
         complexity: the largest fitted size, or a bound of it.
-        bits: the most that it held; None where no probability is known.
-        no_bits: why, where there are none.
+        bits: the most that it memorizes; None where the learner gives no probabilities.
+        no_bits: why there are none.
         vc_dimension: the experimental one; None where there are not two classes.
     """
 
@@ -54,28 +54,28 @@ class Measured:
 
     @property
     def text(self) -> str:
-        """All of it in one line."""
+        """The model's name and the verdict in one line."""
         return f"{self.model}: {'; '.join(self._sentences())}."
 
     def _sentences(self) -> list[str]:
-        said = [self.complexity.text]
-        here = next((each for each in self.curve if each.n == self.complexity.n), None)
-        if here is not None:
-            found = here.interval()
-            said.append(f"{here.fitted} of {here.runs} fit there (P(fit) {found.low:.2f} to {found.high:.2f} at 95 %)")
+        sentences = [self.complexity.text]
+        largest = next((size for size in self.curve if size.n == self.complexity.n), None)
+        if largest is not None:
+            interval = largest.interval()
+            sentences.append(f"{largest.fitted} of {largest.runs} fit there (P(fit) {interval.low:.2f} to {interval.high:.2f} at 95 %)")
         if self.bits is not None:
-            each = "" if self.bits.per_parameter is None else f", {self.bits.per_parameter:.3g} a parameter"
-            said.append(f"it holds at most {self.bits.bits:,.0f} bits of the labels (at {self.bits.n:,}{each})")
+            per_parameter = "" if self.bits.per_parameter is None else f", {self.bits.per_parameter:.3g} a parameter"
+            sentences.append(f"it holds at most {self.bits.bits:,.0f} bits of the labels (at {self.bits.n:,}{per_parameter})")
         elif self.no_bits:
-            said.append(f"bits: {self.no_bits}")
+            sentences.append(f"bits: {self.no_bits}")
         if self.vc_dimension is not None:
             sign, off = (">=", "") if self.vc_dimension.lower_bound else ("about", f" (off the formula by {self.vc_dimension.residual:.2f})")
-            said.append(f"experimental VC dimension {sign} {self.vc_dimension.h:,.3g}{off}")
-        return said
+            sentences.append(f"experimental VC dimension {sign} {self.vc_dimension.h:,.3g}{off}")
+        return sentences
 
 
 def measured(rows: Sequence[Row], tolerance: float) -> Measured:
-    """What the rows of one learner on one data set say.
+    """The capacity of one learner on one data set.
 
     Args:
         rows: any number, of any sizes and seeds.
@@ -89,13 +89,13 @@ def measured(rows: Sequence[Row], tolerance: float) -> Measured:
 
 
 def most_bits(rows: Iterable[Row]) -> Bits | None:
-    """Of all sizes the one with the largest mean of memorized bits; sizes with a replicate of -infinitely many bits are left out."""
+    """The size with the largest mean of memorized bits; sizes where a replicate has minus infinity are left out."""
     sizes: dict[int, list[Row]] = {}
     for row in rows:
         if isinstance(row.get(f"{BITS}.bits"), int | float):
             sizes.setdefault(int(str(row["train.n"])), []).append(row)
     means = [_mean_bits(n, members) for n, members in sizes.items()]
-    return max((each for each in means if math.isfinite(each.bits)), key=lambda each: each.bits, default=None)
+    return max((mean for mean in means if math.isfinite(mean.bits)), key=lambda mean: mean.bits, default=None)
 
 
 def _mean_bits(n: int, rows: Sequence[Row]) -> Bits:
@@ -104,15 +104,15 @@ def _mean_bits(n: int, rows: Sequence[Row]) -> Bits:
 
 
 def _vc_dimension(rows: Sequence[Row]) -> VCDimension | None:
-    """From mean training errors on random labels of two classes; sizes of which a replicate was cut short are left out."""
+    """From mean training errors on random labels of two classes; sizes with a censored replicate are left out."""
     if {row.get("classes") for row in rows} != {2} or {row.get("corruption.level") for row in rows} != {1.0}:
         return None
-    cut = {row["train.n"] for row in rows if row.get("fit.censored")}
+    censored = {row["train.n"] for row in rows if row.get("fit.censored")}
     errors: dict[int, list[float]] = {}
     for row in rows:
-        if row["train.n"] not in cut and int(str(row["train.n"])) >= 2:
+        if row["train.n"] not in censored and int(str(row["train.n"])) >= 2:
             errors.setdefault(int(str(row["train.n"])), []).append(float(str(row["train.error"])))
     if not errors:
         return None
-    deviations = [abs(1 - 2 * math.fsum(each) / len(each)) for each in errors.values()]
+    deviations = [abs(1 - 2 * math.fsum(values) / len(values)) for values in errors.values()]
     return fitted_vc_dimension([n / 2 for n in errors], deviations)

@@ -1,14 +1,14 @@
-"""What a ledger is made of: the runs that a learner needs, and the lines of the table."""
+"""The runs of a ledger, their measures, and the quantities in its table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from shatterlab.core import Dataset, Learner, Measure, Seeds
-from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
 from shatterlab.corruptions.random_signs import RandomSigns
 from shatterlab.design.experiment import Scale
+from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.learners.prequential import Prequential
 from shatterlab.learners.randomized_part import RandomizedPart
@@ -44,21 +44,21 @@ from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial
 from shatterlab.views import LedgerTable, Quantity
 
-STOP = 0.05  # the training loss that both fits of a network end at
+STOP = 0.05  # the training loss at which both fits of a network end
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How often each kind of run is made, and how closely the dear measures look.
+    """The number of runs of each kind, and of examples for the expensive measures.
 
     Args:
-        replicates: of each fit, and of its part with random labels.
-        draws: of signs.
-        twins: pairs of runs on either kind of labels.
-        codes: fits that code their labels, on either kind.
-        examples: on which curvature and flatness are measured; None: all.
-        replaced: whose labels are replaced in kernel systems; None: all.
-        probes: noise vectors, sign vectors.
+        replicates: replicates of each fit, and of fits with a randomly labelled part.
+        draws: fits to random signs.
+        twins: pairs of twin runs on either kind of labels.
+        codes: prequential codes of either kind of labels.
+        examples: examples on which curvature and flatness are measured; None: all.
+        replaced: examples whose labels are replaced in kernel systems; None: all.
+        probes: random vectors of stochastic estimates.
     """
 
     replicates: int = 3
@@ -71,26 +71,25 @@ class Effort:
 
     @classmethod
     def of(cls, scale: Scale) -> Effort:
-        """The same at every scale, but for how many examples the dear measures look at."""
-        return cls(
-            replicates=scale.replicates, examples=scale.pick(smoke=None, laptop=100, paper=1000), replaced=scale.pick(smoke=None, laptop=None, paper=500)
-        )
+        """The same at every scale, except for the examples of the expensive measures."""
+        examples, replaced = scale.pick(smoke=(None, None), laptop=(100, None), paper=(1000, 500))
+        return cls(replicates=scale.replicates, examples=examples, replaced=replaced)
 
 
 def measures(learner: Learner, effort: Effort) -> tuple[Measure, ...]:
-    """Every measure; one that does not apply leaves its reason."""
+    """Every measure; where one does not apply, the row has the reason."""
     systems = (MarginBound(), _stability(learner), ReplaceOne(examples=effort.replaced), LeaveOneOut(sampled=0), RKHSNorm(), LeafCount())
     return (*network_measures(effort), *systems)
 
 
 def network_measures(effort: Effort) -> tuple[Measure, ...]:
-    """Those of a network by itself: its size, its weights, its curvature, and what can be certified."""
-    draws, few = effort.probes, effort.examples
+    """The measures of a network: size, weights, curvature and certificates."""
+    draws, n = effort.probes, effort.examples
     return (
         ParameterCount(), VCBound(),
         ParameterNorm(), DistanceFromInitialization(), PathNorm(), SpectralNorms(), FrobeniusOverSpectral(), SpectralMargin(), Margins(),
-        Flatness(draws=draws, steps=10, examples=few), MagnitudeAwareFlatness(draws=draws, steps=10, examples=few),
-        HessianTopEigenvalue(examples=few, tolerance=0.01), HessianTrace(probes=draws, examples=few), FisherRao(), GradientNoiseScale(batch_size=10),
+        Flatness(draws=draws, steps=10, examples=n), MagnitudeAwareFlatness(draws=draws, steps=10, examples=n),
+        HessianTopEigenvalue(examples=n, tolerance=0.01), HessianTrace(probes=draws, examples=n), FisherRao(), GradientNoiseScale(batch_size=10),
         MemorizedBits(), PACBayesCertificate(draws=draws), OccamCertificate(),
     )  # fmt: skip
 
@@ -101,41 +100,34 @@ def _stability(learner: Learner) -> StabilityBound:
     if not isinstance(learner, Training):
         return StabilityBound()
     optimizer = learner.optimizer
-    momentum = optimizer.momentum if isinstance(optimizer, SGD) else 1.0  # any other rule is not the theorem's either
+    momentum = optimizer.momentum if isinstance(optimizer, SGD) else 1.0  # the theorem is about SGD without momentum
     return StabilityBound(optimizer.lr, learner.decay, learner.decay_steps, momentum)
 
 
-def trials(source: Dataset, learners: Iterable[Learner], effort: Effort) -> tuple[Trial, ...]:
-    """All runs of the ledger; the fits themselves first, replicates outermost, so that an early look is balanced."""
-    chosen = list(learners)
-    labels = (TrueLabels(), RandomLabels())
-    every = range(max(effort.replicates, effort.twins, effort.codes, effort.draws))
-    made = []
-    for r in every:
-        seeds = Seeds.replicate(r)
-        for learner in chosen:
-            runs = [
-                (r < effort.replicates, learner, measures(learner, effort)),
-                (r < effort.twins, Twins(learner), ()),
-                (r < effort.codes, Prequential(learner, doublings=3), (CodeLengthCertificate(),)),
-                (r < effort.replicates, RandomizedPart(learner), (RATTCertificate(),)),
-            ]
-            made += [Trial(source, each, part, seeds, found) for wanted, part, found in runs if wanted for each in labels]
-            if r < effort.draws:
-                made.append(Trial(source, RandomSigns(), learner, replace(seeds, data=0)))
-    return tuple(made)
+def trials(data: Dataset, learners: Collection[Learner], effort: Effort) -> tuple[Trial, ...]:
+    """All runs of the ledger, replicates outermost, so that an early look is balanced."""
+    replicates = range(max(effort.replicates, effort.twins, effort.codes, effort.draws))
+    return tuple(trial for r in replicates for learner in learners for trial in _replicate(data, learner, effort, r))
+
+
+def _replicate(data: Dataset, learner: Learner, effort: Effort, r: int) -> Iterator[Trial]:
+    seeds = Seeds.replicate(r)
+    runs: list[tuple[int, Learner, tuple[Measure, ...]]] = [
+        (effort.replicates, learner, measures(learner, effort)),
+        (effort.twins, Twins(learner), ()),
+        (effort.codes, Prequential(learner, doublings=3), (CodeLengthCertificate(),)),
+        (effort.replicates, RandomizedPart(learner), (RATTCertificate(),)),
+    ]
+    yield from (Trial(data, labels, part, seeds, measured) for count, part, measured in runs if r < count for labels in TRUE_AND_RANDOM)
+    if r < effort.draws:
+        yield Trial(data, RandomSigns(), learner, replace(seeds, data=0))
 
 
 def table(name: str, learner: Learner) -> LedgerTable:
-    """The page of one learner."""
+    """The table of one learner."""
     columns = learner.columns("learner").items()
     own = {column.removeprefix("learner."): value for column, value in columns if not column.endswith(".fingerprint")}
     return LedgerTable(own, QUANTITIES, title=name)
-
-
-def names(quantities: Sequence[Quantity]) -> list[str]:
-    """What the lines are called."""
-    return [each.name for each in quantities]
 
 
 def _m(measure: type[Measure], value: str) -> str:

@@ -1,4 +1,4 @@
-"""What a person means by a model and by data: names, files, folders and objects made into parts."""
+"""From names, files, folders and objects to the learners and the data set of a study."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from shatterlab.learners.recipe import Recipe
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD
 
-DIGITS = 300  # examples of the audit's default data set: an audit of two nets then takes minutes
+DIGITS = 300  # examples of the default data set: an audit of two nets then takes minutes
 
 
 def learners(model: Any = None, examples: int = DIGITS, owner: str = "audit", **recipe: Any) -> list[Learner]:
-    """The recipes that a description of a model asks for, their budget fit for so many training examples."""
+    """The learners that a model stands for, with a default budget for that many training examples."""
     if hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type | Learner):
         model = Estimator.of(model)
     if isinstance(model, Learner):
@@ -52,7 +52,7 @@ def _architecture(name: str, owner: str) -> Architecture:
 
 
 def _training(architecture: Architecture, recipe: dict[str, Any], examples: int) -> Training:
-    """The recipe with a budget of 100 epochs, or of 5,000 steps where these are more: a small sample has few an epoch."""
+    """The recipe, by default with 100 epochs, or with 5,000 steps on a small sample, where these are more."""
     fields = {"batch_size": 64} | recipe
     fields.setdefault("epochs", max(100, 5000 // math.ceil(examples / (fields["batch_size"] or examples))))
     optimizer = fields.pop("optimizer", None) or SGD(lr=fields.pop("lr", 0.01))
@@ -63,8 +63,8 @@ def _training(architecture: Architecture, recipe: dict[str, Any], examples: int)
     return Training(architecture, optimizer, **fields)
 
 
-def chosen(model: str | None, recipe: str | None, options: dict[str, Any], owner: str = "audit") -> tuple[Any, dict[str, Any]]:
-    """The model and the fields of Training that the command line's options mean.
+def model_from_options(model: str | None, recipe: str | None, options: dict[str, Any], owner: str = "audit") -> tuple[Any, dict[str, Any]]:
+    """The model and the fields of `Training` from the options of the command line.
 
     Raises:
         InvalidPart: both a model and a recipe are given.
@@ -75,25 +75,29 @@ def chosen(model: str | None, recipe: str | None, options: dict[str, Any], owner
         resolve(recipe, "audit: --recipe")
         return Recipe(recipe), options
     if model is not None and ":" in model:
-        found = resolve(model, f"{owner}: --model")
-        if isinstance(found, type) and all(hasattr(found, name) for name in ("fit", "predict", "get_params")):
+        target = resolve(model, f"{owner}: --model")
+        if isinstance(target, type) and all(hasattr(target, name) for name in ("fit", "predict", "get_params")):
             return Estimator(model), options
     return model, options
 
 
 def dataset(data: Any = None, examples: int | None = None) -> Dataset:
-    """The data set that a name, a file or a folder means, with so many training examples.
+    """The data set that a name, a file or a folder stands for.
+
+    Args:
+        data: a Dataset, the name of one, an .npz file or a folder; None: digits.
+        examples: training examples to keep; None: all.
 
     Raises:
-        InvalidPart: it is none of these.
+        InvalidPart: the data are none of these.
         UnknownName: no data set has that name; the nearest are offered.
     """
     if data is None:
         return Digits(examples=examples or DIGITS)
     if isinstance(data, Dataset):
         return data
-    found = _described(data)
-    return found if examples is None else replace(found, examples=examples)
+    described = _described(data)
+    return described if examples is None else replace(described, examples=examples)
 
 
 def _described(data: Any) -> Dataset:

@@ -1,11 +1,15 @@
-"""An experiment run to its end: its trials, and those that it proposes on seeing their rows."""
+"""What all studies share: how they are run, and what their result offers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from shatterlab.core import Part, Row, Runtime
+from shatterlab.core import Dataset, Learner, Part, Row, Runtime, Seeds
 from shatterlab.core.errors import ShatterlabError
 from shatterlab.core.part import canonical
 from shatterlab.design.experiment import Experiment
@@ -13,8 +17,104 @@ from shatterlab.executors.drive import drive
 from shatterlab.executors.in_process import InProcess
 from shatterlab.executors.local import LocalPool
 from shatterlab.learners.training import Training
+from shatterlab.report import render, text_report, write
 from shatterlab.store.database import Store
+from shatterlab.studies.model_and_data import dataset, learners
 from shatterlab.trials.trial import Trial, sample
+
+OnRow = Callable[[Row, int, int], None]
+
+
+@dataclass(frozen=True)
+class StudyResult(ABC):
+    """Result of a study: verdict, text, HTML.
+
+    Args:
+        experiment: trials, views and claims of the study.
+        rows: one a trial.
+        reproduce: the commands or calls that repeat it.
+    """
+
+    experiment: Experiment
+    rows: tuple[Row, ...]
+    reproduce: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def verdict(self) -> str:
+        """The answer in plain words, in lines."""
+
+    def text(self) -> str:
+        """The report for a terminal: verdict first, then the tables."""
+        return text_report(self.experiment, self.rows, self.verdict.splitlines())
+
+    def save(self, path: Path | str) -> Path:
+        """Writes the report as one self-contained HTML file.
+
+        Raises:
+            ShatterlabError: the file cannot be written there.
+        """
+        html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale)
+        return Path(write(path, html))
+
+
+Result = TypeVar("Result", bound=StudyResult)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A model, data, and where to run: the options that `audit`, `capacity` and `ledger` share.
+
+    Args:
+        name: of the study, as errors name it.
+        model: what `learners` takes.
+        data: what `dataset` takes.
+        recipe: fields of `Training` for a torch model, and `lr`.
+        store: where rows are kept and found again (None: in memory).
+        workers: processes; 0 runs the trials in this one.
+        runtime: device, threads and data root.
+        on_row: called after each trial with its row, how many are done and how many there are.
+        reproduce: commands to print in the report.
+    """
+
+    name: str
+    model: Any
+    data: Any
+    recipe: Mapping[str, Any]
+    store: Store | Path | str | None
+    workers: int
+    runtime: Runtime
+    on_row: OnRow | None
+    reproduce: Sequence[str]
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The data set that `data` stands for."""
+        return dataset(self.data)
+
+    @functools.cached_property
+    def examples(self) -> int:
+        """The number of training examples."""
+        return len(sample(self.dataset, self.runtime, Seeds.replicate(0)).train)
+
+    def learners(self, most: int | None = None) -> list[Learner]:
+        """The learners that the model stands for.
+
+        Args:
+            most: training examples at most that the default budget is chosen for; None: all.
+        """
+        return learners(self.model, min(self.examples, most or self.examples), self.name, **self.recipe)
+
+    def result(self, kind: type[Result], experiment: Experiment, **fields: Any) -> Result:
+        """Runs an experiment to its end.
+
+        Args:
+            kind: of the result.
+            experiment: what to run.
+            fields: of the result, besides those that every result has.
+        """
+        rows = complete(experiment, self.store, self.workers, self.runtime, self.on_row)
+        return kind(experiment, tuple(rows), tuple(self.reproduce), **fields)
 
 
 def complete(
@@ -22,7 +122,7 @@ def complete(
     store: Store | Path | str | None = None,
     workers: int = 0,
     runtime: Runtime = Runtime(),
-    on_row: Callable[[Row, int, int], None] | None = None,
+    on_row: OnRow | None = None,
 ) -> list[Row]:
     """Runs what the store is missing of an experiment until it proposes nothing more.
 
@@ -31,7 +131,7 @@ def complete(
         store: where rows are kept and found again (None: in memory).
         workers: processes; 0 runs the trials in this one.
         runtime: device, threads and data root.
-        on_row: called after each trial with its row, how many are done and how many were to do.
+        on_row: called after each trial with its row, how many are done and how many there are.
 
     Returns:
         One row a trial, in the order of the trials.

@@ -19,9 +19,8 @@ from shatterlab.learners.linear_separator import LinearSeparator
 from shatterlab.learners.training import Training
 from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.optimizers.adam import Adam
-from shatterlab.studies.capacity import SOURCE, plan
+from shatterlab.studies.capacity import SOURCE, Search, plan
 from shatterlab.studies.capacity import views as default_views
-from shatterlab.studies.capacity_search import Search
 from shatterlab.theory.cover import cover_probability
 from shatterlab.trials.trial import Trial, sample
 from shatterlab.views import Curve, FitProbability, Table
