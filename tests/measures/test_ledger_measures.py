@@ -26,10 +26,10 @@ from shatterlab.measures.ratt_certificate import RATTCertificate
 from shatterlab.measures.replace_one import ReplaceOne
 from shatterlab.measures.stability_bound import StabilityBound
 from shatterlab.measures.vc_bound import VCBound
-from shatterlab.solvers.closed_forms import replace_one
 from shatterlab.theory.certificates import code_length, occam, ratt
 from shatterlab.theory.stability import RELU
 from shatterlab.theory.vc import relu_dimension, vc_bound
+from solvers.closed_forms import replace_one
 
 RandomizedPart, Prequential, RandomSigns = (catalog.get(name) for name in ("RandomizedPart", "Prequential", "RandomSigns"))
 

@@ -16,7 +16,6 @@ from shatterlab.statistics import (
     Interval,
     binomial_two_sided,
     bootstrap_interval,
-    censored_summary,
     clopper_pearson,
     equivalence,
     g_test_bound,
@@ -327,34 +326,6 @@ class TestG:
             g_test_bound(np.eye(2), np.full((2, 2), 0.6))
         with pytest.raises(DataError, match=r"got \(3, 3\) for \(2, 2\)"):
             g_test_bound(np.eye(3), np.eye(2))
-
-
-class TestCensoring:
-    def test_nothing_censored_is_an_interval(self):
-        summary = censored_summary([10, 12, 14], [False] * 3)
-        assert summary.interval == t_interval([10, 12, 14]) and summary.estimate == 12
-        assert summary.text == "12 [7.032, 16.97]"
-
-    def test_never_a_mean_over_censored_values(self):
-        summary = censored_summary([10, 12, 100], [False, False, True])
-        assert summary.interval is None and summary.estimate is None
-        assert (summary.lower_bound, summary.censored, summary.n) == (pytest.approx(122 / 3), 1, 3)
-        assert summary.text == ">= 40.67 (1 of 3 censored, median 12)"
-
-    def test_no_median_where_too_few_ended(self):
-        summary = censored_summary([10, 100, 100], [False, True, True])
-        assert summary.median is None and summary.text == ">= 70 (2 of 3 censored)"
-
-    @given(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=12))
-    def test_median_against_scipys_survival_function(self, sample):
-        times, cut = (list(each) for each in zip(*sample, strict=True))
-        survival = stats.ecdf(stats.CensoredData.right_censored(times, cut)).sf
-        ended = [q for q, p in zip(survival.quantiles, survival.probabilities, strict=True) if p <= 0.5 + 1e-12]
-        assert censored_summary(times, cut).median == (ended[0] if ended else None)
-
-    def test_refuses_flags_of_other_length(self):
-        with pytest.raises(DataError, match=r"^censored_summary: one flag a value is required, got 1 for 2\. Pass both of the same rows\.$"):
-            censored_summary([1, 2], [True])
 
 
 def tau_by_loops(x, y, cut):

@@ -15,10 +15,10 @@ import shatterlab as sl
 from shatterlab import experiments
 from shatterlab.core.errors import DataError, NotApplicable
 from shatterlab.learners.twins import Twins
-from shatterlab.solvers.closed_forms import replace_one
 from shatterlab.theory import rademacher, stability
 from shatterlab.theory import vc as dimension
 from shatterlab.views import RademacherTable
+from solvers.closed_forms import replace_one
 
 
 def signs(n):

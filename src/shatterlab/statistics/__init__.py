@@ -1,8 +1,7 @@
-"""Intervals, equivalence, significance, censored values: numbers in, statements out; no torch, no rows."""
+"""Intervals, equivalence, significance: numbers in, statements out; no torch, no rows."""
 
 from __future__ import annotations
 
-from shatterlab.statistics.censoring import CensoredSummary, censored_summary
 from shatterlab.statistics.equivalence import Equivalence, equivalence
 from shatterlab.statistics.intervals import (
     Interval,
@@ -24,8 +23,8 @@ from shatterlab.statistics.significance import (
 )
 
 __all__ = [
-    "CensoredSummary", "Equivalence", "Interval", "Significance", "binomial_two_sided", "bootstrap_interval",
-    "censored_summary", "clopper_pearson", "detectable", "equivalence",
+    "Equivalence", "Interval", "Significance", "binomial_two_sided", "bootstrap_interval",
+    "clopper_pearson", "detectable", "equivalence",
     "g_test_bound", "holm", "kendall_interval", "kendall_tau", "mean_interval",
     "paired_difference", "permutation_test", "poisson_binomial_two_sided", "ratio_interval", "t_interval", "t_test",
 ]  # fmt: skip
