@@ -12,7 +12,7 @@ from scipy import stats
 
 import shatterlab as sl
 from shatterlab.core.errors import DataError, InvalidPart
-from shatterlab.theory.cover import cover_probability
+from shatterlab.theory.vc import cover_probability
 
 FALSE_ALARM = 1e-6  # of all comparisons with Cover's curve together
 

@@ -23,9 +23,8 @@ from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.studies import capacity as meters
 from shatterlab.studies.capacity import Search
 from shatterlab.studies.capacity_verdict import measured
-from shatterlab.theory.effective_complexity import Attempts, effective_complexity, next_sizes
-from shatterlab.theory.experimental_vc import expected_deviation, fitted_vc_dimension
-from shatterlab.theory.memorized_bits import memorized_bits
+from shatterlab.theory.capacity import Attempts, effective_complexity, memorized_bits, next_sizes
+from shatterlab.theory.vc import expected_deviation, fitted_vc_dimension
 from shatterlab.views import FitProbability
 from shatterlab.views.fit_probability import attempts
 

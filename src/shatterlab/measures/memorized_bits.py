@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit, Measure
 from shatterlab.core.errors import NotApplicable
-from shatterlab.theory.memorized_bits import memorized_bits
+from shatterlab.theory.capacity import memorized_bits
 
 _ROWS = 2048  # examples scored at a time
 

@@ -16,7 +16,7 @@ from shatterlab.store.database import Store
 from shatterlab.studies.capacity_verdict import Measured, measured
 from shatterlab.studies.model_and_data import DIGITS
 from shatterlab.studies.run import OnRow, Study, StudyResult
-from shatterlab.theory.effective_complexity import Attempts, next_sizes
+from shatterlab.theory.capacity import Attempts, next_sizes
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, FitProbability, Table
 from shatterlab.views.fit_probability import attempts

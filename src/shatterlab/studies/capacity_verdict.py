@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from shatterlab.analysis.naming import model
 from shatterlab.core import Row
-from shatterlab.theory.effective_complexity import Attempts, Complexity, effective_complexity
-from shatterlab.theory.experimental_vc import VCDimension, fitted_vc_dimension
+from shatterlab.theory.capacity import Attempts, Complexity, effective_complexity
+from shatterlab.theory.vc import VCDimension, fitted_vc_dimension
 from shatterlab.views.fit_probability import attempts
 
 BITS = "measure.MemorizedBits"

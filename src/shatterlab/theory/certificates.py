@@ -12,15 +12,15 @@ _HALVINGS = 100
 
 @dataclass(frozen=True)
 class Certificate:
-    """An upper bound on an error, what it assumes, and whether it says anything.
+    """An upper bound on an error, its assumption, and whether it is better than guessing.
 
     Args:
         name: of the bound.
-        bound: on the error, a fraction; above 1 as the formula gives it.
+        bound: on the error, a fraction; not clipped at 1.
         training_error: the error on the sample that the bound starts from.
         delta: the bound holds with probability at least 1 - delta over samples.
-        assumption: what must be true for that.
-        chance: the error of guessing, 1 - 1 / k; a bound at or above it does not beat a coin.
+        assumption: the condition for that.
+        chance: the error of guessing, 1 - 1 / k; a bound at or above it is vacuous.
     """
 
     name: str
@@ -37,19 +37,19 @@ class Certificate:
 
     @property
     def text(self) -> str:
-        """The bound, what it assumes and whether it says anything, in one line."""
-        said = f"vacuous: guessing errs {self.chance:.4g}" if self.vacuous else "not vacuous"
-        return f"{self.name}: error <= {self.bound:.4g} with probability {1 - self.delta:g} ({said}). Assumes {self.assumption}."
+        """The bound, its assumption and whether it is vacuous, in one line."""
+        judgement = f"vacuous: guessing errs {self.chance:.4g}" if self.vacuous else "not vacuous"
+        return f"{self.name}: error <= {self.bound:.4g} with probability {1 - self.delta:g} ({judgement}). Assumes {self.assumption}."
 
 
 @dataclass(frozen=True)
 class CodeLength:
-    """How many bits the labels took when each block was coded by a model of the blocks before it.
+    """The bits that the labels take when each block is coded by a model of the blocks before it.
 
     Args:
         bits: L, the length of the code.
-        uniform_bits: n log2 k, what labels cost without any model.
-        p_value: at most this is the probability of so short a code if the labels are uniform and independent of all else.
+        uniform_bits: n log2 k, the length without any model.
+        p_value: an upper bound on the probability of so short a code if the labels are uniform and independent of all else.
     """
 
     bits: float
@@ -58,12 +58,12 @@ class CodeLength:
 
     @property
     def saved(self) -> float:
-        """Bits saved, n log2 k - L; negative where the model did harm."""
+        """Bits saved, n log2 k - L; negative where the model is worse than uniform probabilities."""
         return self.uniform_bits - self.bits
 
     @property
     def text(self) -> str:
-        """The code length and what it proves, in one line."""
+        """The code length and its p-value, in one line."""
         proved = f"P[this or more saved | random labels] <= {self.p_value:.3g}, for any model" if self.saved > 0 else "nothing is saved: it proves nothing"
         return f"code length {self.bits:.1f} of {self.uniform_bits:.1f} bits, {self.saved:.1f} saved; {proved}"
 
@@ -76,7 +76,7 @@ def kl_inverse(error: float, divergence: float) -> float:
         divergence: in nats, >= 0.
 
     Returns:
-        P in [q, 1].
+        A probability in [q, 1].
 
     Raises:
         DataError: an argument is out of range.
@@ -98,7 +98,7 @@ def kl_inverse(error: float, divergence: float) -> float:
 
 
 def pac_bayes(training_error: float, divergence: float, n: int, delta: float = 0.05, classes: int = 2) -> Certificate:
-    """Kl^-1 of the training error at (KL + ln(2 sqrt(n) / delta)) / n: a bound on the mean error of a random classifier.
+    """The bound kl^-1(training error, (KL + ln(2 sqrt(n) / delta)) / n) on the mean error of a random classifier.
 
     Args:
         training_error: mean error on the sample of classifiers drawn from the posterior Q, a fraction.
@@ -123,12 +123,12 @@ def pac_bayes(training_error: float, divergence: float, n: int, delta: float = 0
 
 
 def occam(training_error: float, bits: float, n: int, delta: float = 0.05, classes: int = 2) -> Certificate:
-    """Kl^-1 of the training error at (bits ln 2 + ln(1 / delta)) / n: a model that can be told in few bits cannot have memorized much.
+    """The bound kl^-1(training error, (bits ln 2 + ln(1 / delta)) / n): a model of a short description cannot have memorized much.
 
     Args:
         training_error: a fraction.
-        bits: the length of a message from which the classifier can be built, in a code fixed before the sample was seen of which no word
-            begins another (`prefix_bits` turns bytes into one), > 0.
+        bits: the length of a message from which the classifier can be built, in a prefix-free code fixed before the sample was seen
+            (`prefix_bits` turns bytes into one), > 0.
         n: examples, >= 1.
         delta: in (0, 1).
         classes: k.
@@ -155,7 +155,7 @@ def occam(training_error: float, bits: float, n: int, delta: float = 0.05, class
 
 
 def prefix_bits(message: bytes) -> int:
-    """How many bits a message takes when its length is told first: 8 b + 2 floor(log2(b + 1)) + 1 for b bytes.
+    """The bits of a message with its length in front, a prefix-free code: 8 b + 2 floor(log2(b + 1)) + 1 for b bytes.
 
     Source:
         Elias 1975 (the gamma code, of b + 1).
@@ -164,16 +164,17 @@ def prefix_bits(message: bytes) -> int:
 
 
 def ratt(labelled_error: float, random_error: float, labelled: int, randomized: int, classes: int, delta: float = 0.05) -> Certificate:
-    """E_S + (k - 1) - k E_R + concentration: who fits true labels and cannot fit random ones has learned.
+    """The bound E_S + (k - 1) - k E_R + concentration for a model trained on labelled and randomly labelled examples together.
 
-    n labelled and m randomly labelled examples are trained on together; E_S and E_R are the training errors on either. Of the m, those with a wrong
-    label number W with (k - 1) m / k expected, and the model errs on them no more than on fresh ones. So the error is at most
-    (k - 1) (1 - (m E_R - (m - W) E_C) / W + sqrt(ln(4/delta) / 2W)), E_C <= E_S + (1 + (m - W) / n) sqrt(ln(4/delta) / 2(m - W)), for the least favourable
-    W within sqrt(m ln(4/delta) / 2) of its mean. Each of the three steps fails with probability at most delta / 4 (W: on each side).
+    E_S and E_R are the training errors on the n labelled and the m randomly labelled examples: a model that fits true labels and cannot fit
+    random ones has learned. W of the m have a wrong label, (k - 1) m / k in expectation, and the model errs on them no more than on fresh
+    ones. So the error is at most (k - 1) (1 - (m E_R - (m - W) E_C) / W + sqrt(ln(4/delta) / 2W)), with
+    E_C <= E_S + (1 + (m - W) / n) sqrt(ln(4/delta) / 2(m - W)), for the least favourable W within sqrt(m ln(4/delta) / 2) of its mean. Each of the
+    three steps fails with probability at most delta / 4 (W: on each side).
 
     Args:
         labelled_error: E_S, a fraction.
-        random_error: E_R, a fraction; 0 for who interpolates, which makes the bound vacuous.
+        random_error: E_R, a fraction; 0 for a model that interpolates, which makes the bound vacuous.
         labelled: n, >= 1.
         randomized: m, >= 1.
         classes: k, >= 2.
@@ -186,7 +187,7 @@ def ratt(labelled_error: float, random_error: float, labelled: int, randomized: 
         DataError: an argument is out of range.
 
     Source:
-        Garg et al. 2021, "RATT: leveraging unlabeled data to guarantee generalization", theorems 1 and 3; the concentration term is derived anew
+        Garg et al. 2021, "RATT: leveraging unlabeled data to guarantee generalization", theorems 1 and 3; the concentration term is derived
         from their argument (Hoeffding's inequality, with and without replacement), since its constants differ between versions.
     """
     _sized(min(labelled, randomized), delta, "ratt")
@@ -209,9 +210,9 @@ def ratt(labelled_error: float, random_error: float, labelled: int, randomized: 
 
 
 def code_length(bits: float, n: int, classes: int) -> CodeLength:
-    """What a prequential code of n labels proves: 2^(n log2 k - L) has mean 1 on uniformly random labels, whatever the model.
+    """The p-value of a prequential code of n labels: 2^(n log2 k - L) has mean 1 on uniformly random labels, whatever the model.
 
-    By Markov's inequality P[n log2 k - L >= c] <= 2^-c: an exact test of "these labels are random" that trusts no model.
+    By Markov's inequality P[n log2 k - L >= c] <= 2^-c: an exact test of the hypothesis that the labels are random, for any model.
 
     Args:
         bits: L, the sum of -log2 p(label | all that was coded before), >= 0.

@@ -1,4 +1,4 @@
-"""How fast gradient descent on squared error goes, read off the eigenvalues of a kernel and where the labels lie among its eigenvectors."""
+"""The training curve of gradient descent on squared error, from the eigenvalues of a kernel and the labels' share in each eigenvector."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from shatterlab.core.errors import DataError
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-_ASYMMETRY = 1e-8  # of the largest entry: far above float64's rounding of a matrix made in two halves, far below a wrong matrix
-_LONGEST = 2**60  # steps after which a run is said never to arrive
+_ASYMMETRY = 1e-8  # of the largest entry: far above float64's rounding of a matrix computed in two halves, far below a wrong matrix
+_LONGEST = 2**60  # steps: a longer run counts as one that never arrives
 
 
 @dataclass(frozen=True)
 class Spectrum:
     """The eigenvalues lambda_i of a Gram matrix, the largest first, with their eigenvectors v_i as columns.
 
-    An eigenvalue at or below n eps lambda_1 cannot be told from 0: rounding alone gives as much. Such directions are called singular:
-    they enter no inverse, and `complexity` is infinite where the labels reach into them.
+    Rounding alone gives eigenvalues of up to n eps lambda_1. Directions at or below that are called singular: they enter no inverse, and
+    `complexity` is infinite where the labels have a part in them.
 
     Args:
         values: n eigenvalues, falling.
@@ -52,7 +52,7 @@ class Spectrum:
 
     @property
     def singular(self) -> int:
-        """How many eigenvalues cannot be told from 0."""
+        """How many eigenvalues are 0 up to rounding."""
         return int(np.count_nonzero(self.values <= self._floor))
 
     @property
@@ -73,10 +73,10 @@ class Spectrum:
         Raises:
             DataError: another number of rows.
         """
-        found = np.asarray(columns, dtype=np.float64).reshape(len(columns), -1)
-        if len(found) != len(self.values):
-            raise DataError(f"Spectrum: one row of labels an example is required, got {len(found)} for {len(self.values)}. Pass both of the same sample.")
-        return np.asarray(np.square(self.vectors.T @ found).sum(1))
+        rows = np.asarray(columns, dtype=np.float64).reshape(len(columns), -1)
+        if len(rows) != len(self.values):
+            raise DataError(f"Spectrum: one row of labels an example is required, got {len(rows)} for {len(self.values)}. Pass both of the same sample.")
+        return np.asarray(np.square(self.vectors.T @ rows).sum(1))
 
     def cumulative(self, columns: Any) -> Array:
         """The share of |r|^2 in the first 1, 2, ... n eigenvectors, in [0, 1]."""
@@ -84,9 +84,9 @@ class Spectrum:
         return np.asarray(np.cumsum(energies) / energies.sum())
 
     def complexity(self, columns: Any) -> float:
-        """Sum over columns of y'K^-1 y: the squared norm of the least function that takes these values; infinite where there is none.
+        """Sum over columns of y'K^-1 y: the squared norm of the minimum-norm interpolant; infinite where no function of the RKHS interpolates.
 
-        Labels reach into singular directions where these hold more than n eps of |y|^2, which rounding alone can give.
+        That is where singular directions hold more than n eps of |y|^2, which rounding alone can give.
 
         Source:
             Arora et al. 2019, "Fine-grained analysis of optimization and generalization", equation 3.
@@ -109,8 +109,8 @@ class Spectrum:
     def losses(self, columns: Any, eta: float, steps: int) -> Array:
         """|r_t|^2 / n = (1/n) sum_i (1 - eta lambda_i)^(2 t) (v_i'r_0)^2 for t = 0 .. steps.
 
-        That is gradient descent on f = f_0 + K alpha: r_(t+1) = (I - eta K) r_t. It is exact for a model that is linear in its
-        parameters and K the inner products of its gradients. For the mean over n examples of the squared error summed over classes, at learning
+        Gradient descent on f = f_0 + K alpha gives r_(t+1) = (I - eta K) r_t. It is exact for a model that is linear in its
+        parameters, with K the inner products of its gradients. For the mean over n examples of the squared error summed over classes, at learning
         rate lr, the gradient with respect to the scores is (2/n) r: eta = 2 lr / n.
 
         Args:

@@ -1,4 +1,4 @@
-"""Empirical Rademacher complexity: exact suprema over simple classes, and what training on random signs can say of others."""
+"""Empirical Rademacher complexity: exact for balls of linear and kernel functions, bounded from below by training on random signs for others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from shatterlab.core.errors import DataError
 from shatterlab.statistics.intervals import Values, numbers
@@ -27,7 +26,7 @@ class Complexity:
         value: the expectation, or the mean over drawn sign vectors.
         low: lower end, the value itself where it is exact.
         high: upper end, likewise.
-        method: "all sign vectors", "closed form", or "drawn sign vectors".
+        method: "all sign vectors" or "drawn sign vectors".
         n: examples.
     """
 
@@ -39,14 +38,14 @@ class Complexity:
 
 
 def linear_ball(inputs: Array, radius: float = 1.0, draws: int = 1000, delta: float = 1e-6, rng: np.random.Generator | None = None) -> Complexity:
-    """Of x -> w.x with |w| <= W: the supremum is W |sum_i sigma_i x_i| / n.
+    """The complexity of x -> w.x with |w| <= W, whose supremum is W |sum_i sigma_i x_i| / n.
 
     Args:
         inputs: n x d.
         radius: W, > 0.
-        draws: sign vectors to draw above 14 examples; below, all are visited.
-        delta: the interval of drawn ones misses with at most this probability, by bounded differences.
-        rng: draws them; None: a fixed generator.
+        draws: sign vectors to draw for more than 14 examples; up to 14, all are visited.
+        delta: the interval from drawn vectors misses with at most this probability, by bounded differences.
+        rng: draws the vectors; None: a fixed generator.
 
     Returns:
         The complexity; at most W sqrt(sum |x_i|^2) / n, at least that over sqrt 2.
@@ -67,7 +66,7 @@ def linear_ball(inputs: Array, radius: float = 1.0, draws: int = 1000, delta: fl
 
 
 def rkhs_ball(gram: Array, radius: float = 1.0, draws: int = 1000, delta: float = 1e-6, rng: np.random.Generator | None = None) -> Complexity:
-    """Of functions of a kernel's space with norm <= B: the supremum is B sqrt(s'Ks) / n.
+    """The complexity of the functions of RKHS norm <= B, whose supremum is B sqrt(s'Ks) / n.
 
     Args:
         gram: K, n x n, positive semidefinite.
@@ -94,94 +93,12 @@ def rkhs_ball(gram: Array, radius: float = 1.0, draws: int = 1000, delta: float 
     return _expected(lambda signs: radius * np.sqrt(np.clip(((signs @ matrix) * signs).sum(1), 0, None)), reach, draws, delta, rng)
 
 
-def l1_ball(inputs: Array, radius: float = 1.0, draws: int = 1000, delta: float = 1e-6, rng: np.random.Generator | None = None) -> Complexity:
-    """Of x -> w.x with sum |w_j| <= W: the supremum is W max_j |sum_i sigma_i x_ij| / n, at a corner.
-
-    Args:
-        inputs: n x d.
-        radius: W, > 0.
-        draws: as in `linear_ball`.
-        delta: as in `linear_ball`.
-        rng: as in `linear_ball`.
-
-    Returns:
-        The complexity; at most W max_j |x_.j| sqrt(2 ln 2d) / n (Massart).
-
-    Raises:
-        DataError: an argument is out of range.
-
-    Source:
-        Kakade, Sridharan, Tewari 2008.
-    """
-    rows = _matrix(inputs, "l1_ball")
-    _positive(radius, "l1_ball")
-    return _expected(lambda signs: radius * np.abs(signs @ rows).max(1), radius * np.abs(rows).max(1), draws, delta, rng)
-
-
-def stumps(inputs: Array, draws: int = 1000, delta: float = 1e-6, rng: np.random.Generator | None = None) -> Complexity:
-    """Of x -> +-sign(x_j - t) for all features j and thresholds t: the largest |sum - 2 prefix sum| in the order of any feature.
-
-    Equal values of a feature fall on the same side of every threshold. The constants +-1 are in the class.
-
-    Args:
-        inputs: n x d.
-        draws: as in `linear_ball`.
-        delta: as in `linear_ball`.
-        rng: as in `linear_ball`.
-
-    Returns:
-        The complexity, in (0, 1].
-
-    Raises:
-        DataError: an argument is out of range.
-    """
-    rows = _matrix(inputs, "stumps")
-    orders = np.argsort(rows, axis=0, kind="stable")
-    ends = [np.flatnonzero(np.diff(column[order], append=np.inf)) for column, order in zip(rows.T, orders.T, strict=True)]
-
-    def supremum(signs: Array) -> Array:
-        total = signs.sum(1)
-        best = np.abs(total)
-        for order, end in zip(orders.T, ends, strict=True):
-            best = np.maximum(best, np.abs(total[:, None] - 2 * signs[:, order].cumsum(1)[:, end]).max(1))
-        return np.asarray(best)
-
-    return _expected(supremum, np.ones(len(rows)), draws, delta, rng)
-
-
-def thresholds(n: int) -> Complexity:
-    """Of x -> sign(x - t) on n different numbers: (2/n) E max_k S_k of a simple random walk, in closed form.
-
-    The supremum over t is the largest S_n - 2 S_k, which has the mean of 2 max_k S_k; by reflection that is 2 (E S_n^+ + E (S_n - 1)^+).
-
-    Args:
-        n: examples, >= 1.
-
-    Returns:
-        The complexity, in (0, 1]; about sqrt(8 / (pi n)).
-
-    Raises:
-        DataError: n is below 1.
-
-    Example:
-        >>> round(thresholds(2).value, 12)  # signs -+, ++ and -- are followed exactly, +- not at all: (1 + 1 + 1 + 0) / 4
-        0.75
-    """
-    if n < 1:
-        raise DataError(f"thresholds: n >= 1 is required, got {n!r}. Pass the number of examples.")
-    ups = np.arange(n + 1)
-    ends = 2 * ups - n
-    chances = np.exp(special.gammaln(n + 1) - special.gammaln(ups + 1) - special.gammaln(n - ups + 1) - n * math.log(2))
-    value = float(2 / n * (chances * (np.maximum(ends, 0) + np.maximum(ends - 1, 0))).sum())
-    return Complexity(value, value, value, "closed form", n)
-
-
 def at_least(reached: Values, n: int, delta: float = 0.05) -> float:
-    """A lower bound on the Rademacher complexity of whatever was trained: mean reached - sqrt(2 ln(1/delta) / (n m)).
+    """A lower bound on the Rademacher complexity of a trained class: mean reached - sqrt(2 ln(1/delta) / (n m)).
 
-    For each of m independent draws of signs, a function f of the class was found with (1/n) sum sigma_i f(x_i) = reached (for a +-1 classifier 1 - 2 training
-    error). The mean is at most that of the suprema, which is near its expectation by bounded differences (outputs in [-1, 1]). It says "at
-    least", never "equal": training need not find the supremum. The class must be fixed before the draws.
+    For each of m independent draws of signs, training reached a function f of the class with (1/n) sum sigma_i f(x_i) = reached (for a
+    +-1 classifier 1 - 2 training error). The mean is at most that of the suprema, which is near its expectation by bounded differences
+    (outputs in [-1, 1]). Training need not find the supremum, so this is never an estimate. The class must be fixed before the draws.
 
     Args:
         reached: one number a draw, in [-1, 1].
@@ -230,7 +147,7 @@ def rademacher_bound(training_error: float, complexity: float, n: int, delta: fl
 
 
 def _expected(supremum: Callable[[Array], Array], reach: Array, draws: int, delta: float, rng: np.random.Generator | None) -> Complexity:
-    """The mean of the supremum over n; a sign that flips moves it by at most 2 reach_i / n."""
+    """The mean of the supremum over n; flipping sign i moves it by at most 2 reach_i / n."""
     n = len(reach)
     if n <= _ALL_SIGNS:
         signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
@@ -240,9 +157,9 @@ def _expected(supremum: Callable[[Array], Array], reach: Array, draws: int, delt
     if draws < 1:
         raise DataError(f"rademacher: at least one draw is required, got {draws!r}. Use 1000, say.")
     source = rng or np.random.default_rng(0)
-    found = np.concatenate([supremum(source.choice([-1.0, 1.0], size=(min(100, draws - start), n))) for start in range(0, draws, 100)]) / n
+    suprema = np.concatenate([supremum(source.choice([-1.0, 1.0], size=(min(100, draws - start), n))) for start in range(0, draws, 100)]) / n
     half = math.sqrt(2 * float(reach @ reach) * math.log(2 / delta) / draws) / n
-    value = float(found.mean())
+    value = float(suprema.mean())
     return Complexity(value, max(value - half, 0.0), value + half, "drawn sign vectors", n)
 
 

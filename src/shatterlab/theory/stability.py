@@ -1,12 +1,9 @@
-"""Uniform stability: how far one training example can move the loss, by bound."""
+"""Uniform stability: upper bounds on how far replacing one training example moves the loss."""
 
 from __future__ import annotations
 
-import math
-
 from shatterlab.core.errors import DataError, NotApplicable
 from shatterlab.statistics.intervals import Values, numbers
-from shatterlab.theory.certificates import Certificate
 
 RELU = "the loss of a ReLU net is neither convex, nor smooth, nor Lipschitz over all weights"
 
@@ -35,14 +32,14 @@ def convex_descent(lipschitz: float | None, smoothness: float | None, steps: Val
         0.1
     """
     rate = _smooth(lipschitz, smoothness, n, "convex_descent")
-    taken = numbers(steps, "convex_descent")
-    if taken.max() > 2 / rate[1]:
-        raise NotApplicable(f"convex_descent: steps of at most 2 / beta = {2 / rate[1]:g} are required, got {taken.max():g}")
-    return float(2 * rate[0] ** 2 / n * taken.sum())
+    sizes = numbers(steps, "convex_descent")
+    if sizes.max() > 2 / rate[1]:
+        raise NotApplicable(f"convex_descent: steps of at most 2 / beta = {2 / rate[1]:g} are required, got {sizes.max():g}")
+    return float(2 * rate[0] ** 2 / n * sizes.sum())
 
 
 def nonconvex_descent(lipschitz: float | None, smoothness: float | None, rate: float, steps: int, n: int) -> float:
-    """(1 + 1/(beta c)) / (n - 1) (2 c L^2)^(1/(beta c + 1)) T^(beta c/(beta c + 1)): the same for steps a_t <= c / t on any smooth loss in [0, 1].
+    """(1 + 1/(beta c)) / (n - 1) (2 c L^2)^(1/(beta c + 1)) T^(beta c/(beta c + 1)): stability of steps a_t <= c / t on any smooth loss in [0, 1].
 
     Args:
         lipschitz: L; None where there is none.
@@ -71,9 +68,9 @@ def nonconvex_descent(lipschitz: float | None, smoothness: float | None, rate: f
 def kernel_ridge(reach: float, slope: float, ridge: float, n: int) -> tuple[float, float]:
     """Uniform stability s^2 k^2 / (l n) of kernel ridge regression to one example replaced, where (1/n) sum loss + l |f|^2 is minimized.
 
-    Two conventions meet here. Solving (K + lambda I) alpha = y minimizes sum (f - y)^2 + lambda |f|^2, so l = lambda / n and the bound is
-    s^2 k^2 / lambda: at fixed lambda it does not shrink with n. With l fixed it falls like 1 / n. An example removed rather than replaced moves half as much:
-    with labels and outputs in [0, B], s = 2 B, that is the 2 k^2 B^2 / (l n) of the source.
+    Solving (K + lambda I) alpha = y minimizes sum (f - y)^2 + lambda |f|^2, so l = lambda / n and the bound is s^2 k^2 / lambda: at fixed
+    lambda it does not shrink with n. With l fixed it falls like 1 / n. Removing an example instead of replacing it halves the bound: with
+    labels and outputs in [0, B], s = 2 B, that is the 2 k^2 B^2 / (l n) of the source.
 
     Args:
         reach: k, the root of the largest k(x, x), > 0.
@@ -96,32 +93,6 @@ def kernel_ridge(reach: float, slope: float, ridge: float, n: int) -> tuple[floa
         )
     penalty = ridge / n
     return slope**2 * reach**2 / (penalty * n), penalty
-
-
-def stability_bound(training_error: float, stability: float, largest_loss: float, n: int, delta: float = 0.05) -> Certificate:
-    """Training loss + b + (2 n b + M) sqrt(ln(1/delta) / 2n) for an algorithm that one example replaced moves by at most b, and losses in [0, M].
-
-    Args:
-        training_error: mean training loss.
-        stability: b, an upper bound: what twin runs show is a lower bound and certifies nothing.
-        largest_loss: M, > 0.
-        n: examples, >= 1.
-        delta: in (0, 1).
-
-    Returns:
-        The certificate, of the expected loss.
-
-    Raises:
-        DataError: an argument is out of range.
-
-    Source:
-        Bousquet, Elisseeff 2002, theorem 12, whose b is of an example removed; replaced: Mohri, Rostamizadeh, Talwalkar 2018, chapter 14.
-    """
-    if n < 1 or not 0 < delta < 1 or not stability >= 0 or not largest_loss > 0:
-        got = f"{n!r}, {delta!r}, {stability!r} and {largest_loss!r}"
-        raise DataError(f"stability_bound: n >= 1, delta in (0, 1), stability >= 0 and M > 0 are required, got {got}. Check them.")
-    bound = training_error + stability + (2 * n * stability + largest_loss) * math.sqrt(math.log(1 / delta) / (2 * n))
-    return Certificate("uniform stability", bound, training_error, delta, "examples drawn independently and a learner that is uniformly stable", largest_loss)
 
 
 def _smooth(lipschitz: float | None, smoothness: float | None, n: int, owner: str) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 from shatterlab.analysis.naming import heading, number, text_of
 from shatterlab.analysis.summary import grouped, mixed, selected
 from shatterlab.core.values import Row
-from shatterlab.theory.effective_complexity import Attempts, Complexity, effective_complexity
+from shatterlab.theory.capacity import Attempts, Complexity, effective_complexity
 from shatterlab.views.grid import Grid
 from shatterlab.views.theme import GREY, capital, colors, dashes, finished, legend, seen
 

@@ -21,7 +21,7 @@ from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.optimizers.adam import Adam
 from shatterlab.studies.capacity import SOURCE, Search, plan
 from shatterlab.studies.capacity import views as default_views
-from shatterlab.theory.cover import cover_probability
+from shatterlab.theory.vc import cover_probability
 from shatterlab.trials.trial import Trial, sample
 from shatterlab.views import Curve, FitProbability, Table
 
