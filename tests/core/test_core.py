@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import math
 import pickle
+import re
 import sys
 import types
 from collections.abc import Mapping
-from dataclasses import FrozenInstanceError, dataclass, field
+from dataclasses import FrozenInstanceError, dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -370,6 +372,16 @@ def test_the_catalog_finds_parts_and_shorthands_without_importing():
     assert found["TrueLabels"].summary.startswith("The data as they are")
     assert set(catalog.find()) == {name for kind in catalog.KINDS for name in catalog.find(kind)}
     assert all(entry.summary for entry in catalog.find().values())
+
+
+@pytest.mark.parametrize("name", catalog.find())
+def test_the_documentation_lists_the_fields_that_the_part_has(name):
+    part, text = catalog.get(name), catalog.documentation(name)
+    fitted = {item.name for item in fields(part) if item.metadata.get("fitted")} if isinstance(part, type) else set()
+    signature = text.removeprefix(f"{name}(").partition(")\n\n")[0]
+    names = re.findall(r"^    (\w+): " if isinstance(part, type) else r"(\w+): ", signature, re.MULTILINE)
+    assert names == [field for field in inspect.signature(part).parameters if field not in fitted]
+    assert inspect.cleandoc(part.__doc__) in text
 
 
 @pytest.mark.parametrize(

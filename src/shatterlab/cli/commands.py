@@ -13,13 +13,13 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from shatterlab import __version__
-from shatterlab.cli.options import Asked, Precision, Where, given
-from shatterlab.cli.terminal import ProgressLine, complain, interruptible, outcome, print_names, require_writable, workers_or_cores
+from shatterlab.cli.options import ExperimentOptions, Precision, RuntimeOptions, without_none
+from shatterlab.cli.terminal import ProgressLine, complain, exit_code, interruptible, print_names, require_writable, workers_or_cores
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 
 EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
 3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 130 interrupted
-(what is done stays in the store, the same command does the rest); 141 whoever read the output has closed it."""
+(finished trials stay in the store, the same command does the rest); 141 the reader of the output has closed it."""
 
 STORE = Path("shatterlab.sqlite")
 app = App(
@@ -29,7 +29,7 @@ app = App(
     version=__version__,
     version_flags=["--version"],
 )
-data_app = App(name="data", help="The published data sets: which files are wanted where, and whether they are whole.")
+data_app = App(name="data", help="The published data sets: which files are needed where, and whether they are complete.")
 app.command(data_app)
 
 
@@ -72,15 +72,16 @@ def audit(
         device: Where trials run: cpu or cuda.
     """
     from shatterlab.core import Runtime
-    from shatterlab.studies import model_and_data as asked
-    from shatterlab.studies.audit import audit as audited
+    from shatterlab.studies import model_and_data as user
+    from shatterlab.studies.audit import audit as run_audit
 
     require_writable(output)
-    chosen, options = asked.model_from_options(model, recipe, given(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision))
+    recipe_fields = without_none(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision)
+    learner, recipe_fields = user.model_from_options(model, recipe, recipe_fields)
     with ProgressLine() as progress, interruptible(store):
-        result = audited(
-            chosen,
-            asked.dataset(data, examples),
+        result = run_audit(
+            learner,
+            user.dataset(data, examples),
             replicates=replicates,
             levels=levels,
             store=store,
@@ -88,43 +89,57 @@ def audit(
             runtime=Runtime(device=device),
             on_row=progress,
             reproduce=(shlex.join(["shatterlab", *sys.argv[1:]]),),
-            **options,
+            **recipe_fields,
         )
     result.save(output)
     print(result.text())
     print(f"\nReport: {output}")
-    return outcome(result.rows)
+    return exit_code(result.rows)
 
 
 @app.command
-def run(name: str, *, asked: Asked = Asked(), where: Where = Where(), store: Path = STORE, workers: int | None = None) -> int:
+def run(
+    name: str,
+    *,
+    options: ExperimentOptions = ExperimentOptions(),
+    runtime: RuntimeOptions = RuntimeOptions(),
+    store: Path = STORE,
+    workers: int | None = None,
+) -> int:
     """Runs the missing trials of an experiment, and prints its tables and the verdicts on its claims.
 
     Args:
         name: An experiment of `shatterlab list`, or a file my_idea.py that defines experiment(scale).
-        asked: What it is made of.
-        where: Where its trials run.
+        options: What it is made of.
+        runtime: Where its trials run.
         store: Where rows are kept; rows already there are not computed again.
         workers: Processes; default: one a core, or one where they have several threads.
     """
     from shatterlab.report import text_report
     from shatterlab.studies.run import complete
 
-    experiment, root = asked.experiment(name)
+    experiment, root = options.experiment(name)
     with ProgressLine() as progress, interruptible(store):
-        count = workers_or_cores(workers if where.threads == 1 else workers or 1)
-        rows = complete(experiment, store, count, where.runtime(root), progress)
+        processes = workers_or_cores(workers if runtime.threads == 1 else workers or 1)
+        rows = complete(experiment, store, processes, runtime.runtime(root), progress)
     print(text_report(experiment, rows))
-    return outcome(rows)
+    return exit_code(rows)
 
 
 @app.command
-def report(name: str, *, asked: Asked = Asked(), store: Path = STORE, output: Path = Path("report.html"), figures: Path | None = None) -> int:
+def report(
+    name: str,
+    *,
+    options: ExperimentOptions = ExperimentOptions(),
+    store: Path = STORE,
+    output: Path = Path("report.html"),
+    figures: Path | None = None,
+) -> int:
     """Writes the report of an experiment from the rows in the store; runs nothing.
 
     Args:
         name: An experiment of `shatterlab list`, or a file my_idea.py.
-        asked: What was run.
+        options: What was run.
         store: Where the rows are.
         output: The HTML file to write.
         figures: A folder to write each figure to as well, as SVG.
@@ -132,21 +147,19 @@ def report(name: str, *, asked: Asked = Asked(), store: Path = STORE, output: Pa
     from shatterlab.report import render, save_figures, write
     from shatterlab.store.database import Store
 
-    experiment, _ = asked.experiment(name)
-    words = asked.words(name)
-    with Store(store, create=False) as opened:
-        rows = experiment.select(opened.rows())
+    experiment, _ = options.experiment(name)
+    words = options.words(name)
+    with Store(store, create=False) as database:
+        rows = experiment.select(database.rows())
     if not rows:
-        raise InvalidPart(
-            f"report: rows of {name} at scale {asked.scale} are required, {store} has none. Run `shatterlab {shlex.join(['run', *words])}` first."
-        )
-    again = tuple(shlex.join(["shatterlab", verb, *words]) for verb in ("run", "report"))
-    write(output, render(experiment, rows, scale=asked.scale, reproduce=again))
-    asked_for = f" of {len(experiment.trials)}" if experiment.propose is None else ""  # one that proposes has as many as it needs
-    print(f"{len(rows)}{asked_for} trials. Report: {output}")
+        command = shlex.join(["shatterlab", "run", *words])
+        raise InvalidPart(f"report: rows of {name} at scale {options.scale} are required, {store} has none. Run `{command}` first.")
+    write(output, render(experiment, rows, scale=options.scale, reproduce=[shlex.join(["shatterlab", verb, *words]) for verb in ("run", "report")]))
+    total = f" of {len(experiment.trials)}" if experiment.propose is None else ""  # an adaptive experiment has as many as it needs
+    print(f"{len(rows)}{total} trials. Report: {output}")
     for file in save_figures(experiment, rows, figures) if figures else ():
         print(f"Figure: {file}")
-    return outcome(rows)
+    return exit_code(rows)
 
 
 @app.command
@@ -155,13 +168,13 @@ def export(*, store: Path = STORE, output: Path) -> int:
 
     Args:
         store: Where the rows are.
-        output: The file to write; its suffix says the form.
+        output: The file to write; its suffix decides the format.
     """
     from shatterlab.report.export import export_rows
     from shatterlab.store.database import Store
 
-    with Store(store, create=False) as opened:
-        rows = opened.rows(arrays=False)
+    with Store(store, create=False) as database:
+        rows = database.rows(arrays=False)
     export_rows(rows, output)
     print(f"{len(rows)} rows: {output}")
     return 0
@@ -180,42 +193,40 @@ def list_() -> int:
 
 
 @app.command
-def show(name: str, *, asked: Asked = Asked()) -> int:
+def show(name: str, *, options: ExperimentOptions = ExperimentOptions()) -> int:
     """Shows a part (its documentation and fields) or an experiment (its question, trials and claims).
 
     Args:
         name: A name of `shatterlab list`.
-        asked: What the experiment is made of.
+        options: What the experiment is made of.
     """
-    import inspect
-
-    from shatterlab import experiments
     from shatterlab.core import catalog
+
+    if name in catalog.find():
+        print(catalog.documentation(name))
+        return 0
+    from shatterlab import experiments
     from shatterlab.core.errors import UnknownName
 
-    if name in experiments.names() or name.endswith(".py"):
-        found, _ = asked.experiment(name)
-        print(f"{found.name}: {found.question}\nSource: {found.source}\n{len(found.trials)} trials at scale {asked.scale}; claims:")
-        print("\n".join(f"- {claim.text}" for claim in found.claims))
-        return 0
-    if name not in catalog.find():
+    if not name.endswith(".py") and name not in experiments.names():
         raise UnknownName("show", name, [*catalog.find(), *experiments.names()])
-    part = catalog.get(name)
-    print(f"{name}{inspect.signature(part)}\n\n{inspect.getdoc(part)}")
+    experiment, _ = options.experiment(name)
+    print(f"{experiment.name}: {experiment.question}\nSource: {experiment.source}\n{len(experiment.trials)} trials at scale {options.scale}; claims:")
+    print("\n".join(f"- {claim.text}" for claim in experiment.claims))
     return 0
 
 
 @app.command
-def check(file: Path | None = None) -> int:
-    """Tries the laws of its kind on every part, of the package or of an outside file.
+def check(name: str | None = None) -> int:
+    """Tries the laws of its kind on a part, on the parts of a file, or on every part of the package (minutes).
 
     Args:
-        file: A file my_idea.py with parts of your own. Default: the package's.
+        name: A part of `shatterlab list`, or a file my_idea.py with parts of your own. Default: every part.
     """
-    from shatterlab.laws import check_all
+    from shatterlab.laws import check_all, check_named
 
     broken = 0
-    for specimen, findings in check_all(file):
+    for specimen, findings in check_all(name) if name is None or name.endswith(".py") else check_named(name):
         failures = [finding for finding in findings if not finding.passed]
         broken += len(failures)
         print(f"{'ok  ' if not failures else 'FAIL'} {specimen}: {len(findings) - len(failures)} of {len(findings)} laws hold")
@@ -226,7 +237,7 @@ def check(file: Path | None = None) -> int:
 
 @data_app.command(name="list")
 def data_list(*, data: Path | None = None) -> int:
-    """Lists the files of the published data sets and where they are looked for.
+    """Lists the files of the published data sets and the folder that holds them.
 
     Args:
         data: The folder that holds the published data sets.
@@ -266,11 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = complain(problem)
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:  # `| head` has read enough; nothing is left to be told
+    except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     sys.exit(code if isinstance(code, int) else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What a person at the terminal sees while trials run, and when something is refused."""
+"""Output at the terminal: progress, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOG = logging.getLogger("shatterlab")
 class ProgressLine(logging.Handler):
     """A bar with the time left on a terminal, a line a trial elsewhere; on standard error either way.
 
-    On a terminal it also shows what the package's log says of a long computation: the residual of a solver, say.
+    On a terminal it also shows the package's log of a long computation: the residual of a solver, say.
     """
 
     def __enter__(self) -> ProgressLine:
@@ -52,13 +52,13 @@ class ProgressLine(logging.Handler):
             self._bar.update(self._task, description=record.getMessage())
 
     def __call__(self, row: Row, done: int, total: int) -> None:
-        told = _told(row)
+        line = _summary(row)
         if self._bar is None or self._task is None:
-            self._console.print(f"[{done}/{total}] {told}", markup=False, soft_wrap=True)
+            self._console.print(f"[{done}/{total}] {line}", markup=False, soft_wrap=True)
             return
-        self._bar.update(self._task, completed=done, total=total, description=told)
+        self._bar.update(self._task, completed=done, total=total, description=line)
         if row["status"] == "failed":
-            self._bar.print(f"failed: {told}", markup=False)
+            self._bar.print(f"failed: {line}", markup=False)
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
@@ -66,7 +66,7 @@ class ProgressLine(logging.Handler):
             self._bar.stop()
 
 
-def _told(row: Row) -> str:
+def _summary(row: Row) -> str:
     from shatterlab.analysis.naming import model, setting
 
     name = f"{model(row)}, {setting(row)}, seeds {row['seeds.order']}"
@@ -85,15 +85,15 @@ def complain(problem: ShatterlabError) -> int:
     return problem.exit_code
 
 
-def workers_or_cores(asked: int | None) -> int:
-    """As many as asked for, by default one a core that this process may use."""
-    if asked is not None and asked < 1:
-        raise InvalidPart(f"--workers: a whole number >= 1 is required, got {asked}. Leave it out for one a core.")
-    return asked or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def workers_or_cores(workers: int | None) -> int:
+    """The number of worker processes; by default one for each core that this process may use."""
+    if workers is not None and workers < 1:
+        raise InvalidPart(f"--workers: a whole number >= 1 is required, got {workers}. Leave it out for one a core.")
+    return workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def require_writable(output: Path) -> None:
-    """Refuses an output that cannot be written before an hour of trials, not after."""
+    """Refuses an output file that cannot be written, before an hour of trials rather than after it."""
     folder = output.absolute().parent
     if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
         raise InvalidPart(f"--output: a file in a folder that can be written is required, got {output}. Name another one.")
@@ -101,16 +101,16 @@ def require_writable(output: Path) -> None:
 
 @contextlib.contextmanager
 def interruptible(store: Path) -> Iterator[None]:
-    """Says, where Ctrl-C ends the trials, where the finished ones are."""
+    """Where Ctrl-C ends the trials, says where the finished ones are."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"Interrupted. What is done is in {store}; the same command does the rest.", file=sys.stderr)
+        print(f"Interrupted. Finished trials are in {store}; the same command does the rest.", file=sys.stderr)
         raise
 
 
-def outcome(rows: Iterable[Row]) -> int:
-    """The exit code of finished trials: 1 where one failed, and says so."""
+def exit_code(rows: Iterable[Row]) -> int:
+    """The exit code of finished trials: 1 where one failed, which it prints."""
     failures = [row for row in rows if row["status"] == "failed"]
     if failures:
         print(f"error: {len(failures)} trials failed, the first with: {failures[0]['error']}", file=sys.stderr)

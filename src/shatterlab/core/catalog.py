@@ -1,4 +1,4 @@
-"""The parts that exist, found by reading syntax trees, and the way back from a description to a part."""
+"""Catalog of all parts, read from syntax trees; builds a part from its description."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,7 +23,7 @@ _outside: dict[str, type[Part]] = {}
 
 @dataclass(frozen=True)
 class Entry:
-    """One public name of a kind: where it is defined and the first line of its docstring."""
+    """One public name of a kind, its module and the first line of its docstring."""
 
     name: str
     kind: str
@@ -33,7 +34,7 @@ class Entry:
 
 @functools.cache
 def find(kind: str | None = None) -> Mapping[str, Entry]:
-    """The public parts and constructors of a kind's folder (None: of all kinds) by name, in reading order.
+    """The public parts and constructors of a kind's folder (None: of all kinds) by name, in the order of the files.
 
     Nothing is imported: a class decorated as a dataclass is a part, a function named like a class is a
     shorthand for one (`TrueLabels`).
@@ -50,7 +51,7 @@ def find(kind: str | None = None) -> Mapping[str, Entry]:
 
 
 def _entries(file: Path, kind: str) -> Iterator[Entry]:
-    for node in ast.parse(file.read_bytes()).body:
+    for node in _tree(file).body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef) or not node.name[0].isupper():
             continue
         if isinstance(node, ast.ClassDef) and not (node.bases and any("dataclass" in ast.unparse(each) for each in node.decorator_list)):
@@ -59,11 +60,63 @@ def _entries(file: Path, kind: str) -> Iterator[Entry]:
         yield Entry(node.name, kind, f"shatterlab.{kind}.{file.stem}", summary, isinstance(node, ast.ClassDef))
 
 
+@functools.cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_bytes())
+
+
+def documentation(name: str) -> str:
+    """Fields and docstring of a part of the package; nothing is imported, so the answer takes no second.
+
+    Raises:
+        UnknownName: the package has no part of that name.
+    """
+    if name not in find():
+        raise UnknownName("catalog", name, find())
+    node, module = _definition(name, find()[name].module)
+    if isinstance(node, ast.FunctionDef):
+        return f"{name}({ast.unparse(node.args)})\n\n{ast.get_docstring(node)}"
+    fields = [text for _, text in sorted(_fields(node, module).values(), key=itemgetter(0))]
+    return "\n".join([f"{name}(", *(f"    {text}," for text in fields), ")", "", str(ast.get_docstring(node))])
+
+
+def _definition(name: str, module: str) -> tuple[ast.ClassDef | ast.FunctionDef, str]:
+    """The syntax tree of a class or function that a module defines or imports, and the module that defines it."""
+    path = _ROOT.joinpath(*module.split(".")[1:])
+    body = _tree(path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).body
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return node, module
+    imports = [node for node in body if isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & {name, "*"}]
+    return _definition(name, str(imports[0].module))
+
+
+def _fields(node: ast.ClassDef, module: str) -> dict[str, tuple[bool, str]]:
+    """The fields of a dataclass and its bases by name: whether keyword-only, and the text `name: type = default`."""
+    fields: dict[str, tuple[bool, str]] = {}
+    for base in map(ast.unparse, reversed(node.bases)):
+        if base not in ("ABC", "Part"):
+            fields |= _fields(*_definition(base, module))
+    keyword_only = False
+    for item in node.body:
+        if not isinstance(item, ast.AnnAssign) or (annotation := ast.unparse(item.annotation)).startswith("ClassVar"):
+            continue
+        name, value, options = ast.unparse(item.target), item.value, dict[str | None, ast.expr]()
+        if annotation == "KW_ONLY":
+            keyword_only = True
+        elif not (isinstance(value, ast.Call) and ast.unparse(value.func) == "fitted_field"):
+            if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
+                options = {option.arg: option.value for option in value.keywords}
+                value = options.get("default", options.get("default_factory"))
+            fields[name] = keyword_only or "kw_only" in options, f"{name}: {annotation}" + (f" = {ast.unparse(value)}" if value else "")
+    return fields
+
+
 def get(name: str) -> Any:
     """The class or constructor of that name, of the package or of a loaded outside file.
 
     Raises:
-        UnknownName: neither has it; the nearest names are offered.
+        UnknownName: there is none; the text offers the nearest names.
     """
     if name in _outside:
         return _outside[name]
