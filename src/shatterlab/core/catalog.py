@@ -80,7 +80,7 @@ def documentation(name: str) -> str:
     return "\n".join([f"{name}(", *(f"    {text}," for text in fields), ")", "", str(ast.get_docstring(node))])
 
 
-def _definition(name: str, module: str) -> tuple[ast.ClassDef | ast.FunctionDef, str]:
+def _definition(name: str, module: str) -> tuple[Any, str]:
     """The syntax tree of a class or function that a module defines or imports, and the module that defines it."""
     path = _ROOT.joinpath(*module.split(".")[1:])
     body = _tree(path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).body
