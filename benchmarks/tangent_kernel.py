@@ -22,7 +22,7 @@ import torch
 from torch.func import functional_call, jacrev, vmap
 
 import shatterlab as sl
-from shatterlab.kernels._tangent import tangent_gram
+from shatterlab.kernels.empirical_tangent import tangent_gram
 from shatterlab.training.torch_seed import seeded
 
 CASES = (

@@ -21,7 +21,7 @@ _HOMES = {
         "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "PublishedLine",
         "Quantity", "RademacherTable", "RankingTable", "Scatter", "Table",
     ),
-    "kernels._tangent": ("tangent_gram",),
+    "kernels.empirical_tangent": ("tangent_gram",),
     "studies.run": ("complete",),
     "studies.audit": ("Audit", "audit"),
     "studies.capacity": ("Capacity", "capacity"),

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from shatterlab.core import Examples, Fit, Kernel, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
-from shatterlab.kernels.laplacian import Laplacian
+from shatterlab.kernels.radial import Laplacian
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 
 

@@ -23,7 +23,7 @@ from shatterlab.executors import Executor, Task, local
 from shatterlab.executors.drive import drive
 from shatterlab.executors.in_process import InProcess
 from shatterlab.executors.local import LocalPool
-from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.radial import Gaussian
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.store.database import Store
 from shatterlab.trials import machine_limits as resources
@@ -375,7 +375,7 @@ from shatterlab.corruptions.partial_labels import PartialLabels
 from shatterlab.datasets.digits import Digits
 from shatterlab.executors.drive import drive
 from shatterlab.executors.local import LocalPool
-from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.radial import Gaussian
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.store.database import Store
 from shatterlab.trials.trial import Trial

@@ -196,7 +196,7 @@ def test_at_most_a_block_of_features_exists_at_a_time(train, monkeypatch):
 
 
 def test_a_bandwidth_chosen_of_features_is_the_one_chosen_of_their_coordinates(train):
-    from shatterlab.kernels.gaussian import Gaussian
+    from shatterlab.kernels.radial import Gaussian
 
     kernel = kernels(train)["chosen"]
     assert kernel.subset < len(train)

@@ -13,14 +13,11 @@ from hypothesis import strategies as st
 import shatterlab as sl
 from shatterlab.core import catalog
 from shatterlab.core.errors import DataError, InvalidPart
-from shatterlab.kernels import _counts
-from shatterlab.kernels._bandwidth import GRID, left_out
+from shatterlab.kernels import _distances
 from shatterlab.kernels._distances import angles, squared_distances
-from shatterlab.kernels.arc_cosine import ArcCosine
-from shatterlab.kernels.gaussian import Gaussian
-from shatterlab.kernels.laplacian import Laplacian
 from shatterlab.kernels.linear import LinearKernel
-from shatterlab.kernels.neural_tangent import NeuralTangent
+from shatterlab.kernels.radial import GRID, Gaussian, Laplacian, left_out
+from shatterlab.kernels.wide_networks import ArcCosine, NeuralTangent
 from shatterlab.laws import check, words
 from shatterlab.laws import kernels as kernel_laws
 
@@ -260,7 +257,7 @@ def test_eight_bit_inputs_have_exact_distances_at_any_width():
         values[0], values[1] = 0, 255
         x = torch.from_numpy(values).float().div_(255)
         exact = (values[:, None] - values[None]) ** 2
-        assert torch.equal(_counts.squared_distances(_counts.counts(x), _counts.counts(x)), torch.from_numpy(exact.sum(2)).int())
+        assert torch.equal(_distances.count_distances(_distances.counts(x), _distances.counts(x)), torch.from_numpy(exact.sum(2)).int())
         wanted = torch.from_numpy(exact.sum(2)).double() / 255**2
         assert torch.equal(squared_distances(x.double(), x.double()), wanted)
 
@@ -270,8 +267,8 @@ def test_rows_off_the_grid_of_eight_bits_do_not_change_those_on_it():
     on = torch.tensor([[0.0, 255.0], [3.0, 7.0]]).div_(255)
     off = torch.tensor([[0.5, 0.25], [-1 / 255, 0.0], [256 / 255, 0.0]])
     x = torch.cat([on, off])
-    assert _counts.counted(x).tolist() == [True, True, False, False, False]
-    assert not _counts.counted(torch.full((1, 1), 0.1, dtype=torch.float64)).any()
+    assert _distances.whole_counts(x).tolist() == [True, True, False, False, False]
+    assert not _distances.whole_counts(torch.full((1, 1), 0.1, dtype=torch.float64)).any()
     assert torch.equal(squared_distances(x, x)[:2, :2], squared_distances(on, on))
     true = torch.cdist(x.double(), x.double()).square()
     torch.testing.assert_close(squared_distances(x, x).double(), true, rtol=1e-5, atol=1e-7)  # float32 inputs

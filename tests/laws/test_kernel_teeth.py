@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import shatterlab as sl
-from shatterlab.kernels.gaussian import Gaussian
 from shatterlab.kernels.linear import LinearKernel
+from shatterlab.kernels.radial import Gaussian
 from shatterlab.laws import kernels as kernel_laws
 
 TEETH = []

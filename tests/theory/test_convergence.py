@@ -17,11 +17,10 @@ from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.values import Examples, Row
 from shatterlab.design.experiment import Scale
 from shatterlab.experiments.beyond import convergence
-from shatterlab.kernels import _per_example, _tangent
+from shatterlab.kernels import _per_example, empirical_tangent
 from shatterlab.kernels._per_example import PerExample
-from shatterlab.kernels._tangent import tangent_diagonal, tangent_gram
-from shatterlab.kernels.empirical_tangent import EmpiricalTangent
-from shatterlab.kernels.neural_tangent import NeuralTangent
+from shatterlab.kernels.empirical_tangent import EmpiricalTangent, tangent_diagonal, tangent_gram
+from shatterlab.kernels.wide_networks import NeuralTangent
 from shatterlab.learners.predicted_descent import PredictedDescent
 from shatterlab.theory.kernel_dynamics import Spectrum
 from shatterlab.training.torch_seed import seeded
@@ -123,8 +122,8 @@ def test_the_empirical_kernel_is_the_product_of_jacobians(name):
 def test_small_blocks_and_tiles_change_nothing(monkeypatch, structured):
     network, (x, z) = NETWORKS["convolutions with batch norm"][0], (images(9), images(5, 1))
     wanted = naive(network, x, x), naive(network, x, z)
-    monkeypatch.setattr(_tangent, "_NUMBERS", 200)
-    monkeypatch.setattr(_tangent, "_TILE", 4)
+    monkeypatch.setattr(empirical_tangent, "_NUMBERS", 200)
+    monkeypatch.setattr(empirical_tangent, "_TILE", 4)
     monkeypatch.setattr(_per_example, "_BLOCK", 3)
     for other, right in zip((None, z), wanted, strict=True):
         assert (tangent_gram(network, x, other, structured=structured) - right).abs().max() <= 1e3 * EPS * right.abs().max()
@@ -132,7 +131,7 @@ def test_small_blocks_and_tiles_change_nothing(monkeypatch, structured):
 
 def test_never_a_jacobian_of_the_sample(monkeypatch):
     """What is written out at a time keeps within its bound, whatever n and p."""
-    monkeypatch.setattr(_tangent, "_NUMBERS", 5000)
+    monkeypatch.setattr(empirical_tangent, "_NUMBERS", 5000)
     network, seen = NETWORKS["convolutions with batch norm"][0], []
     made = _per_example._Side.__init__
 

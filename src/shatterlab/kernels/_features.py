@@ -1,4 +1,4 @@
-"""Kernels that are inner products of many explicit features, made a few filters at a time and never all at once."""
+"""Kernels of many explicit features, computed a block of filters at a time and never all at once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shatterlab.core import Examples, Kernel, fitted_field, stratified
-from shatterlab.kernels._bandwidth import chosen_bandwidth
-from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.radial import Gaussian, chosen_bandwidth
 
 _BLOCK = 2**27  # numbers of a block of features: 512 MiB in float32
 _MOST = 1024  # filters of a block
@@ -24,7 +23,7 @@ _FALLING = 512  # rows turned from inner products to a Gaussian at a time
 _ROWS = 2**28  # numbers of the Gram rows held for a product
 _HELD = 2**27  # numbers of features that are held: 1 GiB in float64
 
-Made = TypeVar("Made", bound="FeatureKernel")
+FeatureKernelT = TypeVar("FeatureKernelT", bound="FeatureKernel")
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class FeatureKernel(Kernel):
 
     Args:
         sigma: None for the inner product; for a Gaussian kernel of the features its bandwidth, > 0, or "leave_one_out", which
-            chooses as `Gaussian` does.
-        subset: at most how many training examples that choice looks at, >= 2; unused otherwise.
+            is selected as for `Gaussian`.
+        subset: training examples that the selection uses, at most, >= 2; unused otherwise.
     """
 
     sigma: float | Literal["leave_one_out"] | None = field(default=None, kw_only=True)
@@ -58,11 +57,11 @@ class FeatureKernel(Kernel):
         """How many features one filter gives of an input of this shape."""
 
     @abstractmethod
-    def features_of(self, x: Tensor, some: slice) -> Tensor:
-        """The features of these filters, n x features, in the dtype of x."""
+    def features_of(self, x: Tensor, filters: slice) -> Tensor:
+        """Features of these filters, n x features, in the dtype of x."""
 
     def constant(self) -> float:
-        """What is added to every inner product, c >= 0."""
+        """C >= 0, added to every inner product."""
         return 0.0
 
     def features(self, x: Float[Tensor, "n c h w"], block: int | None = None) -> Float[Tensor, "n features"]:
@@ -70,11 +69,11 @@ class FeatureKernel(Kernel):
 
         Args:
             x: inputs.
-            block: filters at a time, >= 1; the order of the features depends on it, no inner product does. None: chosen.
+            block: filters at a time, >= 1; the order of the features depends on it, no inner product does. None: by memory.
         """
-        made = [self.features_of(x, some) for some in self._blocks(x, len(x), block)]
+        blocks = [self.features_of(x, filters) for filters in self._blocks(x, len(x), block)]
         ones = [x.new_full((len(x), 1), math.sqrt(self.constant()))] if self.constant() else []
-        return torch.cat([*made, *ones], 1)
+        return torch.cat([*blocks, *ones], 1)
 
     def gram(self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "m c h w"]) -> Float[Tensor, "n m"]:
         out = x.new_empty((len(x), len(z)))
@@ -85,10 +84,10 @@ class FeatureKernel(Kernel):
         """Every feature is computed once: the sum over blocks of filters grows in `out` itself."""
         symmetric = x is z
         out.fill_(self.constant())
-        left, right = (out.new_full((len(each),), self.constant()) for each in (x, z))
-        for some in self._blocks(x, max(len(x), len(z))):
-            phi = self.features_of(x.to(out.dtype), some)
-            psi = phi if symmetric else self.features_of(z.to(out.dtype), some)
+        left, right = (out.new_full((len(inputs),), self.constant()) for inputs in (x, z))
+        for filters in self._blocks(x, max(len(x), len(z))):
+            phi = self.features_of(x.to(out.dtype), filters)
+            psi = phi if symmetric else self.features_of(z.to(out.dtype), filters)
             left += phi.square().sum(1)
             right += psi.square().sum(1)
             _add_products(out, phi, psi, symmetric)
@@ -98,39 +97,39 @@ class FeatureKernel(Kernel):
             self._fall(out, left, right, symmetric)
 
     def by_tiles(self, x: Tensor, z: Tensor, dtype: torch.dtype) -> Callable[[slice, slice], Tensor]:
-        """With sigma from all features at once, where these are few enough to be held."""
-        if self.sigma is None or not self._few(x, z):
+        """With sigma: from all features at once, where memory holds them."""
+        if self.sigma is None or not self._holdable(x, z):
             return super().by_tiles(x, z, dtype)
         left = self.features(x.to(dtype))
         return self._gaussian().by_tiles(left, left if z is x else self.features(z.to(dtype)), dtype)
 
     def product(self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "m c h w"], weights: Float[Tensor, "m k"]) -> Float[Tensor, "n k"]:
-        """Without sigma sum over blocks of phi(x) (phi(z)' w), and no Gram matrix; with it by tiles or rows of one."""
+        """Without sigma a sum over blocks of phi(x) (phi(z)' w), without a Gram matrix; with sigma by tiles or rows of one."""
         if self.sigma is None:
             out = (self.constant() * weights.sum(0)).repeat(len(x), 1)
-            for some in self._blocks(x, max(len(x), len(z))):
-                phi = self.features_of(z.to(weights.dtype), some)
-                out += (phi if x is z else self.features_of(x.to(weights.dtype), some)) @ (phi.T @ weights)
+            for filters in self._blocks(x, max(len(x), len(z))):
+                phi = self.features_of(z.to(weights.dtype), filters)
+                out += (phi if x is z else self.features_of(x.to(weights.dtype), filters)) @ (phi.T @ weights)
             return out
-        if self._few(x, z):
+        if self._holdable(x, z):
             return super().product(x, z, weights)
         parts = x.split(max(1, _ROWS // max(1, len(z))))
-        return torch.cat([self._filled(weights.new_empty((len(few), len(z))), few, z) @ weights for few in parts])
+        return torch.cat([self._filled(weights.new_empty((len(rows), len(z))), rows, z) @ weights for rows in parts])
 
     def scorer(self, z: Float[Tensor, "m c h w"], weights: Float[Tensor, "m k"]) -> Callable[[Tensor], Tensor]:
-        """Features of z are made once: without sigma nothing of z is kept but a weight a feature, with it its features where they are few."""
+        """Computes features of z once: without sigma it keeps one weight a feature, with sigma the features, where memory holds them."""
         if self.sigma is None:
-            primal = [(some, self.features_of(z.to(weights.dtype), some).T @ weights) for some in self._blocks(z, len(z))]
+            primal = [(filters, self.features_of(z.to(weights.dtype), filters).T @ weights) for filters in self._blocks(z, len(z))]
             start = self.constant() * weights.sum(0)
-            return lambda x: sum((self.features_of(x.to(weights.dtype), some) @ inner for some, inner in primal), start.repeat(len(x), 1))
-        if not self._few(z):
+            return lambda x: sum((self.features_of(x.to(weights.dtype), filters) @ inner for filters, inner in primal), start.repeat(len(x), 1))
+        if not self._holdable(z):
             return super().scorer(z, weights)
         held, gaussian = self.features(z.to(weights.dtype)), self._gaussian()
         return lambda x: gaussian.product(self.features(x.to(weights.dtype)), held, weights)
 
-    def _few(self, *inputs: Tensor) -> bool:
+    def _holdable(self, *inputs: Tensor) -> bool:
         """Whether all features of these inputs may be held."""
-        return all(len(each) * self.filter_count() * self.features_of_a_filter(tuple(each.shape[1:])) <= _HELD for each in inputs)
+        return all(len(x) * self.filter_count() * self.features_of_a_filter(tuple(x.shape[1:])) <= _HELD for x in inputs)
 
     def _gaussian(self) -> Gaussian:
         sigma = self.bandwidth if isinstance(self.sigma, str) else self.sigma
@@ -142,18 +141,18 @@ class FeatureKernel(Kernel):
         if self.sigma is not None:
             return x.new_ones(len(x))
         out = x.new_full((len(x),), self.constant())
-        for some in self._blocks(x, len(x)):
-            out += self.features_of(x, some).square().sum(1)
+        for filters in self._blocks(x, len(x)):
+            out += self.features_of(x, filters).square().sum(1)
         return out
 
-    def with_bandwidth(self: Made, train: Examples) -> Made:
-        """This kernel with the bandwidth that "leave_one_out" asks for, chosen on the features of a subset."""
+    def with_bandwidth(self: FeatureKernelT, train: Examples) -> FeatureKernelT:
+        """This kernel with the bandwidth of least leave-one-out error on the features of a subset, where sigma is "leave_one_out"."""
         if self.sigma != "leave_one_out":
             return self
-        few = train
+        sample = train
         if len(train) > self.subset:
-            few = train.at(stratified(train.labels.numpy(), self.subset, np.random.default_rng(0)))
-        embedded = replace(few, inputs=_embedded(replace(self, sigma=None).gram(few.inputs, few.inputs)))
+            sample = train.at(stratified(train.labels.numpy(), self.subset, np.random.default_rng(0)))
+        embedded = replace(sample, inputs=_embedded(replace(self, sigma=None).gram(sample.inputs, sample.inputs)))
         return replace(self, bandwidth=chosen_bandwidth(self.kind, _falling, embedded, self.subset))
 
     def _filled(self, out: Tensor, x: Tensor, z: Tensor) -> Tensor:
@@ -170,8 +169,8 @@ class FeatureKernel(Kernel):
         """From inner products to the Gaussian kernel, in place and a few rows at a time."""
         sigma = float(self._gaussian().sigma)
         for start in range(0, len(out), _FALLING):
-            some = slice(start, start + _FALLING)
-            distances = out[some].mul_(-2).add_(left[some, None] + right)  # the sum first: it is the same for both orders of a pair
+            rows = slice(start, start + _FALLING)
+            distances = out[rows].mul_(-2).add_(left[rows, None] + right)  # the sum first: it is the same for both orders of a pair
             distances.clamp_(min=0).div_(-2 * sigma**2).exp_()  # equal inputs: rounding around 0
         if symmetric:
             out.fill_diagonal_(1)
@@ -191,14 +190,14 @@ def _add_products(out: Tensor, left: Tensor, right: Tensor, symmetric: bool) -> 
 def _mirror(out: Tensor) -> None:
     """Copies what lies below the diagonal to above it, so that the matrix is symmetric to the last bit."""
     for row in range(0, len(out), _TILE):
-        some = slice(row, row + _TILE)
-        out[some, some] = (out[some, some] + out[some, some].T) / 2
+        rows = slice(row, row + _TILE)
+        out[rows, rows] = (out[rows, rows] + out[rows, rows].T) / 2
         for column in range(0, row, _TILE):
-            out[column : column + _TILE, some] = out[some, column : column + _TILE].T.contiguous()  # torch transposes by blocks only into what is contiguous
+            out[column : column + _TILE, rows] = out[rows, column : column + _TILE].T.contiguous()  # torch transposes by blocks only into what is contiguous
 
 
 def _embedded(gram: Tensor) -> Tensor:
-    """As many coordinates as there are examples, with the same inner products: distances stay, features are not needed."""
+    """One coordinate an example, with the same inner products and hence distances: features are not needed."""
     values, vectors = torch.linalg.eigh(gram.double())
     coordinates: Tensor = (vectors * values.clamp(min=0).sqrt()).float()
     return coordinates

@@ -1,4 +1,4 @@
-"""Gradients of single examples as products: what went into a layer, and what comes back to it."""
+"""Gradients of single examples as products of a layer's input and the gradient of its output."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PerExample:
         self.model, self.layers, self.dense = model, layers, dense
 
     @classmethod
-    def of(cls, model: nn.Module, few: Tensor) -> PerExample | None:
+    def of(cls, model: nn.Module, examples: Tensor) -> PerExample | None:
         """The layers, or None where a trainable parameter is shared or belongs to another kind of layer."""
         layers: dict[str, nn.Module] = {}
         owners: set[int] = set()
@@ -46,8 +46,8 @@ class PerExample:
                 return None
             owners |= {id(value) for value in own}
             layers |= {name: layer} if own else {}
-        calls = _watched(model, layers, few)[1]
-        if any(len(each) != 1 or len(each[0][0]) != len(few) for each in calls.values()):
+        calls = _watched(model, layers, examples)[1]
+        if any(len(records) != 1 or len(records[0][0]) != len(examples) for records in calls.values()):
             return None
         dense = {name for name, layer in layers.items() if isinstance(layer, nn.Linear) and calls[name][0][0].ndim == 2}
         return cls(model, layers, frozenset(dense))
@@ -59,7 +59,7 @@ class PerExample:
             x: inputs of the rows.
             z: of the columns; None: x again.
             output: which score.
-            numbers: how many numbers of written-out gradients are held for a side.
+            numbers: numbers of written-out gradients held for a side.
         """
         out = x.new_zeros((len(x), len(x if z is None else z)))
         for turn, shares in enumerate(self._plan(numbers // max(len(x), 0 if z is None else len(z)))):
@@ -67,14 +67,14 @@ class PerExample:
             right = left if z is None else _Side(self, z, output, shares, dense=turn == 0)
             out.addmm_(left.written, right.written.T)
             for name in self.dense if turn == 0 else ():
-                (given, returned), (others, theirs) = left.pairs[name], right.pairs[name]
+                (inputs, returned), (other_inputs, other_returned) = left.pairs[name], right.pairs[name]
                 layer = self.layers[name]
-                inner = given @ others.T if _trains(layer.weight) else out.new_zeros(out.shape)
-                out.addcmul_(inner.add_(1.0) if _trains(layer.bias) else inner, returned @ theirs.T)
+                inner = inputs @ other_inputs.T if _trains(layer.weight) else out.new_zeros(out.shape)
+                out.addcmul_(inner.add_(1.0) if _trains(layer.bias) else inner, returned @ other_returned.T)
         return out
 
     def _plan(self, columns: int) -> list[list[_Share]]:
-        """The written-out gradients, dealt into turns of at most so many columns; at least one turn."""
+        """The written-out gradients in turns of at most so many columns; at least one turn."""
         turns: list[list[_Share]] = [[]]
         left = columns
         for name, layer in self.layers.items():
@@ -97,7 +97,7 @@ class PerExample:
 
 
 class _Side:
-    """What one set of examples contributes: factors of the dense layers, gradients of some units of the others."""
+    """One side of a Gram matrix: factors of the dense layers, gradients of some units of the other layers."""
 
     def __init__(self, layers: PerExample, x: Tensor, output: int, shares: Sequence[_Share], dense: bool) -> None:
         self.written = x.new_zeros((len(x), sum(share.columns for share in shares)))
@@ -108,20 +108,20 @@ class _Side:
                 pairs.append(calls[name])
             place = 0
             for share in shares:
-                found = _written(layers.layers[share.name], *calls[share.name], share.units)
-                self.written[start : start + len(found), place : place + share.columns] = found
+                gradients = _written(layers.layers[share.name], *calls[share.name], share.units)
+                self.written[start : start + len(gradients), place : place + share.columns] = gradients
                 place += share.columns
         for name, pairs in parts.items():
-            given, returned = (torch.cat(each) for each in zip(*pairs, strict=True))
-            self.pairs[name] = given, returned
+            inputs, returned = (torch.cat(blocks) for blocks in zip(*pairs, strict=True))
+            self.pairs[name] = inputs, returned
 
 
 def _passes(layers: PerExample, x: Tensor, output: int) -> Iterator[tuple[int, dict[str, tuple[Tensor, Tensor]]]]:
-    """A block of examples at a time: what each layer was given, and the gradient of the score with respect to what it made."""
+    """A block of examples at a time: each layer's input, and the gradient of the score with respect to its output."""
     for start in range(0, len(x), _BLOCK):
         scores, calls = _watched(layers.model, layers.layers, x[start : start + _BLOCK])
-        made = [calls[name][0][1] for name in layers.layers]
-        returned = torch.autograd.grad(scores[:, output].sum(), made, allow_unused=True, materialize_grads=True)
+        outputs = [calls[name][0][1] for name in layers.layers]
+        returned = torch.autograd.grad(scores[:, output].sum(), outputs, allow_unused=True, materialize_grads=True)
         yield start, {name: (calls[name][0][0], back) for name, back in zip(layers.layers, returned, strict=True)}
 
 
@@ -130,9 +130,9 @@ def _watched(model: nn.Module, layers: Mapping[str, nn.Module], x: Tensor) -> tu
     calls: Calls = {name: [] for name in layers}
 
     def watch(name: str) -> object:
-        def hook(_: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> Tensor:
-            calls[name].append((given[0].detach().clone() if given else made.detach(), made))
-            return made.clone()  # a network may go on in place
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            calls[name].append((inputs[0].detach().clone() if inputs else output.detach(), output))
+            return output.clone()  # a network may go on in place
 
         return hook
 
@@ -141,31 +141,31 @@ def _watched(model: nn.Module, layers: Mapping[str, nn.Module], x: Tensor) -> tu
         with torch.enable_grad():
             scores: Tensor = model(x.clone())
     finally:
-        for each in hooks:
-            each.remove()
+        for handle in hooks:
+            handle.remove()
     return scores, calls
 
 
-def _written(layer: nn.Module, given: Tensor, returned: Tensor, units: slice) -> Tensor:
+def _written(layer: nn.Module, inputs: Tensor, returned: Tensor, units: slice) -> Tensor:
     """The gradients of these units' weights and biases, one row an example; 0 for what is not trained."""
     if isinstance(layer, _BATCHED):
         back = returned.reshape(*returned.shape[:2], -1)[:, units]
-        weights = (back * _normalized(layer, given).reshape(*returned.shape[:2], -1)[:, units]).sum(2, keepdim=True)
+        weights = (back * _normalized(layer, inputs).reshape(*returned.shape[:2], -1)[:, units]).sum(2, keepdim=True)
     else:
-        patches, back = _patches(layer, given, returned)
+        patches, back = _patches(layer, inputs, returned)
         back = back[:, units]
         weights = back @ patches.transpose(1, 2)
     biases = back.sum(2, keepdim=True)
-    kept = [each if _trains(value) else torch.zeros_like(each) for each, value in ((weights, layer.weight), (biases, layer.bias))]
+    kept = [gradients if _trains(value) else torch.zeros_like(gradients) for gradients, value in ((weights, layer.weight), (biases, layer.bias))]
     return torch.cat(kept, 2).flatten(1)
 
 
-def _patches(layer: nn.Module, given: Tensor, returned: Tensor) -> tuple[Tensor, Tensor]:
-    """What each unit is multiplied with at each place, n x q x places, and what comes back to it there."""
+def _patches(layer: nn.Module, inputs: Tensor, returned: Tensor) -> tuple[Tensor, Tensor]:
+    """Input of each unit at each place, n x q x places, and the gradient of its output there."""
     if isinstance(layer, nn.Linear):
-        return given.flatten(1, -2).transpose(1, 2), returned.flatten(1, -2).transpose(1, 2)
+        return inputs.flatten(1, -2).transpose(1, 2), returned.flatten(1, -2).transpose(1, 2)
     assert isinstance(layer, nn.Conv2d)
-    padded = functional.pad(given, _padding(layer))
+    padded = functional.pad(inputs, _padding(layer))
     patches = functional.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
     return patches, returned.flatten(2)
 
@@ -176,16 +176,16 @@ def _padding(layer: nn.Conv2d) -> list[int]:
         totals = [step * (side - 1) if layer.padding == "same" else 0 for step, side in zip(layer.dilation, layer.kernel_size, strict=True)]
         ends = [(total // 2, total - total // 2) for total in totals]
     else:
-        ends = [(each, each) for each in layer.padding]
+        ends = [(side, side) for side in layer.padding]
     return [*ends[1], *ends[0]]
 
 
-def _normalized(layer: nn.Module, given: Tensor) -> Tensor:
+def _normalized(layer: nn.Module, inputs: Tensor) -> Tensor:
     """The input of batch norm less its running mean, over its running deviation."""
-    shape = (1, -1, *[1] * (given.ndim - 2))
+    shape = (1, -1, *[1] * (inputs.ndim - 2))
     mean, variance = (getattr(layer, f"running_{name}").view(shape) for name in ("mean", "var"))
-    found: Tensor = (given - mean) * (variance + layer.eps).rsqrt()
-    return found
+    normalized: Tensor = (inputs - mean) * (variance + layer.eps).rsqrt()
+    return normalized
 
 
 def _readable(layer: nn.Module) -> bool:

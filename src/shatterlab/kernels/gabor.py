@@ -36,7 +36,7 @@ class Gabor(FeatureKernel):
         wavelengths: in pixels, each >= 2.
         pool: side of a window in pixels, >= 1.
         stride: between windows, >= 1.
-        sigma: as for every kernel of features; here chosen by leave-one-out error unless stated.
+        sigma: as for every kernel of features; by leave-one-out error unless stated.
 
     Raises:
         InvalidPart: a field is out of range, or the inputs are no images of sufficient size.
@@ -56,7 +56,7 @@ class Gabor(FeatureKernel):
         for name in ("orientations", "pool", "stride"):
             self.require(getattr(self, name) >= 1, f"{name} is a whole number >= 1", getattr(self, name))
         self.require(self.wavelengths, "at least one wavelength is required", self.wavelengths)
-        self.require(all(2 <= each < math.inf for each in self.wavelengths), "wavelengths are numbers of pixels >= 2", self.wavelengths)
+        self.require(all(2 <= wavelength < math.inf for wavelength in self.wavelengths), "wavelengths are numbers of pixels >= 2", self.wavelengths)
 
     @classmethod
     def specimens(cls) -> tuple[Gabor, ...]:
@@ -64,7 +64,7 @@ class Gabor(FeatureKernel):
         return cls(orientations=4, wavelengths=(2.0, 3.0), pool=2, stride=2, subset=60), coarse
 
     def fitted(self, train: Examples, seeds: Seeds) -> Gabor:
-        """With the bandwidth that "leave_one_out" asks for; nothing else depends on data."""
+        """With the bandwidth of least leave-one-out error, where sigma says so; nothing else depends on data."""
         self._windows(train.shape)
         return self if self.bandwidth is not None else self.with_bandwidth(train)
 
@@ -77,20 +77,20 @@ class Gabor(FeatureKernel):
         rows, columns = self._windows(shape)
         return shape[0] * rows * columns
 
-    def features_of(self, x: Float[Tensor, "n c h w"], some: slice) -> Float[Tensor, "n features"]:
+    def features_of(self, x: Float[Tensor, "n c h w"], filters: slice) -> Float[Tensor, "n features"]:
         """The mean magnitudes over windows."""
         channels = x.shape[1]
         rows, columns = self._windows(tuple(x.shape[1:]))
-        count = some.stop - some.start
+        count = filters.stop - filters.start
         out = x.new_empty((len(x), channels * count * rows * columns))
         images = max(1, _MAPS // (2 * count * x[0].numel()))
         for start in range(0, len(x), images):
-            few = slice(start, start + images)
-            out[few] = functional.avg_pool2d(self.magnitudes(x[few], some), self.pool, self.stride).flatten(1)
+            batch = slice(start, start + images)
+            out[batch] = functional.avg_pool2d(self.magnitudes(x[batch], filters), self.pool, self.stride).flatten(1)
         return out
 
-    def magnitudes(self, x: Float[Tensor, "n c h w"], some: slice | None = None) -> Float[Tensor, "n cf h w"]:
-        """Of every pixel's response to these filters, channel by channel; None: to all.
+    def magnitudes(self, x: Float[Tensor, "n c h w"], filters: slice | None = None) -> Float[Tensor, "n cf h w"]:
+        """Magnitudes of every pixel's responses to these filters, channel by channel (None: to all).
 
         A filter is a product of a wave down and a wave across, less a multiple of such a product without waves: two small matrix
         products a filter in place of a sum over its whole square.
@@ -98,8 +98,8 @@ class Gabor(FeatureKernel):
         grey = x.flatten(0, 1).permute(1, 0, 2)  # rows first
         height, count, width = grey.shape
         flat = grey.reshape(height, count * width)
-        found = [self._magnitude(each, flat, width) for each in self._waves()[some or slice(None)]]
-        return torch.stack(found).view(-1, height, *x.shape[:2], width).permute(2, 3, 0, 1, 4).reshape(len(x), -1, height, width)
+        maps = [self._magnitude(wave, flat, width) for wave in self._waves()[filters or slice(None)]]
+        return torch.stack(maps).view(-1, height, *x.shape[:2], width).permute(2, 3, 0, 1, 4).reshape(len(x), -1, height, width)
 
     def bank(self) -> Float[Tensor, "f 2 side side"]:
         """Real and imaginary parts of all filters, in float64."""
@@ -114,7 +114,7 @@ class Gabor(FeatureKernel):
         return torch.arange(-reach, reach + 1, dtype=torch.float64)
 
     def _drawn(self, wave: tuple[float, float]) -> tuple[float, float, Tensor, Tensor]:
-        """What is subtracted of a wave, the filter's size, and both of its parts over a square before they are divided by it."""
+        """The mean that is subtracted from a wave, the filter's size, and both of its parts over a square, not yet divided by the size."""
         (wavelength, angle), offsets = wave, self._offsets()
         v, u = torch.meshgrid(offsets, offsets, indexing="ij")
         envelope = torch.exp(-(u.square() + v.square()) / (2 * (_OCTAVE * wavelength) ** 2))
@@ -124,11 +124,11 @@ class Gabor(FeatureKernel):
         return mean, (even * phase.cos()).sum().item(), even, odd
 
     def _magnitude(self, wave: tuple[float, float], flat: Tensor, width: int) -> Tensor:
-        """Of the responses of images side by side, h x nw; h x n x w."""
+        """Magnitudes, h x n x w, of the responses of images side by side, h x nw."""
         wavelength, angle = wave
         mean, size, _, _ = self._drawn(wave)
         down, across = self._lines(wavelength, math.sin(angle), len(flat)).to(flat), self._lines(wavelength, math.cos(angle), width).to(flat)
-        real, imaginary, even = ((each @ flat).view(-1, width) for each in down)
+        real, imaginary, even = ((matrix @ flat).view(-1, width) for matrix in down)
         straight = real @ across[0].T - imaginary @ across[1].T - mean * (even @ across[2].T)
         turned = real @ across[1].T + imaginary @ across[0].T
         return torch.hypot(straight, turned).div_(size).view(len(flat), -1, width)

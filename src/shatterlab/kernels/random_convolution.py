@@ -15,7 +15,7 @@ from shatterlab.core import Examples, Seeds, fitted_field
 from shatterlab.kernels._features import FeatureKernel
 
 _EIGHT_BIT = 255  # the unit of the normalization constant, in which both public codes count
-_FILTERS = 256  # whose maps are made at a time
+_FILTERS = 256  # whose maps are computed at a time
 _MAPS = 2**18  # numbers of these maps: 1 MiB in float32, near what a processor caches
 _GPU_MAPS = 2**26
 _MEASURED = 4000  # training images at most on which features are standardized: their deviations are then known to 2 %
@@ -90,7 +90,7 @@ class RandomConvolution(FeatureKernel):
         return cls(8, **small), replace(raw, sigma="leave_one_out", subset=60)  # type: ignore[arg-type]
 
     def fitted(self, train: Examples, seeds: Seeds) -> RandomConvolution:
-        """With its filters, its whitening and, where asked for, the mean and deviation of each feature."""
+        """With its filters, its whitening and, where it standardizes, the mean and deviation of each feature."""
         if self.bank is not None:
             return self
         self._windows(train.shape)
@@ -100,16 +100,16 @@ class RandomConvolution(FeatureKernel):
         degrees = len(sample) - (self.convention == "normalized")
         values, vectors = torch.linalg.eigh(sample.T @ sample / degrees)
         whitener = vectors / (values.clamp(min=0) + self.whitening).sqrt() @ vectors.T
-        chosen = (self._normalized(self._drawn(train.inputs, self.filters, seeds.rng("init", "filters"))) - centre) @ whitener
+        filters = (self._normalized(self._drawn(train.inputs, self.filters, seeds.rng("init", "filters"))) - centre) @ whitener
         if self.convention == "normalized":
-            chosen = chosen / (chosen.norm(dim=1, keepdim=True) + 1e-10)  # of an empty patch there may be nothing left
-        bank = chosen @ whitener
+            filters = filters / (filters.norm(dim=1, keepdim=True) + 1e-10)  # an empty patch has length 0
+        bank = filters @ whitener
         shift = bank @ centre
-        made = replace(self, bank=bank.view(-1, train.shape[0], self.side, self.side), shift=shift)
-        return made._standardized(train, seeds).with_bandwidth(train)
+        kernel = replace(self, bank=bank.view(-1, train.shape[0], self.side, self.side), shift=shift)
+        return kernel._standardized(train, seeds).with_bandwidth(train)
 
     def filter_count(self) -> int:
-        """As many as asked for."""
+        """The field `filters`."""
         return self.filters
 
     def features_of_a_filter(self, shape: tuple[int, ...]) -> int:
@@ -121,21 +121,21 @@ class RandomConvolution(FeatureKernel):
         """The intercept of standardized features."""
         return 1.0 if self.standardize else 0.0
 
-    def features_of(self, x: Float[Tensor, "n c h w"], some: slice) -> Float[Tensor, "n features"]:
-        """Of these filters, divided by the root of how many features there are of all."""
-        pooled = self._pooled(x, some)
+    def features_of(self, x: Float[Tensor, "n c h w"], block: slice) -> Float[Tensor, "n features"]:
+        """Features of these filters, divided by the root of the number of all features."""
+        pooled = self._pooled(x, block)
         if self.standardize:
-            pooled = (pooled - self.mean[:, some].to(pooled)) * self.scale[:, some].to(pooled)
+            pooled = (pooled - self.mean[:, block].to(pooled)) * self.scale[:, block].to(pooled)
         count = self.filters * self.features_of_a_filter(tuple(x.shape[1:]))
         return pooled.flatten(1).div_(count**0.5)
 
-    def responses(self, x: Float[Tensor, "n c h w"], some: slice) -> Float[Tensor, "n f a b"]:
-        """Of every patch to these filters, before the threshold."""
-        found = self._filters(x)[some] @ self._patches(x)
-        return found.view(len(x), -1, x.shape[2] - self.side + 1, x.shape[3] - self.side + 1)
+    def responses(self, x: Float[Tensor, "n c h w"], block: slice) -> Float[Tensor, "n f a b"]:
+        """Responses of every patch to these filters, before the threshold."""
+        maps = self._filters(x)[block] @ self._patches(x)
+        return maps.view(len(x), -1, x.shape[2] - self.side + 1, x.shape[3] - self.side + 1)
 
     def _filters(self, x: Tensor) -> Float[Tensor, "filters e"]:
-        """As rows, with the shift as a last column, in the dtype of x."""
+        """Filters as rows, with the shift as a last column, in the dtype of x."""
         self.require(self.bank is not None, "a kernel that has seen data is required", "one that has not", "Call fitted first")
         self.require(x.shape[1] == self.bank.shape[1], f"images of {self.bank.shape[1]} channels are required", tuple(x.shape[1:]))
         bank = self.bank.flatten(1)
@@ -144,7 +144,7 @@ class RandomConvolution(FeatureKernel):
         return torch.cat([bank, -self.shift[:, None]], 1).to(x)
 
     def _patches(self, x: Tensor) -> Float[Tensor, "n e positions"]:
-        """Of each image its patches as columns, of even contrast where they are normalized, with 1 as a last row."""
+        """Patches of each image as columns, of equal contrast where they are normalized, with 1 as a last row."""
         if self.convention == "raw":
             return functional.pad(functional.unfold(x, self.side), (0, 0, 0, 1), value=1)
         wide, window, size = x.double(), (self.side, self.side), x.shape[1] * self.side**2
@@ -153,30 +153,30 @@ class RandomConvolution(FeatureKernel):
         variance = (square - mean.square()).clamp_(min=0) * size / (size - 1)  # in float64, since it is a small difference
         factor = _EIGHT_BIT * (_EIGHT_BIT**2 * variance + self.normalization).rsqrt_()
         near = x - x.mean((1, 2, 3), keepdim=True)  # which changes no response, but loses fewer digits
-        found = functional.pad(functional.unfold(near, self.side), (0, 0, 0, 1), value=1)
-        found[:, :-1] *= factor.flatten(2).to(x)
-        return found
+        patches = functional.pad(functional.unfold(near, self.side), (0, 0, 0, 1), value=1)
+        patches[:, :-1] *= factor.flatten(2).to(x)
+        return patches
 
-    def _pooled(self, x: Tensor, some: slice) -> Tensor:
-        """Of each image two signs by filters by windows."""
+    def _pooled(self, x: Tensor, block: slice) -> Tensor:
+        """Pooled responses of each image: two signs by filters by windows."""
         rows, columns = self._windows(tuple(x.shape[1:]))
-        filters, windows = self._filters(x)[some], self._pooling(x)
+        filters, windows = self._filters(x)[block], self._pooling(x)
         out = x.new_empty((len(x), 2, len(filters), rows * columns))
         held = _MAPS if x.device.type == "cpu" else _GPU_MAPS
         images = max(1, held // (windows.shape[1] * min(_FILTERS, len(filters))))
         for start in range(0, len(x), images):
-            few = slice(start, start + images)
-            patches = self._patches(x[few])
+            batch = slice(start, start + images)
+            patches = self._patches(x[batch])
             for first in range(0, len(filters), _FILTERS):
                 these = slice(first, first + _FILTERS)
-                found = filters[these] @ patches
-                for side, signed in enumerate((found - self.threshold, -self.threshold - found)):
+                responses = filters[these] @ patches
+                for side, signed in enumerate((responses - self.threshold, -self.threshold - responses)):
                     pooled = windows @ signed.relu_().flatten(0, 1).T
-                    out[few, side, these] = pooled.view(len(windows), len(patches), -1).permute(1, 2, 0)
+                    out[batch, side, these] = pooled.view(len(windows), len(patches), -1).permute(1, 2, 0)
         return out
 
     def _pooling(self, x: Tensor) -> Float[Tensor, "windows positions"]:
-        """What pools a map of responses: a thin matrix from the left is quicker than a walk over windows."""
+        """The matrix that pools a map of responses; one thin product is quicker than a walk over windows."""
         height, width = x.shape[2] - self.side + 1, x.shape[3] - self.side + 1
         every = torch.eye(height * width, dtype=x.dtype, device=x.device).view(-1, 1, height, width)
         means = functional.avg_pool2d(every, self.pool, self.stride).flatten(1).T.contiguous()
@@ -185,11 +185,11 @@ class RandomConvolution(FeatureKernel):
     def _standardized(self, train: Examples, seeds: Seeds) -> RandomConvolution:
         if not self.standardize:
             return self
-        few = train.inputs
+        images = train.inputs
         if len(train) > _MEASURED:
-            few = few[torch.from_numpy(np.sort(seeds.rng("init", "standardization").choice(len(train), _MEASURED, replace=False)))]
-        found = [torch.std_mean(self._pooled(few, some).double(), 0, correction=0) for some in self._blocks(few, len(few))]
-        deviation, mean = (torch.cat(each, 1) for each in zip(*found, strict=True))
+            images = images[torch.from_numpy(np.sort(seeds.rng("init", "standardization").choice(len(train), _MEASURED, replace=False)))]
+        moments = [torch.std_mean(self._pooled(images, block).double(), 0, correction=0) for block in self._blocks(images, len(images))]
+        deviation, mean = (torch.cat(parts, 1) for parts in zip(*moments, strict=True))
         silent = deviation <= 1e-6 * mean.abs().clamp(min=1e-6)  # float32 rounding: a filter that never responds
         return replace(self, mean=mean, scale=torch.where(silent, 0.0, 1 / deviation.masked_fill(silent, 1)))
 
@@ -211,7 +211,7 @@ class RandomConvolution(FeatureKernel):
         return rows / (rows.square().sum(1, keepdim=True) / (rows.shape[1] - 1) + self.normalization).sqrt()
 
     def _windows(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Of an image of this shape, down and across."""
+        """Windows of an image of this shape, down and across."""
         self.require(len(shape) == 3, "images are required, channels x height x width", shape)
         least = self.side + self.pool - 1
         self.require(min(shape[1:]) >= least, f"images of at least {least} x {least} pixels are required", shape, "Set smaller side, pool and stride")

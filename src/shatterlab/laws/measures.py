@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit, Measure
 from shatterlab.core.errors import NotApplicable
-from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.radial import Gaussian
 from shatterlab.laws import samples
 from shatterlab.laws.law import Law, changed, copied, demand, leaving_generators_alone
 from shatterlab.learners.estimator import Estimator

@@ -16,8 +16,7 @@ from torch.nn import functional
 from shatterlab.core import Batch, Examples, Fit, Kernel, Learner, Observer, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.errors import DataError
 from shatterlab.core.losses import evaluate
-from shatterlab.kernels.gaussian import Gaussian
-from shatterlab.kernels.laplacian import Laplacian
+from shatterlab.kernels.radial import Gaussian, Laplacian
 from shatterlab.solvers import direct as _direct
 from shatterlab.solvers import iterative as _iterative
 from shatterlab.solvers.checks import require_consistent, require_sound

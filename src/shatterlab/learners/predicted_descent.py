@@ -16,7 +16,7 @@ from torch.nn import functional
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Examples, Fit, Kernel, Learner, Observer, Part, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.errors import InvalidPart
-from shatterlab.kernels._tangent import tangent_gram
+from shatterlab.kernels.empirical_tangent import tangent_gram
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.theory.kernel_dynamics import Spectrum

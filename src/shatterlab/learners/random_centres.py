@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from shatterlab.core import Batch, Examples, Fit, Kernel, Learner, Observer, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.losses import evaluate
-from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.radial import Gaussian
 from shatterlab.training.device import usable_device
 from shatterlab.training.memory import free_memory
 

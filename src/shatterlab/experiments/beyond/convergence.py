@@ -16,8 +16,8 @@ from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
 from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
-from shatterlab.kernels.gaussian import Gaussian
-from shatterlab.kernels.neural_tangent import NeuralTangent
+from shatterlab.kernels.radial import Gaussian
+from shatterlab.kernels.wide_networks import NeuralTangent
 from shatterlab.learners.predicted_descent import PredictedDescent
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD

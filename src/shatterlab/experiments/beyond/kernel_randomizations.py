@@ -14,8 +14,7 @@ from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.mnist import MNIST
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
-from shatterlab.kernels.gaussian import Gaussian
-from shatterlab.kernels.laplacian import Laplacian
+from shatterlab.kernels.radial import Gaussian, Laplacian
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.measures.maximum_margin import MaximumMargin

@@ -11,7 +11,7 @@ from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.derived import OneAgainstRest
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
-from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.radial import Gaussian
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.learners.training import Training

@@ -12,7 +12,7 @@ from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
 from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale
-from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.radial import Gaussian
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.learners.training import Training
 from shatterlab.learners.twins import Twins

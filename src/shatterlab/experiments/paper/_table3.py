@@ -12,7 +12,7 @@ from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.mnist import MNIST
 from shatterlab.design.experiment import Scale
 from shatterlab.kernels.gabor import Gabor
-from shatterlab.kernels.gaussian import Gaussian
+from shatterlab.kernels.radial import Gaussian
 from shatterlab.kernels.random_convolution import RandomConvolution
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.measures.leave_one_out import LeaveOneOut
