@@ -44,12 +44,17 @@ typechecked = _type_checker()
 _jaxtyped = jaxtyping.jaxtyped
 
 
-def _checked_unless_part(**options: Any) -> Any:
-    """A part takes 1 for 1.0 and normalizes it, so its constructor stays unchecked; its methods do not."""
+def _checked(**options: Any) -> Any:
+    """Checks methods and functions, but for two kinds.
+
+    A part takes 1 for 1.0 and normalizes it, so its constructor stays unchecked. A function inside another would get a checker written
+    and compiled at each call of the outer one: that was two thirds of the time of the tangent kernel's tests, and none has a shape to check.
+    """
     from shatterlab.core.part import Part
 
-    def decorate(made: Any) -> Any:
-        return made if isinstance(made, type) and issubclass(made, Part) else _jaxtyped(made, **options)
+    def decorate(target: Any) -> Any:
+        unchecked = issubclass(target, Part) if isinstance(target, type) else "<locals>" in target.__qualname__
+        return target if unchecked else _jaxtyped(target, **options)
 
     return decorate
 
@@ -57,7 +62,7 @@ def _checked_unless_part(**options: Any) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     late = [name for name in sys.modules if name.startswith(tuple(f"shatterlab.{kind}." for kind in CHECKED))]
     assert not late, f"imported before they could be type-checked: {late}"
-    jaxtyping.jaxtyped = _checked_unless_part
+    jaxtyping.jaxtyped = _checked
     jaxtyping.install_import_hook([f"shatterlab.{kind}" for kind in CHECKED], f"{__name__}.typechecked")
     hypothesis.settings.register_profile("quick", derandomize=True, deadline=None, max_examples=50, database=None)
     hypothesis.settings.load_profile("quick")
