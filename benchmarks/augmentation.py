@@ -22,7 +22,7 @@ from torch import nn
 import shatterlab as sl
 from shatterlab.core import Augmentation
 from shatterlab.core.losses import losses
-from shatterlab.training.feeds import Augmented, Feed, Plain
+from shatterlab.training.feeds import MemoryFeed
 
 BATCH = 128
 NETS = {
@@ -74,32 +74,25 @@ class Stepper:
         self.train, self.device = train, device
         self.model: nn.Sequential = self.recipe.build(train, runtime=sl.Runtime(device=str(device))).train()
         self.optimizer = self.recipe.optimizer.build(list(self.model.parameters()), fused=True)
-        self.plain = Plain(self.prepare(train.inputs), train.labels.to(device), self.prepare)
-        self.batches = [torch.arange(BATCH, device=device)]
+        self.plain = self.feed(())
 
-    def prepare(self, inputs: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            prepared: torch.Tensor = self.model[0](inputs.to(self.device))
-        return prepared
-
-    def feed(self, augmentations: Sequence[Augmentation]) -> Feed:
+    def feed(self, augmentations: Sequence[Augmentation]) -> MemoryFeed:
         """An epoch's numbers are drawn once, for all examples, and are no part of a step."""
-        made = Augmented(augmentations, self.train, self.prepare, sl.Seeds(), self.device)
-        drawn = made.draw(1)
-        made.draw = lambda epoch: drawn  # type: ignore[method-assign]
-        return made
+        feed = MemoryFeed(self.model, augmentations, self.train, sl.Seeds(), self.device, batch_size=BATCH)
+        self.fetch(feed)
+        return feed
 
-    def fetch(self, feed: Feed) -> None:
-        for _ in feed.steps(1, self.batches):
-            pass
+    def fetch(self, feed: MemoryFeed) -> None:
+        """The first batch of the epoch."""
+        next(feed.steps(1, 0))
 
     def step(self) -> None:
         """A plain step from gathering to the optimizer."""
-        for _, inputs, _, targets in self.plain.steps(1, self.batches):
-            loss = losses(self.model[1](inputs).float(), targets, "logits").mean()
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
+        batch = next(self.plain.steps(1, 0))
+        loss = losses(self.model[1](batch.inputs).float(), batch.targets, "logits").mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
 
 
 def told(values: Sequence[float], digits: int = 1) -> str:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import shatterlab as sl
 from shatterlab.core import Augmentation
 from shatterlab.core.errors import InvalidPart, UnknownName
-from shatterlab.training import feeds as _feeding
+from shatterlab.training.feeds import MemoryFeed
 from shatterlab.training.preprocessing import Whitening
 
 SEED = 5
@@ -200,14 +200,14 @@ def test_tables_are_not_augmented(table):
 def fed(learner, train, seeds=sl.Seeds(), monkeypatch=None):
     """Inputs, labels and targets of every step of a fit."""
     seen = []
-    honest = _feeding.Augmented.steps
+    honest = MemoryFeed.steps
 
-    def spying(feed, epoch, batches):
-        for step in honest(feed, epoch, batches):
-            seen.append((epoch, *step))
+    def spying(feed, epoch, start):
+        for step in honest(feed, epoch, start):
+            seen.append((epoch, step.positions, step.inputs, step.labels, step.targets))
             yield step
 
-    monkeypatch.setattr(_feeding.Augmented, "steps", spying)
+    monkeypatch.setattr(MemoryFeed, "steps", spying)
     reports = []
     fit = learner.fit(train, seeds, reports.append)
     return seen, reports, fit
@@ -268,13 +268,13 @@ def test_the_observer_sees_the_batch_before_augmentation_and_the_self_check_pass
 
 def test_the_self_check_notices_images_that_are_not_the_samples(small_images, monkeypatch):
     """Planted: the copy that batches are gathered from is darker."""
-    honest = _feeding.Augmented.__init__
+    honest = MemoryFeed.__init__
 
-    def spoiled(feed, *arguments):
-        honest(feed, *arguments)
+    def spoiled(feed, *arguments, **options):
+        honest(feed, *arguments, **options)
         feed.images = feed.images * 0.9 + 0.05 * torch.rand_like(feed.images)
 
-    monkeypatch.setattr(_feeding.Augmented, "__init__", spoiled)
+    monkeypatch.setattr(MemoryFeed, "__init__", spoiled)
     reports = []
     recipe(sl.HorizontalFlip()).fit(small_images.train, observe=reports.append)
     assert reports[0].batch.inputs.isnan().all()

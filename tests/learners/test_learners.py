@@ -19,7 +19,7 @@ from shatterlab.core import Batch, Progress
 from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
 from shatterlab.core.losses import evaluate, losses
 from shatterlab.training import precision as _precision
-from shatterlab.training.loop import Descent, _batches
+from shatterlab.training.feeds import MemoryFeed, split
 from shatterlab.training.preprocessing import Standardization, Whitening, preparation
 from shatterlab.training.torch_seed import seeded
 
@@ -319,13 +319,13 @@ def test_channels_are_last_where_that_changes_no_score(architecture, faster):
 @pytest.mark.parametrize("architecture", [sl.MLP((8,)), sl.SmallAlexNet(4)], ids=["mlp", "alexnet"])
 def test_the_self_check_notices_a_prepared_sample_that_is_not_the_samples(architecture, small_images, monkeypatch):
     """Planted: the copy that batches are gathered from has two examples exchanged, or one made darker."""
-    honest = Descent._prepare_all
+    honest = MemoryFeed._prepare_all
     learner = training(architecture, epochs=1, stop="budget", batch_size=None)
     for spoil in (lambda kept: kept.flip(0), lambda kept: kept * 0.99):
-        monkeypatch.setattr(Descent, "_prepare_all", lambda descent, spoil=spoil: spoil(honest(descent)))
+        monkeypatch.setattr(MemoryFeed, "_prepare_all", lambda feed, spoil=spoil: spoil(honest(feed)))
         _, (told,) = told_by(learner, small_images.train)
         assert told.batch.inputs.isnan().all()  # equal to nothing
-    monkeypatch.setattr(Descent, "_prepare_all", honest)
+    monkeypatch.setattr(MemoryFeed, "_prepare_all", honest)
     _, (told,) = told_by(learner, small_images.train)
     assert torch.equal(told.batch.inputs, small_images.train.inputs[told.batch.indices])
 
@@ -654,8 +654,8 @@ def test_the_recipe_to_copy_from_knows_what_it_should(images):
 
 
 def test_a_last_batch_of_one_example_joins_the_one_before():
-    sizes = [len(batch) for batch in _batches(torch.arange(65), 32)]
+    sizes = [len(batch) for batch in split(torch.arange(65), 32, 2)]
     assert sizes == [32, 33]  # batch norm has no variance of a single example
-    assert [len(batch) for batch in _batches(torch.arange(64), 32)] == [32, 32]
-    assert [len(batch) for batch in _batches(torch.arange(3), 1)] == [1, 1, 1]
-    assert torch.equal(torch.cat(_batches(torch.arange(65), 32)), torch.arange(65))
+    assert [len(batch) for batch in split(torch.arange(64), 32, 2)] == [32, 32]
+    assert [len(batch) for batch in split(torch.arange(3), 1, 2)] == [1, 1, 1]
+    assert torch.equal(torch.cat(split(torch.arange(65), 32, 2)), torch.arange(65))

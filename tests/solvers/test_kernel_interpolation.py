@@ -22,7 +22,7 @@ from shatterlab.solvers import iterative as _iterative
 from shatterlab.solvers import system as _system
 from shatterlab.solvers import tiled_blas as _tiles
 from shatterlab.solvers.conjugate_gradients import conjugate_gradients
-from shatterlab.training.memory import free_memory
+from shatterlab.training.device import free_memory
 from solvers.closed_forms import RidgePath, replace_one
 
 GAUSSIAN = sl.Gaussian(1.0)

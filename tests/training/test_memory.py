@@ -10,8 +10,8 @@ from torch import nn
 
 import shatterlab as sl
 from shatterlab.core.errors import InvalidPart
-from shatterlab.training import memory
-from shatterlab.training.memory import free_memory, require_memory
+from shatterlab.training import device as memory
+from shatterlab.training.device import free_memory, require_memory
 
 CPU = torch.device("cpu")
 

@@ -58,10 +58,10 @@ def test_naming_everything_is_naming_nothing(small_images):
 @pytest.mark.parametrize("optimizer", [sl.SGD(lr=0.05, weight_decay=0.5), sl.Adam(weight_decay=0.5), sl.RMSProp(weight_decay=0.5)])
 def test_what_is_not_named_does_not_decay_and_follows_the_rate_all_the_same(optimizer, small_images):
     """A parameter without gradient moves by decay alone: its layer is not in the forward pass."""
-    from shatterlab.training.weight_decay import decaying
+    from shatterlab.training.loop import build_optimizer
 
     network = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
-    built = decaying(optimizer, network, ("1.*",))
+    built = build_optimizer(optimizer, network, ("1.*",))
     assert [len(group["params"]) for group in built.param_groups] == [2, 2]
     assert [group["weight_decay"] for group in built.param_groups] == [0.5, 0.0]
     assert {group["lr"] for group in built.param_groups} == {optimizer.lr}

@@ -25,7 +25,7 @@ from shatterlab.datasets.generated_photos import GeneratedPhotos
 from shatterlab.learners.streamed_training import StreamedTraining
 from shatterlab.training.checkpoint import Checkpoint
 from shatterlab.training.distributed import Ranks
-from shatterlab.training.streamed_batches import Batches, split
+from shatterlab.training.feeds import StreamFeed, split
 from shatterlab.trials.trial import Trial, run
 
 CPU = torch.device("cpu")
@@ -45,6 +45,11 @@ def weights(fit) -> dict[str, torch.Tensor]:
 
 def same(one, other) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def stream(augmentation, train) -> StreamFeed:
+    """Batches of 8 as the network takes them: not prepared any further."""
+    return StreamFeed(torch.nn.Sequential(torch.nn.Identity()), augmentation, train, Seeds(), Ranks(CPU), batch_size=8)
 
 
 # the recipe ------------------------------------------------------------------------------------------------------------
@@ -79,28 +84,28 @@ def test_the_learning_rate_falls_in_stairs():
 
 
 def test_a_short_last_batch_joins_the_one_before():
-    assert [len(each) for each in split(torch.arange(35), 8)] == [8, 8, 8, 11]
-    assert [len(each) for each in split(torch.arange(36), 8)] == [8, 8, 8, 8, 4]
-    assert [len(each) for each in split(torch.arange(3), 8)] == [3]
+    assert [len(each) for each in split(torch.arange(35), 8, 4)] == [8, 8, 8, 11]
+    assert [len(each) for each in split(torch.arange(36), 8, 4)] == [8, 8, 8, 8, 4]
+    assert [len(each) for each in split(torch.arange(3), 8, 4)] == [3]
 
 
 def test_every_example_is_fed_once_an_epoch_in_a_new_order():
-    batches = Batches((), photos().train, Seeds(), Ranks(CPU), 1)
-    epochs = [torch.cat([fed.positions for fed in batches.of(epoch, 8, 0)]) for epoch in (1, 2)]
+    feed = stream((), photos().train)
+    epochs = [torch.cat([read.positions for read in feed.read(epoch, 0)]) for epoch in (1, 2)]
     assert all(sorted(each.tolist()) == list(range(24)) for each in epochs) and not torch.equal(*epochs)
-    rest = torch.cat([fed.positions for fed in batches.of(2, 8, 1)])
+    rest = torch.cat([read.positions for read in feed.read(2, 1)])
     assert torch.equal(rest, epochs[1][8:])
 
 
 def test_windows_are_cut_while_photos_are_decoded_unless_a_corruption_comes_before():
-    plain = next(iter(Batches(VARIED.augmentation, photos().train, Seeds(), Ranks(CPU), 1).of(1, 8, 0)))
+    plain = next(iter(stream(VARIED.augmentation, photos().train).read(1, 0)))
     assert plain.cut and plain.inputs.dtype == torch.uint8
     corrupted = RandomPixels().apply(photos()).train
-    batches = Batches(VARIED.augmentation, corrupted, Seeds(), Ranks(CPU), 1)
-    fed = next(iter(batches.of(1, 8, 0)))
-    assert not fed.cut and torch.equal(fed.inputs, corrupted.inputs[fed.positions])
-    images, labels = batches.prepared(fed, CPU)
-    assert images.shape == fed.inputs.shape and not torch.equal(images, fed.inputs) and torch.equal(labels, fed.labels)
+    feed = stream(VARIED.augmentation, corrupted)
+    read = next(iter(feed.read(1, 0)))
+    assert not read.cut and torch.equal(read.inputs, corrupted.inputs[read.positions])
+    step = feed.on_device(read)
+    assert step.inputs.shape == read.inputs.shape and not torch.equal(step.inputs, read.inputs) and torch.equal(step.targets, read.labels)
 
 
 def test_a_window_of_the_whole_image_changes_nothing():
@@ -116,10 +121,10 @@ def test_a_window_of_the_whole_image_changes_nothing():
 
 def test_the_self_check_notices_other_inputs():
     train = photos().train
-    batches = Batches((), train, Seeds(), Ranks(CPU), 1)
-    fed = next(iter(batches.of(1, 8, 0)))
-    assert torch.equal(batches.seen(fed).inputs, train.inputs[fed.positions])
-    assert batches.seen(replace(fed, inputs=fed.inputs.flip(0))).inputs.isnan().all()  # planted
+    feed = stream((), train)
+    read = next(iter(feed.read(1, 0)))
+    assert torch.equal(feed.observed(feed.on_device(read)).inputs, train.inputs[read.positions])
+    assert feed.observed(feed.on_device(replace(read, inputs=read.inputs.flip(0)))).inputs.isnan().all()  # planted
 
 
 def test_mixup_and_auxiliary_scores_are_trained():
@@ -138,6 +143,7 @@ def test_top_five_is_told_of_more_than_ten_classes():
     assert "train.top5_accuracy" not in run(Trial(PHOTOS, TrueLabels(), replace(RECIPE, epochs=1)))
 
 
+@pytest.mark.filterwarnings("ignore:Training. this processor has no bfloat16")
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_is_near_float32(precision):
     train = photos().train

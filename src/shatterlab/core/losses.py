@@ -69,24 +69,40 @@ def evaluate(score: Callable[[Tensor], Tensor], examples: Examples, output: str)
     return evaluation(score, examples, output)[:2]
 
 
-def evaluation(score: Callable[[Tensor], Tensor], examples: Examples, output: str) -> Evaluation:
-    """Mean loss, top-1 and top-5 accuracy (ties go to the lowest class); streamed inputs are read ahead by as many threads as torch has.
+def evaluation(
+    score: Callable[[Tensor], Tensor],
+    examples: Examples,
+    output: str,
+    batch: int = _BATCH,
+    threads: int | None = None,
+    total: Callable[[Tensor], Tensor] = lambda sums: sums,
+) -> Evaluation:
+    """Mean loss, top-1 and top-5 accuracy (ties go to the lowest class).
+
+    Args:
+        score: inputs -> scores, n x k.
+        examples: what is scored.
+        output: what the scores are.
+        batch: examples scored at a time.
+        threads: that read streamed inputs ahead (None: as many as torch has).
+        total: the sum over the processes that score a share each.
 
     Raises:
         UserCodeError: the scores are not n x k.
     """
-    total, correct, among = torch.zeros(3, dtype=torch.float64)
-    for some, inputs in parts(examples.inputs, _BATCH, torch.get_num_threads()):
+    loss, correct, among = torch.zeros(3, dtype=torch.float64)
+    for some, inputs in parts(examples.inputs, batch, threads or torch.get_num_threads()):
         scores = score(inputs).detach().float()
         labels = examples.labels[some].to(scores.device)
         if scores.shape != (len(labels), examples.classes):
             wanted = (len(labels), examples.classes)
             raise UserCodeError(f"scores: examples x classes, {wanted}, are required, got {tuple(scores.shape)}. Give the model one output a class.")
-        total = total.to(scores.device) + losses(scores, labels, output).double().sum()
+        loss = loss.to(scores.device) + losses(scores, labels, output).double().sum()
         correct = correct.to(scores.device) + (scores.argmax(1) == labels).sum()
         among = among.to(scores.device) + top_five(scores, labels)
-    n = len(examples)
-    return Evaluation(total.item() / n, correct.item() / n, among.item() / n if examples.classes > TOP else None)
+    count = torch.tensor(len(examples), dtype=torch.float64, device=loss.device)
+    *sums, n = total(torch.stack([loss, correct, among, count])).tolist()
+    return Evaluation(sums[0] / n, sums[1] / n, sums[2] / n if examples.classes > TOP else None)
 
 
 def top_five(scores: Tensor, labels: Tensor) -> Tensor:

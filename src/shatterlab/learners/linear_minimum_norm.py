@@ -13,8 +13,7 @@ from torch.nn import functional
 from shatterlab.architectures.linear import linear_network
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.losses import evaluate
-from shatterlab.training.device import usable_device
-from shatterlab.training.memory import free_memory
+from shatterlab.training.device import free_memory, usable_device
 from shatterlab.training.preprocessing import preparation
 from shatterlab.training.torch_seed import seeded
 

@@ -20,7 +20,7 @@ from shatterlab.kernels.empirical_tangent import tangent_gram
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.theory.kernel_dynamics import Spectrum
-from shatterlab.training.memory import free_memory, told
+from shatterlab.training.device import free_memory, gibibytes
 from shatterlab.training.torch_seed import seeded
 
 _MATRICES = 6  # n x n at most at a time: K, its copy, eigenvectors, their workspace
@@ -116,8 +116,8 @@ class PredictedDescent(Learner):
 
     def _require_memory(self, n: int) -> None:
         needed, free = 8 * _MATRICES * n * n, free_memory(torch.device("cpu"))
-        wanted = f"{told(needed)} GiB of memory are required for the matrices of {n:,} examples"
-        self.require(needed <= free, wanted, f"{told(free)} GiB free", "Keep fewer examples: Dataset(examples=...)")
+        wanted = f"{gibibytes(needed)} GiB of memory are required for the matrices of {n:,} examples"
+        self.require(needed <= free, wanted, f"{gibibytes(free)} GiB free", "Keep fewer examples: Dataset(examples=...)")
 
 
 class _Start:

@@ -12,8 +12,7 @@ from torch.nn import functional
 from shatterlab.core import Batch, Examples, Fit, Kernel, Learner, Observer, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.losses import evaluate
 from shatterlab.kernels.radial import Gaussian
-from shatterlab.training.device import usable_device
-from shatterlab.training.memory import free_memory
+from shatterlab.training.device import free_memory, usable_device
 
 INTERPOLATES = 1e-6  # largest relative residual that counts as interpolation
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import ClassVar, Literal
 
-import torch
 from torch import nn
 
 from shatterlab.architectures.small_inception import SmallInception
-from shatterlab.core import Architecture, Augmentation, Examples, Fit, Learner, Observer, Optimizer, Runtime, Seeds
-from shatterlab.core.user_code import user_code
+from shatterlab.core import Architecture, Augmentation, Examples, Fit, Observer, Optimizer, Runtime, Seeds
 from shatterlab.optimizers.rms_prop import RMSProp
-from shatterlab.training.checkpoint import Checkpoint
-from shatterlab.training.device import usable_device
 from shatterlab.training.distributed import Ranks
-from shatterlab.training.memory import require_memory
-from shatterlab.training.streamed_loop import Run, Symmetric
-from shatterlab.training.torch_seed import seeded
+from shatterlab.training.feeds import Feed, StreamFeed
+from shatterlab.training.fit import build_model, fit_network
+from shatterlab.training.preprocessing import Symmetric
+from shatterlab.training.recipe import GradientTraining
+from shatterlab.training.stopping import AccuracyGoal, Stopping
 
 
 @dataclass(frozen=True)
-class StreamedTraining(Learner):
+class StreamedTraining(GradientTraining):
     """Minimizes the training loss of a network over batches that are read as they are needed: the recipe of the paper's ImageNet runs.
 
     The learning rate of epoch e is lr * decay^floor((e - 1) / decay_epochs). Inputs in [0, 1] are scaled to [-1, 1] by the model's first
@@ -68,6 +66,8 @@ class StreamedTraining(Learner):
     augmentation: tuple[Augmentation, ...] = ()
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
 
+    distributed: ClassVar[bool] = True
+
     def validate(self) -> None:
         self.require(0 < self.decay <= 1, "decay is a factor in (0, 1]", self.decay)
         for name, least in (("decay_epochs", 1), ("batch_size", 2), ("epochs", 1), ("check_every", 1)):
@@ -80,16 +80,12 @@ class StreamedTraining(Learner):
     def specimens(cls) -> tuple[StreamedTraining, ...]:
         return (cls(SmallInception(width=0.04), RMSProp(lr=0.01, eps=1.0), epochs=2, batch_size=30, smoothing=0.1),)
 
+    @property
+    def auxiliary_weight(self) -> float:
+        return self.auxiliary
+
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        device = usable_device(runtime)
-        ranks, model = Ranks(device), self.build(train, seeds, runtime)
-        initial = {name: value.detach().cpu().clone() for name, value in model.named_parameters()}
-        run = Run(self, model, train, seeds, ranks, runtime, Checkpoint(self, seeds, train, runtime))
-        for progress in run.epochs(observe):
-            if observe is not None:
-                with seeded(None, device):
-                    observe(progress)
-        return Fit(run.scores, "logits", model, initial, run.facts)
+        return fit_network(self, train, seeds, observe, runtime)
 
     def build(self, train: Examples, seeds: Seeds = Seeds(), runtime: Runtime = Runtime()) -> nn.Sequential:
         """The model as training will start from it: scaling and network, tried on two examples.
@@ -98,19 +94,22 @@ class StreamedTraining(Learner):
             InvalidPart: it does not give k scores, has nothing to train, or memory cannot hold it.
             UserCodeError: it cannot be built, or its forward pass fails.
         """
-        device = usable_device(runtime)
-        require_memory(self.architecture, self.optimizer, train.shape, train.classes, device)
-        with seeded(seeds.integer("init"), device):
-            network = self.architecture.build(train.shape, train.classes)
-        model = nn.Sequential(Symmetric(), network).to(device)
-        with user_code(f"{self.kind}: the forward pass of {type(network).__name__}"), torch.no_grad():
-            scores = model.eval()(train.inputs[:2].to(device))
-        wanted = f"the model gives one score for each of {train.classes} classes, shape {(2, train.classes)}"
-        shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-        self.require(shape == (2, train.classes), wanted, shape, "Change its last layer")
-        self.require(any(value.requires_grad for value in model.parameters()), "the model has at least one trainable parameter", "none")
-        return model.to(memory_format=torch.channels_last) if len(train.shape) == 3 else model  # type: ignore[call-overload, no-any-return]
+        return build_model(self, train, seeds, runtime)
 
     def rate(self, epoch: int) -> float:
         """The learning rate of epoch 1, 2, ..."""
         return float(self.optimizer.lr * self.decay ** ((epoch - 1) // self.decay_epochs))
+
+    def learning_rate(self, epoch: int, step: int) -> float:
+        return self.rate(epoch)
+
+    def input_layer(self, train: Examples) -> nn.Module:
+        return Symmetric()
+
+    def is_measured(self, epoch: int) -> bool:
+        return epoch % self.check_every == 0 or epoch >= self.epochs
+
+    def feed_and_stopping(self, model: nn.Sequential, train: Examples, seeds: Seeds, ranks: Ranks, runtime: Runtime) -> tuple[Feed, Stopping]:
+        readers = runtime.readers or runtime.threads
+        feed = StreamFeed(model, self.augmentation, train, seeds, ranks, batch_size=self.batch_size, smoothing=self.smoothing, readers=readers)
+        return feed, AccuracyGoal(self.stop, self.epochs)

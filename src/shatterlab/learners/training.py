@@ -6,28 +6,27 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from shatterlab.architectures.mlp import MLP
-from shatterlab.core import Architecture, Augmentation, Examples, Fit, Learner, Observer, Optimizer, Runtime, Seeds
-from shatterlab.core.user_code import user_code
+from shatterlab.core import Architecture, Augmentation, Examples, Fit, Observer, Optimizer, Runtime, Seeds
 from shatterlab.optimizers.sgd import SGD
-from shatterlab.training.device import usable_device
-from shatterlab.training.feeds import require_same_shape
-from shatterlab.training.loop import Descent
-from shatterlab.training.memory import require_memory
-from shatterlab.training.preprocessing import laid_out, preparation
-from shatterlab.training.torch_seed import seeded
+from shatterlab.training.distributed import Ranks
+from shatterlab.training.feeds import Feed, MemoryFeed
+from shatterlab.training.fit import build_model, fit_network
+from shatterlab.training.preprocessing import preparation
+from shatterlab.training.recipe import GradientTraining
+from shatterlab.training.stopping import HeldOut, Milestones, Stopping
 
 
 @dataclass(frozen=True)
-class Training(Learner):
+class Training(GradientTraining):
     """Minimizes the training loss of a network by gradient steps, with no regularizer unless a field adds one.
 
     The learning rate at step t is lr * decay^(t / decay_steps): the paper's factor 0.95 an epoch means 391 steps of
     128 examples. A run ends as `stop` says, at `epochs`, or when less than 1 % of the schedule's whole
-    learning-rate sum is left: it can then move no further, and ends as "budget".
+    learning-rate sum is left: it can then move no further, and ends as "budget". With `Runtime.checkpoints`, a run that was stopped goes on
+    where it was, on a processor to the same weights bit for bit.
 
     Args:
         architecture: the network.
@@ -108,55 +107,43 @@ class Training(Learner):
         """What the scores are, which follows from the loss."""
         return "logits" if self.loss == "cross_entropy" else "values"
 
+    @property
+    def decaying_parameters(self) -> tuple[str, ...]:
+        return self.weight_decay_on
+
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        device = usable_device(runtime)
-        model = self.build(train, seeds, runtime)
-        initial = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in model.named_parameters()}
-        descent = Descent(self, model, train, device)
-        with seeded(seeds.integer("order", "dropout"), device):
-            for progress in descent.epochs(seeds):
-                if observe is not None:
-                    with seeded(None, device):
-                        observe(progress)
-        facts = descent.facts | {"parameters": sum(value.numel() for value in model.parameters() if value.requires_grad)}
-        return Fit(descent.scores, self.output, model, initial, facts)
+        return fit_network(self, train, seeds, observe, runtime)
 
     def build(self, train: Examples, seeds: Seeds = Seeds(), runtime: Runtime = Runtime()) -> nn.Sequential:
         """The model as training will start from it: input layer and network, tried on two examples.
 
         Raises:
-            InvalidPart: it does not give k scores, or has nothing to train.
+            InvalidPart: it does not give k scores, has nothing to train, or memory cannot hold it.
             UserCodeError: it cannot be built, or its forward pass fails.
         """
-        device, shape = usable_device(runtime), self._shape(train)
-        require_memory(self.architecture, self.optimizer, shape, train.classes, device)
-        with seeded(seeds.integer("init"), device):
-            network = self.architecture.build(shape, train.classes)
-        model = nn.Sequential(preparation(train.inputs, self.whiten, self.crop), network).to(device)
-        self._probe(model, train, device)
-        if self.augmentation:
-            require_same_shape(self.kind, self.augmentation, train.at(slice(0, 2)), lambda few: model[0](few.to(device)), shape)
-        return laid_out(model, train.inputs[:2].to(device))
+        return build_model(self, train, seeds, runtime)
 
     def rate(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""
         return float(self.optimizer.lr * self.decay ** (step / self.decay_steps))
 
-    def _shape(self, train: Examples) -> tuple[int, ...]:
-        """Of an input as the network meets it."""
+    def learning_rate(self, epoch: int, step: int) -> float:
+        return self.rate(step)
+
+    def input_layer(self, train: Examples) -> nn.Module:
+        return preparation(train.inputs, self.whiten, self.crop)
+
+    def input_shape(self, train: Examples) -> tuple[int, ...]:
         if self.crop is None:
             return train.shape
         fits = len(train.shape) == 3 and self.crop <= min(train.shape[1:])
         self.require(fits, f"images of at least {self.crop} x {self.crop} pixels are required for this crop", train.shape)
         return (train.shape[0], self.crop, self.crop)
 
-    def _probe(self, model: nn.Sequential, train: Examples, device: torch.device) -> None:
-        few = train.inputs[:2].to(device)
-        model.eval()
-        with user_code(f"Training: the forward pass of {type(model[1]).__name__}"), torch.no_grad():
-            scores = model(few.clone())  # its own, since a network may work in place
-        shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        wanted = f"the model gives one score for each of {train.classes} classes, shape {(len(few), train.classes)}"
-        self.require(shape == (len(few), train.classes), wanted, shape, "Change its last layer")
-        trainable = any(value.requires_grad for value in model.parameters())
-        self.require(trainable, "the model has at least one trainable parameter", "none")
+    def feed_and_stopping(self, model: nn.Sequential, train: Examples, seeds: Seeds, ranks: Ranks, runtime: Runtime) -> tuple[Feed, Stopping]:
+        held_out = HeldOut(train, self.validation, self.patience, seeds) if self.validation else None
+        feed = MemoryFeed(
+            model, self.augmentation, train, seeds, ranks.device,
+            batch_size=self.batch_size, output=self.output, smoothing=self.label_smoothing, held_out=held_out,
+        )  # fmt: skip
+        return feed, Milestones(self.stop, self.epochs, self.decay, self.decay_steps, held_out)

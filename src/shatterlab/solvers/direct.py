@@ -12,7 +12,7 @@ from shatterlab.core.errors import InvalidPart
 from shatterlab.solvers.cholesky import GramFactor
 from shatterlab.solvers.conjugate_gradients import conjugate_gradients
 from shatterlab.solvers.system import Solved, System, report
-from shatterlab.training.memory import free_memory, told
+from shatterlab.training.device import free_memory, gibibytes
 
 _WORKSPACE = 2**28  # tiles in float64, and what libraries take: 256 MiB
 _INNER_STEPS = 25
@@ -35,8 +35,8 @@ def require_room(owner: str, n: int, classes: int, device: torch.device) -> None
     """
     needed, free = bytes_needed(n, classes, device), free_memory(device)
     if needed > free:
-        required = f"{needed:,} bytes ({told(needed)} GiB) of memory are required to factor the Gram matrix of {n} examples"
-        raise InvalidPart(f'{owner}: {required}, got {told(free)} GiB free. Set solver="iterative", which needs no such matrix, or use fewer examples.')
+        required = f"{needed:,} bytes ({gibibytes(needed)} GiB) of memory are required to factor the Gram matrix of {n} examples"
+        raise InvalidPart(f'{owner}: {required}, got {gibibytes(free)} GiB free. Set solver="iterative", which needs no such matrix, or use fewer examples.')
 
 
 def solve_directly(system: System, tolerance: float, passes: int) -> Solved:

@@ -13,7 +13,7 @@ from shatterlab.core import Kernel
 from shatterlab.core.errors import InvalidPart
 from shatterlab.solvers.conjugate_gradients import conjugate_gradients
 from shatterlab.solvers.system import Solved, System, diagonal, report
-from shatterlab.training.memory import free_memory, told
+from shatterlab.training.device import free_memory, gibibytes
 
 _PIVOTS = 64  # drawn at a time
 _ROUNDS = 3  # fresh starts where the recurrence's residual was too good to be true
@@ -35,8 +35,8 @@ def require_room(owner: str, n: int, classes: int, rank: int, device: torch.devi
     """
     needed, free = 8 * n * (2 * rank + 12 * classes) + _WORKSPACE, free_memory(device)
     if needed > free:
-        required = f"{needed:,} bytes ({told(needed)} GiB) of memory are required for a preconditioner of rank {rank} for {n} examples"
-        raise InvalidPart(f"{owner}: {required}, got {told(free)} GiB free. Set a smaller rank.")
+        required = f"{needed:,} bytes ({gibibytes(needed)} GiB) of memory are required for a preconditioner of rank {rank} for {n} examples"
+        raise InvalidPart(f"{owner}: {required}, got {gibibytes(free)} GiB free. Set a smaller rank.")
 
 
 def solve_iteratively(system: System, tolerance: float, passes: int, rank: int, rng: np.random.Generator) -> Solved:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from shatterlab.core import Kernel
 from shatterlab.solvers.conjugate_gradients import Map
-from shatterlab.training.memory import free_memory
+from shatterlab.training.device import free_memory
 
 _ROWS = 2048  # inputs made float64 at a time
 _log = logging.getLogger("shatterlab.solver")

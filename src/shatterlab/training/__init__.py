@@ -1,1 +1,1 @@
-"""How networks are trained: loops, batches, precision, early stopping, checkpoints. No parts."""
+"""How networks are trained: ONE loop, its feeds, when it stops, checkpoints, devices. No parts."""

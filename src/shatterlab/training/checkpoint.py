@@ -15,27 +15,28 @@ import torch
 
 from shatterlab.core import Examples, Learner, Runtime, Seeds
 from shatterlab.core.errors import DataError
+from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.core.part import canonical, digest
 
-_SAMPLED = 8  # inputs that enter the name
+_SAMPLED = 8  # streamed inputs that enter the name: reading them all would cost an epoch
 
 
 class Checkpoint:
     """One file, written whole or not at all, named after what is trained: learner, seeds and sample.
 
     Args:
-        learner: who trains.
+        learner: its configuration enters the name.
         seeds: of this run.
         train: its sample.
         runtime: names the folder, and how often to write.
     """
 
     def __init__(self, learner: Learner, seeds: Seeds, train: Examples, runtime: Runtime) -> None:
-        self._every, self._last = runtime.checkpoint_every, time.monotonic()
+        self._owner, self._every, self._last = learner.kind, runtime.checkpoint_every, time.monotonic()
         self.file: Path | None = None
         if runtime.checkpoints is not None:
-            told = {"learner": learner.identity(), "seeds": seeds.identity(), "sample": _content(train)}
-            self.file = Path(runtime.checkpoints) / f"{digest(told)[:32]}.checkpoint"
+            content = {"learner": learner.identity(), "seeds": seeds.identity(), "sample": _content(train)}
+            self.file = Path(runtime.checkpoints) / f"{digest(content)[:32]}.checkpoint"
 
     def due(self) -> bool:
         """Whether it is time for another one."""
@@ -66,14 +67,16 @@ class Checkpoint:
             state: dict[str, Any] = torch.load(self.file, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as problem:
             reason = f"{type(problem).__name__}: {problem}".partition("\n")[0].rstrip(".")
-            raise DataError(f"StreamedTraining: a whole checkpoint is required, got {reason} at {self.file}. Delete it; the run then starts anew.") from problem
+            raise DataError(f"{self._owner}: a whole checkpoint is required, got {reason} at {self.file}. Delete it; the run then starts anew.") from problem
         return state
 
 
 def _content(train: Examples) -> str:
-    """Of the labels, the sizes and a few inputs."""
+    """A hash of the labels, the sizes and the inputs: two samples that differ in one example never share a file. Of streamed inputs, a few count."""
     content = hashlib.sha256(train.labels.numpy().tobytes())
     content.update(canonical([*train.inputs.shape, train.classes]).encode())
-    positions = np.unique(np.linspace(0, len(train) - 1, _SAMPLED).astype(int))
-    content.update(train.inputs[torch.from_numpy(positions)].contiguous().numpy().tobytes())
+    inputs = train.inputs
+    if isinstance(inputs, Streamed):
+        inputs = inputs[torch.from_numpy(np.unique(np.linspace(0, len(train) - 1, _SAMPLED).astype(int)))]
+    content.update(inputs.contiguous().numpy().data)
     return content.hexdigest()

@@ -1,11 +1,19 @@
-"""Which device a fit runs on."""
+"""Which device a fit runs on, and whether its memory holds the network: a system that runs out of memory kills processes."""
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
 import torch
 
-from shatterlab.core import Runtime
+from shatterlab.core import Architecture, Optimizer, Part, Runtime
 from shatterlab.core.errors import InvalidPart
+
+_COPIES = 3  # every weight, its initial value, which the fit keeps, and its gradient
+_UNLIMITED = 2**60  # what cgroups that set no limit tell is larger
 
 
 def usable_device(runtime: Runtime) -> torch.device:
@@ -21,3 +29,105 @@ def usable_device(runtime: Runtime) -> torch.device:
         reason = str(problem).partition("\n")[0].rstrip(".")
         raise InvalidPart(f"Runtime: device is one that torch can use here, got {runtime.device!r} ({reason}). Use cpu.") from problem
     return device
+
+
+def require_memory(architecture: Architecture, optimizer: Optimizer, shape: tuple[int, ...], classes: int, device: torch.device) -> None:
+    """Refuses a network of the package whose weights, gradients and optimizer state alone exceed the memory that is free.
+
+    Batches and the sample come on top, and other processes may take what is free here, so passing is no promise. A
+    network from outside is not asked: to know its size would mean to build it.
+
+    Args:
+        architecture: the network.
+        optimizer: keeps further numbers for each weight.
+        shape: of one input.
+        classes: k.
+        device: where it is to be trained.
+
+    Raises:
+        InvalidPart: it does not fit.
+    """
+    if not _of_the_package(architecture):
+        return
+    weights, others = _counts(architecture, tuple(shape), classes)
+    needed, free = 4 * (weights * (_COPIES + _state(optimizer)) + others), free_memory(device)
+    if needed > free:
+        place = "memory" if device.type == "cpu" else f"memory of {device}"
+        required = f"{gibibytes(needed)} GiB of {place} at least are required for {weights:,} weights of {architecture.kind}"
+        raise InvalidPart(f"Training: {required}, got {gibibytes(free)} GiB free. Use a smaller network.")
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that a process may still take on the device; infinite where the system does not tell."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return float(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    return float(min([*_available(), *_left_to_group()], default=math.inf)) if device.type == "cpu" else math.inf
+
+
+def _of_the_package(part: Part) -> bool:
+    return type(part).__module__.startswith("shatterlab.") and not part.outside_fingerprint and not part.fingerprints()
+
+
+@functools.lru_cache(maxsize=64)
+def _counts(architecture: Architecture, shape: tuple[int, ...], classes: int) -> tuple[int, int]:
+    """Weights and other numbers of the network, which is built without any memory."""
+    with torch.device("meta"):
+        network = architecture.build(shape, classes)
+    return sum(each.numel() for each in network.parameters()), sum(each.numel() for each in network.buffers())
+
+
+@functools.lru_cache(maxsize=64)
+def _state(optimizer: Optimizer) -> int:
+    """How many numbers the optimizer keeps for each weight, seen after a step on a few."""
+    if not _of_the_package(optimizer):
+        return 0
+    weights = torch.zeros(3, requires_grad=True)
+    weights.grad = torch.zeros(3)
+    built = optimizer.build([weights])
+    built.step()
+    return sum(isinstance(value, torch.Tensor) and value.shape == weights.shape for value in built.state[weights].values())
+
+
+def _available(meminfo: Path = Path("/proc/meminfo")) -> Iterator[int]:
+    """What the system can give, page cache that it would drop included; nothing where it does not tell."""
+    try:
+        lines = meminfo.read_text().splitlines()
+    except OSError:
+        return
+    yield from (1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+
+
+def _left_to_group(membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
+    """What each control group around this process still allows: a container's limit, say, under both of Linux's schemes."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        names = controllers.split(",")
+        if controllers and "memory" not in names:
+            continue
+        files = ("memory/", "memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("", "memory.max", "memory.current")
+        here = Path(path.lstrip("/"))
+        for group in (here, *here.parents):
+            yield from _left(root / files[0] / group, *files[1:])
+
+
+def _left(group: Path, limit: str, usage: str) -> Iterator[int]:
+    """Limit minus usage, in which files that the system would drop do not count; nothing where there is no limit."""
+    try:
+        texts = {name: (group / name).read_text().strip() for name in (limit, usage, "memory.stat")}
+    except OSError:
+        return
+    if texts[limit] == "max" or int(texts[limit]) > _UNLIMITED:
+        return
+    stat = dict(line.split() for line in texts["memory.stat"].splitlines())
+    dropped = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+    yield max(0, int(texts[limit]) - int(texts[usage]) + dropped)
+
+
+def gibibytes(size: int | float) -> str:
+    """A number of bytes in GiB, to three digits."""
+    amount = size / 2**30
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"

@@ -21,12 +21,13 @@ class Ranks:
 
     Args:
         device: where this process trains; the group talks through NCCL on a GPU, through Gloo on a processor.
+        join: whether to train together at all; else this process is alone.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        if distributed.is_available() and not distributed.is_initialized() and all(name in os.environ for name in _LAUNCHED):
+    def __init__(self, device: torch.device, join: bool = True) -> None:
+        if join and distributed.is_available() and not distributed.is_initialized() and all(name in os.environ for name in _LAUNCHED):
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        together = distributed.is_available() and distributed.is_initialized()
+        together = join and distributed.is_available() and distributed.is_initialized()
         self.rank, self.size = (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
         self.device = device
 

@@ -1,158 +1,383 @@
-"""What a step of training is fed: examples gathered from the prepared sample, or varied batch by batch."""
+"""What a step of training is fed: batches of a sample that is held in memory, or read ahead from a stream; plain or augmented."""
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from shatterlab.core import Augmentation, Drawn, Examples, Seeds
+from shatterlab.core import Augmentation, Batch, Drawn, Examples, Scalar, Seeds
 from shatterlab.core.errors import InvalidPart
+from shatterlab.core.lazy_inputs import Streamed, Windowed, ahead
 from shatterlab.core.losses import losses, soft_losses
+from shatterlab.training.distributed import Ranks
+from shatterlab.training.stopping import HeldOut
 
-Step = tuple[Tensor, Tensor, Tensor, Tensor]  # positions in the sample, inputs as the network meets them, labels, targets of the loss
-Prepare = Callable[[Tensor], Tensor]
+_ROUNDING = 1e-4  # of whitened values, which are of order 1, computed twice in float32
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step is fed.
+
+    Args:
+        positions: in the training split.
+        inputs: as the network takes them.
+        labels: that count as hits.
+        targets: of the loss: labels, or a distribution for each example.
+        weight: times the loss, that is the sum of losses over this process's share of the batch.
+        share: times the loss, that is what this process differentiates.
+        read: as the examples were read, where they were streamed.
+    """
+
+    positions: Tensor
+    inputs: Tensor
+    labels: Tensor
+    targets: Tensor
+    weight: int = 1
+    share: float = 1.0
+    read: Read | None = None
 
 
 class Feed(ABC):
-    """Makes the batches of an epoch; `losses` is what their targets are measured by."""
+    """Makes the batches of an epoch, each a function of the seeds alone.
 
-    losses: Callable[[Tensor, Tensor, str], Tensor]
-
-    @abstractmethod
-    def steps(self, epoch: int, batches: Iterable[Tensor]) -> Iterator[Step]:
-        """The batches at these positions, one after the other."""
-
-    @abstractmethod
-    def again(self, given: Tensor, indices: Tensor) -> Tensor:
-        """What the network is to be fed in this epoch where the sample holds these inputs at these positions."""
-
-
-class Plain(Feed):
-    """The sample as it was prepared before the first step; a step gathers from it and does nothing else.
-
-    Args:
-        prepared: inputs as the network meets them.
-        labels: theirs.
-        prepare: what made the one from the inputs of the sample.
+    Attributes:
+        count: examples an epoch trains on, over all processes.
+        parts: of the sample that are evaluated: what is trained on, then what is held out.
+        chunk: examples scored at once.
+        batch: examples evaluated at once.
+        readers: threads that read ahead.
     """
 
-    def __init__(self, prepared: Tensor, labels: Tensor, prepare: Prepare) -> None:
-        self.prepared, self.labels, self.prepare = prepared, labels, prepare
-        self.losses = losses
+    count: int
+    parts: list[Examples]
+    chunk: int
+    batch: int = 2048
+    readers: int = 1
 
-    def steps(self, epoch: int, batches: Iterable[Tensor]) -> Iterator[Step]:
-        """The batches at these positions; targets are the labels."""
-        for indices in batches:
-            labels = self.labels[indices]
-            yield indices, self.prepared[indices], labels, labels
+    def __init__(self, model: nn.Sequential, augmentation: Sequence[Augmentation], train: Examples, seeds: Seeds, device: torch.device) -> None:
+        self.model, self.augmentation, self.train, self.seeds, self.device = model, tuple(augmentation), train, seeds, device
+        self.mixes = any(each.mixes for each in self.augmentation)
 
-    def again(self, given: Tensor, indices: Tensor) -> Tensor:
-        """These inputs prepared anew."""
-        return self.prepare(given)
+    @abstractmethod
+    def steps(self, epoch: int, start: int) -> Iterator[Step]:
+        """The batches of epoch 1, 2, ... from number `start` (0, 1, ...) on."""
 
+    @abstractmethod
+    def observed(self, step: Step) -> Batch:
+        """The batch for the observer: examples as the sample has them; not a number where the network is fed something else."""
 
-class Augmented(Feed):
-    """The images of the sample, augmented anew in every epoch, and then prepared, batch by batch.
+    @abstractmethod
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The loss of a batch, as a number."""
 
-    The numbers of epoch e are a function of the seeds and e alone, whatever was drawn before, and those of an augmentation do not
-    depend on what stands beside it: each has its own stream, and each example its own entry.
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Inputs of the sample as the network takes them."""
+        with torch.no_grad():
+            prepared: Tensor = self.model[0](inputs.to(self.device))
+        return prepared
 
-    Args:
-        augmentations: applied in this order.
-        train: the sample.
-        prepare: what the network's input layer makes of images.
-        seeds: whence the streams come.
-        device: where the steps run.
-    """
+    def ready(self, inputs: Tensor) -> Tensor:
+        """Inputs of `parts` as the network takes them."""
+        return self.prepare(inputs)
 
-    def __init__(self, augmentations: Sequence[Augmentation], train: Examples, prepare: Prepare, seeds: Seeds, device: torch.device) -> None:
-        self.augmentations, self.train, self.prepare, self.seeds, self.device = augmentations, train, prepare, seeds, device
-        self.images, self.labels = train.inputs.to(device), train.labels.to(device)
-        self.mixing = any(each.mixes for each in augmentations)
-        self.losses = soft_losses if self.mixing else losses
-        self.drawn: list[Drawn] = []
+    def step_seed(self, step: int) -> int | None:
+        """The seed of the dropout of step 0, 1, ...; None: the stream of the whole run goes on."""
+        return None
 
-    def steps(self, epoch: int, batches: Iterable[Tensor]) -> Iterator[Step]:
-        """The batches at these positions; targets are soft where an augmentation mixes examples."""
-        self.drawn = self.draw(epoch)
-        for indices in batches:
-            labels, share = self.labels[indices], self._share(indices)
-            yield indices, self._varied(self.images[indices], share), labels, self._targets(labels, share)
+    def facts(self, online_loss: float, online_accuracy: float) -> dict[str, Scalar]:
+        """Scalars for the row."""
+        return {}
 
-    def again(self, given: Tensor, indices: Tensor) -> Tensor:
-        """These inputs augmented and prepared anew, with this epoch's numbers."""
-        return self._varied(given.to(self.device), self._share(indices))
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {}
 
-    def draw(self, epoch: int) -> list[Drawn]:
-        """The numbers of every example for one epoch: drawn on the CPU, and moved once."""
-        drawn: list[Drawn] = []
-        few = self.images[:2]
-        for place, each in enumerate(self.augmentations):
-            rng = self.seeds.rng("order", "augmentation", str(epoch), f"{place} {each.kind}")
-            values = {name: torch.from_numpy(value).to(self.device) for name, value in each.draw(len(self.train), tuple(few.shape[1:]), rng).items()}
-            few = each.images(few, {name: value[: len(few)] for name, value in values.items()})
-            drawn.append(values)
-        return drawn
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continues from what `state` gave."""
+        assert not state, f"{type(self).__name__} keeps no state"
 
-    def _share(self, indices: Tensor) -> list[Drawn]:
-        return [{name: value[indices] for name, value in each.items()} for each in self.drawn]
-
-    def _varied(self, images: Tensor, share: Sequence[Drawn]) -> Tensor:
-        for augmentation, drawn in zip(self.augmentations, share, strict=True):
-            images = augmentation.images(images, drawn)
-        return self.prepare(images)
-
-    def _targets(self, labels: Tensor, share: Sequence[Drawn]) -> Tensor:
-        if not self.mixing:
+    def _targets(self, labels: Tensor, drawn: Sequence[Drawn]) -> Tensor:
+        """Labels, or distributions over the classes where an augmentation mixes examples."""
+        if not self.mixes:
             return labels
         targets = functional.one_hot(labels, self.train.classes).float()
-        for augmentation, drawn in zip(self.augmentations, share, strict=True):
-            targets = augmentation.targets(targets, drawn)
+        for augmentation, numbers in zip(self.augmentation, drawn, strict=True):
+            targets = augmentation.targets(targets, numbers) if augmentation.mixes else targets
         return targets
 
 
-class Smoothed(Feed):
-    """Another feed, its targets moved towards the uniform distribution: (1 - s) target + s / k.
+def draw(augmentation: Sequence[Augmentation], n: int, shape: tuple[int, ...], seeds: Seeds, epoch: int) -> list[Mapping[str, np.ndarray[Any, Any]]]:
+    """The numbers of every example for one epoch, for each augmentation.
+
+    They are a function of the seeds and the epoch, whatever was drawn before, and those of an augmentation do not depend on what stands
+    beside it: each has its own stream, and each example its own entry.
+    """
+    drawn: list[Mapping[str, np.ndarray[Any, Any]]] = []
+    for place, each in enumerate(augmentation):
+        numbers = each.draw(n, shape, seeds.rng("order", "augmentation", str(epoch), f"{place} {each.kind}"))
+        one = {name: torch.from_numpy(np.asarray(value[:1])) for name, value in numbers.items()}
+        shape = tuple(each.images(torch.zeros(1, *shape), one).shape[1:])
+        drawn.append(numbers)
+    return drawn
+
+
+class MemoryFeed(Feed):
+    """Batches of a sample that is held on the device.
+
+    What the first layer makes of the sample never changes, so it is computed once; a step gathers from it, unless images are augmented.
 
     Args:
-        feed: makes the batches.
-        amount: s, in (0, 1).
-        classes: k.
+        model: its first layer prepares inputs.
+        augmentation: random changes, in this order.
+        train: the sample.
+        seeds: the order stream decides.
+        device: where the steps run.
+        batch_size: examples a step; None for all.
+        output: "logits" or "values", which decides the loss.
+        smoothing: s, in [0, 1): targets become (1 - s) target + s / k.
+        held_out: examples that are not trained on.
 
     Source:
-        Szegedy et al. 2016, "Rethinking the Inception architecture for computer vision", section 7.
+        Szegedy et al. 2016, "Rethinking the Inception architecture for computer vision", section 7 (label smoothing).
     """
 
-    def __init__(self, feed: Feed, amount: float, classes: int) -> None:
-        self.feed, self.amount, self.classes = feed, amount, classes
-        self.losses = soft_losses
+    def __init__(
+        self, model: nn.Sequential, augmentation: Sequence[Augmentation], train: Examples, seeds: Seeds, device: torch.device, *,
+        batch_size: int | None = 128, output: Literal["logits", "values"] = "logits", smoothing: float = 0.0, held_out: HeldOut | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(model, augmentation, train, seeds, device)
+        self.output, self.smoothing = output, smoothing
+        self.chunk = 128 if device.type == "cpu" else 2048  # more than 128 fall out of a processor's cache
+        self.prepared, self.labels = self._prepare_all(), train.labels.to(device)
+        sample = Examples(self.prepared, self.labels, train.classes)
+        self.fitted = None if held_out is None else held_out.fitted
+        self.parts = [sample] if held_out is None else [sample.at(positions.to(device)) for positions in (held_out.fitted, held_out.held)]
+        self.count = len(self.parts[0])
+        self.batch_size = batch_size or self.count
+        self.images = train.inputs.to(device) if self.augmentation else None
+        self.drawn: list[Drawn] = []
+        self._losses = soft_losses if self.mixes or smoothing else losses
+        self._generator = torch.Generator().manual_seed(seeds.integer("order"))
+        self._before, self._epoch, self._order = self._generator.get_state(), 0, torch.empty(0, dtype=torch.long)
 
-    def steps(self, epoch: int, batches: Iterable[Tensor]) -> Iterator[Step]:
-        """The batches of the other feed with smoothed targets."""
-        for indices, inputs, labels, targets in self.feed.steps(epoch, batches):
-            hard = targets if targets.is_floating_point() else functional.one_hot(targets, self.classes).float()
-            yield indices, inputs, labels, hard * (1 - self.amount) + self.amount / self.classes
+    def steps(self, epoch: int, start: int) -> Iterator[Step]:
+        if epoch != self._epoch:
+            self._begin(epoch)
+        for positions in split(self._order, self.batch_size, least=2)[start:]:
+            labels, share = self.labels[positions], self._share(positions)
+            inputs = self.prepared[positions] if self.images is None else self._varied(self.images[positions], share)
+            yield Step(positions, inputs, labels, self._smoothed(self._targets(labels, share)), weight=len(positions))
 
-    def again(self, given: Tensor, indices: Tensor) -> Tensor:
-        """As the other feed says."""
-        return self.feed.again(given, indices)
+    def observed(self, step: Step) -> Batch:
+        original = self.train.inputs[step.positions.cpu()]
+        again = self.prepare(original) if self.images is None else self._varied(original.to(self.device), self._share(step.positions))
+        same = torch.allclose(again, step.inputs, atol=_ROUNDING, equal_nan=True)
+        return Batch(step.positions, original if same else torch.full_like(original, torch.nan), step.labels)
+
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The mean over the batch."""
+        return self._losses(scores, targets, self.output).mean()
+
+    def ready(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def facts(self, online_loss: float, online_accuracy: float) -> dict[str, Scalar]:
+        return {"online_loss": online_loss, "online_accuracy": online_accuracy}
+
+    def state(self) -> dict[str, Any]:
+        return {"generator": self._before}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._generator.set_state(state["generator"])
+        self._epoch = 0
+
+    def _begin(self, epoch: int) -> None:
+        """The order of this epoch, and the numbers of its augmentations: drawn on the CPU, and moved once."""
+        self._before, self._epoch = self._generator.get_state(), epoch
+        order = torch.randperm(self.count, generator=self._generator)
+        self._order = (order if self.fitted is None else self.fitted[order]).to(self.device)
+        drawn = draw(self.augmentation, len(self.train), self.train.shape, self.seeds, epoch)
+        self.drawn = [{name: torch.from_numpy(value).to(self.device) for name, value in numbers.items()} for numbers in drawn]
+
+    def _prepare_all(self) -> Tensor:
+        if isinstance(self.model[0], nn.Identity):
+            return self.train.inputs.to(self.device)
+        first = self.prepare(self.train.inputs[:1])
+        prepared = first.new_empty((len(self.train), *first.shape[1:]))
+        if first.ndim == 4 and first.is_contiguous(memory_format=torch.channels_last):
+            prepared = prepared.contiguous(memory_format=torch.channels_last)
+        for start in range(0, len(self.train), 2048):
+            prepared[start : start + 2048] = self.prepare(self.train.inputs[start : start + 2048])
+        return prepared
+
+    def _share(self, positions: Tensor) -> list[Drawn]:
+        return [{name: value[positions] for name, value in numbers.items()} for numbers in self.drawn]
+
+    def _varied(self, images: Tensor, drawn: Sequence[Drawn]) -> Tensor:
+        for augmentation, numbers in zip(self.augmentation, drawn, strict=True):
+            images = augmentation.images(images, numbers)
+        return self.prepare(images)
+
+    def _smoothed(self, targets: Tensor) -> Tensor:
+        if not self.smoothing:
+            return targets
+        distribution = targets if targets.is_floating_point() else functional.one_hot(targets, self.train.classes).float()
+        return distribution * (1 - self.smoothing) + self.smoothing / self.train.classes
 
 
-def require_same_shape(owner: str, augmentations: Sequence[Augmentation], few: Examples, prepare: Prepare, shape: tuple[int, ...]) -> None:
-    """Tries the augmentations on a few examples: what the network is fed must have the shape that it has at evaluation.
+@dataclass(frozen=True)
+class Read:
+    """This process's share of a streamed batch, on its way to the device.
+
+    Args:
+        positions: in the training split.
+        size: of the whole batch.
+        inputs: in 8 bits, or float32 in [0, 1].
+        labels: of these positions.
+        drawn: what each augmentation drew for them.
+        cut: the first augmentation's windows were cut while the photos were decoded.
+    """
+
+    positions: Tensor
+    size: int
+    inputs: Tensor
+    labels: Tensor
+    drawn: tuple[Drawn, ...]
+    cut: bool
+
+
+class StreamFeed(Feed):
+    """Batches that are read ahead while the network works on the ones before; each process reads its share.
+
+    Args:
+        model: its first layer prepares inputs.
+        augmentation: random changes, in this order.
+        train: the sample.
+        seeds: the order stream decides.
+        ranks: which share is read here.
+        batch_size: examples a step over all processes.
+        smoothing: share of each label spread evenly over the classes, in [0, 1).
+        readers: threads that read ahead.
+
+    Raises:
+        InvalidPart: an augmentation mixes examples and several processes train, or there are too many processes for a batch.
+    """
+
+    def __init__(
+        self, model: nn.Sequential, augmentation: Sequence[Augmentation], train: Examples, seeds: Seeds, ranks: Ranks, *,
+        batch_size: int = 32, smoothing: float = 0.0, readers: int = 1,
+    ) -> None:  # fmt: skip
+        super().__init__(model, augmentation, train, seeds, ranks.device)
+        self.ranks, self.batch_size, self.smoothing, self.readers = ranks, batch_size, smoothing, readers
+        self.count, self.chunk = len(train), 256 if ranks.device.type == "cuda" else 32
+        self.batch = self.chunk
+        self.parts = [train if ranks.size == 1 else train.at(ranks.share(torch.arange(len(train))))]
+        self.seconds = self.waited = 0.0
+        mixing = [each.kind for each in self.augmentation if each.mixes]
+        if mixing and ranks.size > 1:
+            raise InvalidPart(f"StreamedTraining: a single process is required for {mixing[0]}, which mixes the batch, got {ranks.size}. Leave it out.")
+        if ranks.size > min(batch_size // 2, len(train)):
+            raise InvalidPart(f"StreamedTraining: at most {batch_size // 2} processes are required for this batch, got {ranks.size}. Start fewer.")
+
+    def steps(self, epoch: int, start: int) -> Iterator[Step]:
+        begin = time.perf_counter()
+        for read in self.read(epoch, start):
+            self.waited += time.perf_counter() - begin
+            yield self.on_device(read)
+            now = time.perf_counter()
+            self.seconds, begin = self.seconds + now - begin, now
+
+    def read(self, epoch: int, start: int) -> Iterator[Read]:
+        """The batches of an epoch as they are read, from number `start` on."""
+        order = torch.from_numpy(self.seeds.rng("order", f"epoch {epoch}").permutation(len(self.train)))
+        drawn = draw(self.augmentation, len(self.train), self.train.shape, self.seeds, epoch)
+        batches = split(order, self.batch_size, least=(self.batch_size + 1) // 2)[start:]
+        if isinstance(self.train.inputs, Streamed):
+            yield from ahead(lambda positions: self._read(positions, drawn), batches, self.readers)
+        else:
+            yield from (self._read(positions, drawn) for positions in batches)
+
+    def on_device(self, read: Read) -> Step:
+        """The step that this batch makes: images augmented and prepared."""
+        images = _floats(read.inputs.to(self.device, non_blocking=True))
+        labels = read.labels.to(self.device, non_blocking=True)
+        drawn = [{name: value.to(self.device, non_blocking=True) for name, value in numbers.items()} for numbers in read.drawn]
+        for place, (augmentation, numbers) in enumerate(zip(self.augmentation, drawn, strict=True)):
+            if not (read.cut and place == 0):
+                images = augmentation.images(images, numbers)
+        targets = self._targets(labels, drawn)
+        hits = targets if targets.ndim == 1 else targets.argmax(1)
+        return Step(read.positions, self.prepare(images), hits, targets, share=self.ranks.size / read.size, read=read)
+
+    def observed(self, step: Step) -> Batch:
+        assert step.read is not None
+        original = self.train.inputs[step.positions]
+        same = step.read.cut or torch.equal(_floats(step.read.inputs), original)
+        return Batch(step.positions, original if same else torch.full_like(original, torch.nan), step.read.labels)
+
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The sum over this process's share of the batch."""
+        return functional.cross_entropy(scores, targets, reduction="sum", label_smoothing=self.smoothing)
+
+    def step_seed(self, step: int) -> int | None:
+        return self.seeds.integer("order", "dropout", str(step), *([str(self.ranks.rank)] if self.ranks.rank else []))
+
+    def facts(self, online_loss: float, online_accuracy: float) -> dict[str, Scalar]:
+        return {"processes": self.ranks.size, "seconds_training": self.seconds, "seconds_waiting": self.waited}
+
+    def _read(self, batch: Tensor, drawn: Sequence[Mapping[str, np.ndarray[Any, Any]]]) -> Read:
+        """Runs in the readers' threads."""
+        positions = self.ranks.share(batch)
+        place = positions.numpy()
+        numbers = [{name: np.asarray(value[place]) for name, value in each.items()} for each in drawn]
+        inputs, cut = self._decoded(positions, numbers)
+        if self.device.type == "cuda":
+            inputs = inputs.pin_memory()
+        tensors = tuple({name: torch.from_numpy(value) for name, value in each.items()} for each in numbers)
+        return Read(positions, len(batch), inputs, self.train.labels[positions], tensors, cut)
+
+    def _decoded(self, positions: Tensor, drawn: Sequence[Mapping[str, np.ndarray[Any, Any]]]) -> tuple[Tensor, bool]:
+        source: Any = self.train.inputs
+        if not isinstance(source, Streamed):
+            return source[positions], False
+        first = self.augmentation[0] if self.augmentation else None
+        windows = first.boxes(drawn[0]) if isinstance(first, Windowed) else None
+        codes = source.codes(positions.numpy(), windows)
+        return (source.read(positions.numpy()), False) if codes is None else (codes, windows is not None)
+
+
+def split(order: Tensor, size: int, least: int) -> list[Tensor]:
+    """The order in batches; a last one of fewer than `least` examples joins the one before (batch norm has no variance of one example)."""
+    batches = list(order.split(size))
+    if len(batches) > 1 and size > 1 and len(batches[-1]) < least:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def require_same_shape(owner: str, augmentation: Sequence[Augmentation], sample: Examples, prepare: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
+    """Tries the augmentations on some examples: what the network is fed must have the shape that it has at evaluation.
 
     Raises:
         InvalidPart: the sample holds no images, or the shape is another.
     """
-    if len(few.shape) != 3:
-        raise InvalidPart(f"{owner}: images are required for augmentation, got inputs of shape {few.shape}. Leave it out.")
-    feed = Augmented(augmentations, few, lambda images: images, Seeds(), few.inputs.device)
-    feed.drawn = feed.draw(1)
-    images = feed.again(few.inputs, torch.arange(len(few)))
+    if len(sample.shape) != 3:
+        raise InvalidPart(f"{owner}: images are required for augmentation, got inputs of shape {sample.shape}. Leave it out.")
+    images = sample.inputs
+    for each, numbers in zip(augmentation, draw(augmentation, len(sample), sample.shape, Seeds(), 1), strict=True):
+        images = each.images(images, {name: torch.from_numpy(np.asarray(value)) for name, value in numbers.items()})
     if tuple(prepare(images).shape[1:]) != shape:
         required = f"augmented images of the shape that the network meets at evaluation, {shape}, are required"
         raise InvalidPart(f"{owner}: {required}, got {tuple(images.shape[1:])}. Set crop to the side of the augmented images.")
+
+
+def _floats(inputs: Tensor) -> Tensor:
+    return inputs.float().div_(255) if inputs.dtype == torch.uint8 else inputs

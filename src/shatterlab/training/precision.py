@@ -11,14 +11,16 @@ from typing import Any
 
 import torch
 
+_FORMATS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """The context of forward passes: bfloat16 for matrix products and convolutions, or nothing."""
+    """The context of forward passes: "bfloat16" or "float16" for matrix products and convolutions, or nothing for "float32"."""
     if precision == "float32":
         return contextlib.nullcontext()
-    if device.type == "cpu" and not _has_bfloat16():
+    if precision == "bfloat16" and device.type == "cpu" and not _has_bfloat16():
         _warn_of_cost()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    return torch.autocast(device.type, dtype=_FORMATS[precision])
 
 
 @functools.cache

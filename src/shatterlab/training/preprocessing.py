@@ -37,6 +37,13 @@ class Standardization(nn.Module):
         return (rows - self.mean) * self.scale
 
 
+class Symmetric(nn.Module):
+    """Values in [0, 1] scaled to [-1, 1]."""
+
+    def forward(self, inputs: Float[Tensor, "m *shape"]) -> Float[Tensor, "m *shape"]:
+        return inputs * 2 - 1
+
+
 class CenterCrop(nn.Module):
     """The middle of each image, `side` x `side` pixels; an odd rest is cut off at the end."""
 
