@@ -66,7 +66,7 @@ LIGHT = (
     "statistics",
     "views",
 )  # quick: no torch at import
-LONGER: dict[str, int] = {}  # modules over 300 lines, and how long they may be
+LONGER: dict[str, int] = {}  # modules over 400 lines, and how long they may be
 LONG_FUNCTIONS: set[str] = set()  # functions over 40 lines
 
 
@@ -163,7 +163,7 @@ def test_light_modules_import_without_torch():
 @pytest.mark.parametrize("name", [name or "shatterlab" for name in modules()])
 def test_a_module_is_short_and_so_are_its_functions(name):
     name = "" if name == "shatterlab" else name
-    assert len(modules()[name].read_text().splitlines()) <= LONGER.get(name, 300)
+    assert len(modules()[name].read_text().splitlines()) <= LONGER.get(name, 400)
     for node in ast.walk(tree(name)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             documented = ast.get_docstring(node) is not None
