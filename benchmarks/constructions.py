@@ -56,7 +56,7 @@ def certified(name: str, z: np.ndarray, repeats: int) -> None:
         built.append(seconds(lambda: two_layer(z, y)))
         network = two_layer(z, y)
         checked.append(seconds(lambda network=network: network.certified_error(z, y)))
-    off = {arithmetic: np.abs(network.values(z, arithmetic) - y).max() for arithmetic in ("double_double", "float64", "float32")}
+    off = {arithmetic: np.abs(network.values(z, arithmetic) - y).max() for arithmetic in ("exact", "float64", "float32")}
     print(f"{name}, {len(z)} x {z[0].size}, random labels 0 .. 9, best of 8 directions, {repeats} runs")
     print(f"  build {spread(built)} s, certify {spread(checked)} s, both {spread([a + b for a, b in zip(built, checked, strict=True)])} s")
     print(f"  weights {network.weights}, certified error {network.certified_error(z, y):.3g}")

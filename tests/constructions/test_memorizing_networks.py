@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from fractions import Fraction
 
@@ -18,13 +17,11 @@ import shatterlab as sl
 from shatterlab.constructions import baum as baum_module
 from shatterlab.constructions import untied as untied_module
 from shatterlab.constructions import yun as yun_module
-from shatterlab.constructions._dense import dense_facts, evaluated
-from shatterlab.constructions._direction import exact_bits, separating
-from shatterlab.constructions._distinct import distinct_points
+from shatterlab.constructions._points import distinct_points
 from shatterlab.constructions.baum import baum, baum_neurons
+from shatterlab.constructions.network import dense_facts, dense_values
 from shatterlab.constructions.untied import untied
-from shatterlab.constructions.vardi import vardi
-from shatterlab.constructions.yun import Widths, yun, yun_widths
+from shatterlab.constructions.yun import Widths, exact_bits, separating, yun, yun_widths
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.values import Row
 from shatterlab.design.experiment import SCALES
@@ -88,7 +85,7 @@ def exact(network, z):
 
 
 def furthest(network, z, y):
-    return (evaluated(network, z) - torch.as_tensor(y).double().reshape(len(y), -1)).abs().max().item()
+    return (dense_values(network, z) - torch.as_tensor(y).double().reshape(len(y), -1)).abs().max().item()
 
 
 SAMPLES = {
@@ -122,7 +119,7 @@ def test_exact_arithmetic_agrees_with_float64(build):
     tolerance = bound(network, z)
     assert np.abs(exact(network, z) - y).max() <= tolerance < 1e-9
     elsewhere = cloud(5, 3, seed=7)
-    assert np.abs(exact(network, elsewhere) - evaluated(network, elsewhere).numpy()).max() <= bound(network, elsewhere)
+    assert np.abs(exact(network, elsewhere) - dense_values(network, elsewhere).numpy()).max() <= bound(network, elsewhere)
 
 
 @BUILDERS
@@ -176,14 +173,14 @@ def test_the_first_width_of_three_layers_can_be_chosen(first):
 def test_three_layers_are_constant_beyond_the_sample():
     z = cloud(10, 1)
     network = yun(z, labels_of("classes", 10, 1))
-    ends = evaluated(network, np.array([[z.min()], [z.min() - 5], [z.max()], [z.max() + 5]]))
+    ends = dense_values(network, np.array([[z.min()], [z.min() - 5], [z.max()], [z.max() + 5]]))
     assert torch.allclose(ends[0], ends[1], atol=1e-9) and torch.allclose(ends[2], ends[3], atol=1e-9)  # weights of some 1e3 times eps
 
 
 def test_baum_gives_nothing_away_from_its_slabs():
     z = cloud(12, 3)
     far = 100 * cloud(50, 3, seed=5)
-    assert evaluated(baum(z, np.ones(12)), far).abs().max() < 1e-6
+    assert dense_values(baum(z, np.ones(12)), far).abs().max() < 1e-6
 
 
 def test_each_untied_unit_is_off_at_all_points_nearer_to_the_centre():
@@ -278,7 +275,7 @@ def test_projections_of_pixels_are_exact():
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (50, 100)).astype(np.float32)) / 255
     points = distinct_points("here", pixels, np.zeros(50))
     assert exact_bits(points.inputs) >= 10
-    direction, projections = separating("here", points, seed=0)
+    direction, projections = separating(points, seed=0)
     shuffle = np.random.default_rng(1).permutation(100)
     wanted = [sum(Fraction(a) * Fraction(b) for a, b in zip(row, direction, strict=True)) for row in points.inputs]
     assert [Fraction(value) for value in projections] == wanted
@@ -331,65 +328,6 @@ def test_the_learner_names_equal_inputs_with_different_labels(images):
     train = sl.Examples(train.inputs, torch.tensor([0, 1, 2, 3]), train.classes)
     with pytest.raises(DataError, match=r"^untied: one label a point is required, points 1 and 3 are equal and have labels 1 and 3\. Drop one of them\.$"):
         MemorizingNetwork().fit(train)
-
-
-@settings(max_examples=15)
-@given(n=st.integers(1, 60), d=st.integers(1, 4), classes=st.sampled_from([1, 2, 10]), seed=st.integers(0, 1000), whole=st.booleans())
-def test_digits_of_long_weights_give_every_label_exactly(n, d, classes, seed, whole):
-    rng = np.random.default_rng(seed)
-    z = rng.permutation(n * 3)[:n, None] * np.ones(d) if whole else cloud(n, d, seed)
-    y = rng.integers(0, classes, n)
-    network = vardi(z, y, seed)
-    assert network.values(z) == y.tolist()
-    assert network.facts()["width"] <= 10
-
-
-def test_digits_tell_points_apart_that_are_very_close():
-    z = np.repeat(cloud(8, 2), 2, axis=0)
-    z[1::2] = np.nextafter(z[1::2], np.inf)  # neighbours in float64
-    y = np.arange(16)
-    assert vardi(z, y).values(z) == y.tolist()
-
-
-def test_elsewhere_long_weights_give_a_label_or_less():
-    """Where no point of the sample is near, nothing is read; the output stays between 0 and the largest label there."""
-    z, y = cloud(40, 2), labels_of("classes", 40, 1)
-    network = vardi(z, y)
-    assert network.values(1e3 * cloud(20, 2, seed=4) + 1e4) == [0] * 20
-
-
-def test_long_weights_grow_as_the_root_of_the_sample():
-    """Layers: about 2 sqrt(n r) for places of r bits, so weights a layer stay bounded and four times the points need twice the weights."""
-    sizes = {n: vardi(np.random.default_rng(0).permutation(n)[:, None], np.arange(n) % 10).facts() for n in (1000, 4000, 16000)}
-    for n, facts in sizes.items():
-        bits = (4 * n).bit_length() + 1  # the places are at least 2 apart, of a direction that may stretch them by 2
-        assert facts["depth"] <= 2 * math.sqrt(n * (bits + 2)) + 2 * bits
-        assert facts["weights"] <= 24 * facts["depth"]
-        assert facts["largest_weight_bits"] <= 1.5 * math.sqrt(n * bits) + 64
-    assert sizes[16000]["weights"] < 2 * 16000 + 1  # fewer than the 2 n + d of one hinge a point
-
-
-def test_a_planted_digit_is_noticed():
-    z, y = cloud(200, 2), labels_of("classes", 200, 1)  # groups of two or three places, of some 20 bits each
-    network = vardi(z, y)
-    place, layer = next((place, layer) for place, layer in enumerate(network.hidden) if any(abs(bias) > 2**30 for bias, _ in layer))
-    wrong = tuple((bias ^ (1 << 25) if abs(bias) > 2**30 else bias, terms) for bias, terms in layer)
-    planted = dataclasses.replace(network, hidden=(*network.hidden[:place], wrong, *network.hidden[place + 1 :]))
-    assert planted.values(z) != y.tolist() == network.values(z)
-
-
-@pytest.mark.parametrize(
-    ("y", "text"),
-    [
-        ([0.0, 1.5], "vardi: one label a point, a whole number >= 0, is required, got 1.5 at position 1. Number the classes."),
-        ([0.0, -1.0], "vardi: one label a point, a whole number >= 0, is required, got -1 at position 1. Number the classes."),
-        ([[0.0, 1.0], [1.0, 0.0]], "vardi: one label a point, a whole number >= 0, is required, got 2 labels a point. Number the classes."),
-    ],
-)
-def test_long_weights_take_whole_labels_only(y, text):
-    with pytest.raises(DataError) as refusal:
-        vardi(cloud(2, 1), np.array(y))
-    assert str(refusal.value) == text
 
 
 SCALED = pytest.mark.parametrize("scale", SCALES.values(), ids=list(SCALES))

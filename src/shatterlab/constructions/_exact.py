@@ -1,9 +1,11 @@
-"""Exact arithmetic on float64 numbers as whole numbers times a power of two."""
+"""Exact arithmetic on float64 numbers, as whole numbers times a power of two, and sums of hinges in it."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -23,41 +25,75 @@ class Dyadic:
     def __len__(self) -> int:
         return len(self.whole)
 
-    def at(self, unit: int) -> list[int]:
+    def take(self, places: Array) -> Dyadic:
+        """The numbers at these positions."""
+        return Dyadic([self.whole[place] for place in places.tolist()], self.unit)
+
+    def order(self) -> Array:
+        """The positions in ascending order of the numbers, ties by position."""
+        return np.array(sorted(range(len(self)), key=self.whole.__getitem__))
+
+    def at(self, unit: int) -> Sequence[int]:
         """The same numbers in a finer unit."""
         shift = self.unit - unit
         assert shift >= 0
-        return [each << shift for each in self.whole] if shift else list(self.whole)
+        return [number << shift for number in self.whole] if shift else self.whole
+
+    def fraction(self, place: int) -> Fraction:
+        """One of the numbers."""
+        return Fraction(self.whole[place]) * Fraction(2) ** self.unit
 
     def rounded(self) -> Array:
-        """The nearest float64 numbers."""
-        if self.unit >= 0:
-            return np.array([float(each << self.unit) for each in self.whole])
-        below = 1 << -self.unit
-        return np.array([each / below for each in self.whole])  # Python divides whole numbers with one rounding
+        """The nearest float64 numbers, infinite beyond their range."""
+        above, below = 1 << max(self.unit, 0), 1 << max(-self.unit, 0)
+        try:
+            return np.array([number * above / below for number in self.whole])  # Python divides whole numbers with one rounding
+        except OverflowError:
+            return np.array([_nearest(number * above, below) for number in self.whole])
+
+    def minus(self, others: Dyadic) -> Dyadic:
+        """The differences, number by number."""
+        unit = min(self.unit, others.unit)
+        return Dyadic([one - other for one, other in zip(self.at(unit), others.at(unit), strict=True)], unit)
+
+    def furthest(self, values: Array) -> Fraction:
+        """The largest distance from float64 values, exactly."""
+        distances = self.minus(dyadic(values))
+        return Fraction(max(map(abs, distances.whole))) * Fraction(2) ** distances.unit
+
+
+def _nearest(numerator: int, denominator: int) -> float:
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return math.inf if numerator > 0 else -math.inf
 
 
 def dyadic(values: Array) -> Dyadic:
     """Float64 numbers exactly."""
-    known = {value: value.as_integer_ratio() for value in set(values.tolist())}
-    unit = -max((below.bit_length() - 1 for _, below in known.values()), default=0)
-    scaled = {value: above << (-unit - below.bit_length() + 1) for value, (above, below) in known.items()}
+    ratios = {value: value.as_integer_ratio() for value in set(values.tolist())}
+    unit = -max((below.bit_length() - 1 for _, below in ratios.values()), default=0)
+    scaled = {value: above << (-unit - below.bit_length() + 1) for value, (above, below) in ratios.items()}
     return Dyadic([scaled[value] for value in values.tolist()], unit)
 
 
 def grid_above(points: Dyadic, exponent: int) -> Array:
-    """The least multiples of 2^exponent at or above the points, float64: where knots may lie and have exact differences."""
+    """The smallest multiples of 2^exponent at or above the points, float64: knots there have exact differences."""
     shift = max(exponent - points.unit, 0)
-    unit = max(exponent, points.unit)
-    found: Array = np.ldexp(np.array([float(-(-each >> shift)) for each in points.whole]), unit)
-    return found
+    return np.asarray(np.ldexp([float(-(-number >> shift)) for number in points.whole], max(exponent, points.unit)))
+
+
+def upper(bound: Fraction) -> float:
+    """The smallest float64 number that is not below the bound."""
+    near = float(bound)
+    return near if Fraction(near) >= bound else math.nextafter(near, math.inf)
 
 
 def fed_back(points: Dyadic, knots: Array, values: Array) -> Array:
-    """Hinge weights whose sum takes the values at the points, each chosen from the exact sum of those before it.
+    """Hinge weights whose sum takes the values at the points, each computed from the exact sum of those before it.
 
     w_i is the float64 number nearest to (y_i - c(x_i)) / (x_i - b_i), where c is the exact sum of the hinges so far,
-    rounded weights included: what rounding does to one weight the next one mends, and nothing accumulates.
+    rounded weights included: the next weight corrects the rounding of this one, and no error accumulates.
 
     Args:
         points: x_1 < x_2 < ... < x_n.
@@ -70,13 +106,12 @@ def fed_back(points: Dyadic, knots: Array, values: Array) -> Array:
     at_knots, targets = dyadic(knots), dyadic(values)
     unit = min(points.unit, at_knots.unit)
     x, b = points.at(unit), at_knots.at(unit)
-    widest = max(each - knot for each, knot in zip(x, b, strict=True))
+    widest = max(point - knot for point, knot in zip(x, b, strict=True))
     fine = unit + widest.bit_length() + 100 - targets.unit  # weights are multiples of 2^-fine: 2^-100 of the last place of a value
     weights, value, slope, previous = [], 0, 0, x[0]
     for point, knot, target in zip(x, b, targets.at(unit - fine), strict=True):
         value += slope * (point - previous)
-        rise = round((target - value) / (point - knot))
-        weights.append(math.ldexp(float(rise), -fine))
+        weights.append(math.ldexp(float(round((target - value) / (point - knot))), -fine))
         rise = int(math.ldexp(weights[-1], fine))
         value += rise * (point - knot)
         slope += rise
@@ -84,45 +119,37 @@ def fed_back(points: Dyadic, knots: Array, values: Array) -> Array:
     return np.array(weights)
 
 
-def sums_at(points: Dyadic, knots: Dyadic, weights: Array) -> Dyadic:
-    """The exact values of sum_j w_j max(x - b_j, 0) at each point, by one walk along both; x and b ascend."""
-    steep = dyadic(weights)
-    unit = min(points.unit, knots.unit)
-    found, value, slope, place, here = [], 0, 0, 0, 0
-    b, w = knots.at(unit), steep.whole
-    for point in points.at(unit):
-        while place < len(b) and b[place] < point:
-            value += slope * (b[place] - here)
-            here = b[place]
-            slope += w[place]
-            place += 1
-        value += slope * (point - here)
-        here = point
-        found.append(value)
-    return Dyadic(found, unit + steep.unit)
+class Hinges:
+    """Sums of hinges sum_j w_j max(x - b_j, 0), exactly: the slope and the start of each linear piece, once.
 
+    Args:
+        knots: b, ascending, (n,).
+        weights: (n, k), float64.
+    """
 
-def furthest(found: Dyadic, wanted: Array) -> Fraction:
-    """The largest distance, exactly."""
-    exact = dyadic(wanted)
-    unit = min(found.unit, exact.unit)
-    most = max(abs(a - b) for a, b in zip(found.at(unit), exact.at(unit), strict=True))
-    return Fraction(most) * Fraction(2) ** unit
+    def __init__(self, knots: Array, weights: Array) -> None:
+        self._knots = dyadic(knots)
+        ends = self._knots.whole
+        gaps = [later - knot for knot, later in itertools.pairwise(ends)]
+        self._starts_at = [ends[0], *ends]  # piece 0 is left of all knots
+        self._pieces = []
+        for steep in map(dyadic, weights.T):
+            slopes = [0, *itertools.accumulate(steep.whole)]
+            rises = (slope * gap for slope, gap in zip(slopes[1:-1], gaps, strict=True))
+            self._pieces.append((slopes, [0, *itertools.accumulate(rises, initial=0)], steep.unit))
 
+    def at(self, x: Dyadic) -> list[Dyadic]:
+        """The values of each output at some points, log n operations a point."""
+        unit = min(x.unit, self._knots.unit)
+        shift = self._knots.unit - unit
+        points = x.at(unit)
+        pieces = [bisect_right(self._knots.whole, point >> shift) for point in points]
+        ways = [point - (self._starts_at[piece] << shift) for point, piece in zip(points, pieces, strict=True)]
+        return [
+            Dyadic([(starts[piece] << shift) + slopes[piece] * way for piece, way in zip(pieces, ways, strict=True)], unit + fine)
+            for slopes, starts, fine in self._pieces
+        ]
 
-def upper(bound: Fraction) -> float:
-    """The least float64 number that is not below the bound."""
-    near = float(bound)
-    return near if Fraction(near) >= bound else math.nextafter(near, math.inf)
-
-
-def any_not_below(low: Array, points: Dyadic) -> Array:
-    """The positions at which a float64 number is not below its point."""
-    exact = dyadic(low)
-    unit = min(exact.unit, points.unit)
-    return np.array([one >= other for one, other in zip(exact.at(unit), points.at(unit), strict=True)], dtype=bool).nonzero()[0]
-
-
-def columns(values: Array) -> Iterator[Array]:
-    """One output after the other of (n,) or (n, k)."""
-    yield from (values[:, None] if values.ndim == 1 else values).T
+    def values(self, x: Dyadic) -> Array:
+        """The same, rounded to float64: (m, k)."""
+        return np.stack([output.rounded() for output in self.at(x)], axis=1)

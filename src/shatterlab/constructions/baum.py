@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 from torch import nn
 
-from shatterlab.constructions._dense import dense
-from shatterlab.constructions._distinct import Distinct, distinct_points
+from shatterlab.constructions._points import Distinct, distinct_points
+from shatterlab.constructions.network import dense
 from shatterlab.core.errors import DataError, InvalidPart
 
-Matrix = NDArray[np.float64]
+Array = np.ndarray[Any, Any]
 
 _OWNER = "baum"
 _TRIES = 8  # partitions of the points
@@ -63,16 +62,16 @@ def baum(z: Any, y: Any, plane: int | None = None, seed: int = 0) -> nn.Sequenti
     space = _Space.spanned(points)
     if plane is not None and not 1 <= plane <= max(1, space.rank):
         raise InvalidPart(f"{_OWNER}: plane is a number of points in 1..{max(1, space.rank)}, got {plane}. The points span that dimension.")
-    layers = [quad for some in _slabs(points, space, plane, np.random.default_rng(seed)) for quad in some.quads()]
+    quads = [quad for slab in _slabs(points, space, plane, np.random.default_rng(seed)) for quad in slab.quads()]
     outputs = points.targets.shape[1]
-    outer = np.zeros((outputs, 4 * len(layers)))
-    for number, (_, _, after) in enumerate(layers):
+    outer = np.zeros((outputs, 4 * len(quads)))
+    for number, (_, _, after) in enumerate(quads):
         outer[number % outputs, 4 * number : 4 * number + 4] = after
-    return dense([(np.concatenate([weights for weights, _, _ in layers]), np.concatenate([biases for _, biases, _ in layers])), (outer, None)])
+    return dense([(np.concatenate([weights for weights, _, _ in quads]), np.concatenate([biases for _, biases, _ in quads])), (outer, None)])
 
 
 def baum_neurons(n: int, plane: int, outputs: int = 1) -> int:
-    """How many ReLUs take n real labels in general position, `plane` points a hyperplane: 4 ceil(n / plane) for each of k outputs."""
+    """How many ReLUs take n real labels of points in general position, `plane` points a hyperplane: 4 k ceil(n / plane)."""
     return 4 * outputs * math.ceil(n / plane)
 
 
@@ -80,22 +79,22 @@ def baum_neurons(n: int, plane: int, outputs: int = 1) -> int:
 class _Affine:
     """x -> weights x + constant; weights k x d."""
 
-    weights: Matrix
-    constant: Matrix
+    weights: Array
+    constant: Array
 
-    def at(self, inputs: Matrix) -> Matrix:
-        values: Matrix = inputs @ self.weights.T + self.constant
+    def at(self, inputs: Array) -> Array:
+        values: Array = inputs @ self.weights.T + self.constant
         return values
 
 
 @dataclass(frozen=True)
 class _Space:
-    """The affine space that the points span, and coordinates of them in it, of covariance 1, with a last one that is 1."""
+    """The affine space that the points span, and their coordinates in it, of covariance 1, with a last one that is 1."""
 
-    centre: Matrix
-    basis: Matrix
-    scales: Matrix
-    coordinates: Matrix
+    centre: Array
+    basis: Array
+    scales: Array
+    coordinates: Array
 
     @property
     def rank(self) -> int:
@@ -111,15 +110,15 @@ class _Space:
         basis, scales = basis[used].T, scales[used] / math.sqrt(len(arms))
         return cls(centre, basis, scales, np.column_stack([arms @ basis / scales, np.ones(len(arms))]))
 
-    def lifted(self, functions: Matrix) -> _Affine:
+    def lifted(self, functions: Array) -> _Affine:
         """Affine functions of the coordinates (k x (r + 1)) as functions of the inputs."""
         weights = (self.basis @ (functions[:, :-1] / self.scales).T).T
         return _Affine(weights, functions[:, -1] - weights @ self.centre)
 
     def across(self, rng: np.random.Generator) -> _Affine:
-        """A function that is 0 on the whole space, which is smaller than that of the inputs."""
-        drawn = rng.standard_normal(len(self.centre))
-        normal = drawn - self.basis @ (self.basis.T @ drawn)
+        """A function that is 0 on the whole space, where that is smaller than the space of the inputs."""
+        start = rng.standard_normal(len(self.centre))
+        normal = start - self.basis @ (self.basis.T @ start)
         normal = (normal - self.basis @ (self.basis.T @ normal)) / np.linalg.norm(normal)
         return _Affine(normal[None], -normal[None] @ self.centre)
 
@@ -131,16 +130,16 @@ class _Slab:
     plane: _Affine
     labels: _Affine
     half: float
-    steps: Matrix
+    steps: Array
 
-    def quads(self) -> list[tuple[Matrix, Matrix, Matrix]]:
+    def quads(self) -> list[tuple[Array, Array, Array]]:
         """Weights, biases and outer weights of the four ReLUs of each label."""
         signs, sides = np.array([1.0, -1.0, 1.0, -1.0]), np.array([1.0, 1.0, -1.0, -1.0])
-        made = []
+        quads = []
         for weights, constant, step in zip(self.labels.weights, self.labels.constant, self.steps, strict=True):
             inner = self.plane.weights + signs[:, None] * step * weights
-            made.append((inner, self.plane.constant + signs * step * constant + sides * self.half, signs * sides / (2 * step)))
-        return made
+            quads.append((inner, self.plane.constant + signs * step * constant + sides * self.half, signs * sides / (2 * step)))
+        return quads
 
 
 def _slabs(points: Distinct, space: _Space, plane: int | None, rng: np.random.Generator) -> list[_Slab]:
@@ -155,23 +154,21 @@ def _slabs(points: Distinct, space: _Space, plane: int | None, rng: np.random.Ge
         groups = np.array_split(order, math.ceil(n / (plane or max(1, space.rank))))
         try:
             return [_slab(points, space, group, _through(points, space, group, rng)) for group in groups]
-        except DataError as found:
-            problem = found
+        except DataError as refusal:
+            problem = refusal
     assert problem is not None
     raise problem
 
 
-def _through(points: Distinct, space: _Space, group: NDArray[np.int64], rng: np.random.Generator) -> _Affine:
-    """A hyperplane through the group, of those that there are the one farthest from all other points of those tried."""
+def _through(points: Distinct, space: _Space, group: Array, rng: np.random.Generator) -> _Affine:
+    """A hyperplane through the group; where there is a choice, the candidate farthest from all other points."""
     q, triangle, _ = qr(space.coordinates[group].T, pivoting=True)
     diagonal = np.abs(np.diag(triangle))
     if not diagonal[-1] > diagonal[0] * _CLEAR * _EPS:
-        names = ", ".join(map(str, np.sort(points.positions[group])[:5]))
-        got = f"{len(group)} points ({names}{', ...' if len(group) > 5 else ''}) lie in fewer than {len(group) - 1} dimensions"
-        raise DataError(f"{_OWNER}: points in general position are required, got {got}. Set plane below {len(group)}, or drop points.")
+        raise _not_general(points, group, f"{len(group)} points", f" lie in fewer than {len(group) - 1} dimensions")
     free = q[:, len(group) :]
-    drawn = rng.standard_normal((_PLANES, free.shape[1])) if free.shape[1] > 1 else np.ones((1, 1))
-    lifted = space.lifted(drawn @ free.T)
+    candidates = rng.standard_normal((_PLANES, free.shape[1])) if free.shape[1] > 1 else np.ones((1, 1))
+    lifted = space.lifted(candidates @ free.T)
     norms = np.linalg.norm(lifted.weights, axis=1)
     unit = _Affine(lifted.weights / norms[:, None], lifted.constant / norms)
     others = np.delete(np.arange(len(points)), group)
@@ -179,7 +176,13 @@ def _through(points: Distinct, space: _Space, group: NDArray[np.int64], rng: np.
     return _Affine(unit.weights[best : best + 1], unit.constant[best : best + 1])
 
 
-def _slab(points: Distinct, space: _Space, group: NDArray[np.int64], plane: _Affine) -> _Slab:
+def _not_general(points: Distinct, group: Array, subject: str, rest: str = "") -> DataError:
+    names = ", ".join(map(str, np.sort(points.positions[group])[:5])) + (", ..." if len(group) > 5 else "")
+    got = f"{subject} ({names}){rest}"
+    return DataError(f"{_OWNER}: points in general position are required, got {got}. Set plane below {len(group)}, or drop points.")
+
+
+def _slab(points: Distinct, space: _Space, group: Array, plane: _Affine) -> _Slab:
     heights = plane.at(points.inputs)[:, 0]
     noise = _EPS * float((np.abs(points.inputs) @ np.abs(plane.weights[0]) + np.abs(plane.constant[0])).max())
     others = np.delete(np.arange(len(points)), group)
@@ -187,9 +190,7 @@ def _slab(points: Distinct, space: _Space, group: NDArray[np.int64], plane: _Aff
     within = float(np.abs(heights[group]).max())
     if not gap > max(_CLEAR * noise, 16 * within):
         nearest = int(points.positions[others[np.abs(heights[others]).argmin()]])
-        names = ", ".join(map(str, np.sort(points.positions[group])[:5]))
-        got = f"point {nearest} on the hyperplane through {len(group)} others ({names}{', ...' if len(group) > 5 else ''})"
-        raise DataError(f"{_OWNER}: points in general position are required, got {got}. Set plane below {len(group)}, or drop points.")
+        raise _not_general(points, group, f"point {nearest} on the hyperplane through {len(group)} others")
     labels = _labels(points, space, group)
     half = _HALF * gap if math.isfinite(gap) else 1.0
     values = np.abs(labels.at(points.inputs))
@@ -201,8 +202,8 @@ def _slab(points: Distinct, space: _Space, group: NDArray[np.int64], plane: _Aff
     return _Slab(plane, labels, half, steps)
 
 
-def _labels(points: Distinct, space: _Space, group: NDArray[np.int64]) -> _Affine:
-    """The flattest affine functions with the group's labels: their mean, and least squares of what is left, refined once."""
+def _labels(points: Distinct, space: _Space, group: Array) -> _Affine:
+    """The flattest affine functions with the group's labels: their mean plus the minimum-norm solution for the rest, refined once."""
     targets = points.targets[group]
     q, triangle, pivots = qr(space.coordinates[group].T, mode="economic", pivoting=True)
     functions = np.zeros((targets.shape[1], space.coordinates.shape[1]))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shatterlab.constructions._exact import Dyadic, grid_above, upper
-from shatterlab.constructions._hinges import certain, telescoped
-from shatterlab.constructions._intervals import Intervals
-from shatterlab.constructions._line import Line, on_a_line
-from shatterlab.constructions._network import Arithmetic, Network, exact_pairs, numbers, projected, require_depth, shares, weighted
+from shatterlab.constructions._exact import Dyadic, Hinges, dyadic, grid_above, upper
 from shatterlab.constructions._points import table, targets
-from shatterlab.constructions._projections import plainly
+from shatterlab.constructions.line import Line, on_a_line, plain_projections
+from shatterlab.constructions.network import Arithmetic, Network, PlainSums, numbers, require_depth, shares, weighted
+from shatterlab.constructions.two_layer import hinge_weights
 from shatterlab.core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -89,13 +89,13 @@ class Multiplexer(Network):
 
     def connections(self) -> int:
         k, last = self.outputs or 1, len(self.sizes) - 1
-        found = len(self.a) + self.sizes[0] + 3 * (last > 0)
+        count = len(self.a) + self.sizes[0] + 3 * (last > 0)
         for part, size in enumerate(self.sizes[1:], 1):
-            found += 1 + 2 * (size + 2 + 3 * (part < last))
+            count += 1 + 2 * (size + 2 + 3 * (part < last))
         for part, size in enumerate(self.sizes):  # two gates an output, each with its steps and M
-            found += 2 * k * (size + (part < last) + 2 * (part > 0) + 2 * (part < last) + (part > 0))
+            count += 2 * k * (size + (part < last) + 2 * (part > 0) + 2 * (part < last) + (part > 0))
         carried = max(last, 0)  # layers that carry a sum: from the third on, and the last one reads it
-        return found + sum(2 * k * (2 if stage == 0 else 4) for stage in range(carried)) + k * (2 if last == 0 else 4)
+        return count + sum(2 * k * (2 if stage == 0 else 4) for stage in range(carried)) + k * (2 if last == 0 else 4)
 
     def layers(self) -> Iterator[tuple[Array, Array | None]]:
         k, last = self.outputs or 1, len(self.sizes) - 1
@@ -121,17 +121,16 @@ class Multiplexer(Network):
                 reading_gate, free = self._gate(part, len(matrix))
         yield reading_sum, None
 
-    def evaluator(self, arithmetic: Arithmetic = "double_double") -> Callable[[Array], Array]:
-        a, intervals = numbers(self.a), self._intervals()
-        if arithmetic == "double_double":
-            return lambda points: intervals.at(exact_pairs("Multiplexer", points, a))
-        return lambda points: intervals.plainly_at(plainly(points, a.astype(arithmetic)))
+    def evaluator(self, arithmetic: Arithmetic = "exact") -> Callable[[Array], Array]:
+        intervals, a = self._intervals(), numbers(self.a)
+        if arithmetic == "exact":
+            return lambda points: intervals.at(self.projections(points))
+        return lambda points: intervals.plainly_at(plain_projections(points, a.astype(arithmetic)))
 
     def certified_error(self, z: Any, y: Any) -> float:
-        x, wanted = projected("Multiplexer", z, y, numbers(self.a))
-        return upper(self._intervals().error(x, wanted))
+        return upper(self._intervals().error(*self.sample(z, y)))
 
-    def _intervals(self) -> Intervals:
+    def _intervals(self) -> _Intervals:
         b, c, w = numbers(self.b), numbers(self.c), numbers(self.w).reshape(self.outputs or 1, -1)
         ends = np.cumsum(self.sizes)
         knots = np.concatenate([b, b[0] + c])
@@ -139,7 +138,7 @@ class Multiplexer(Network):
         closing = numbers(self.closing).reshape(len(w), -1)
         until = ends + np.arange(1, len(ends) + 1) - (np.arange(len(ends)) == len(ends) - 1)  # the last interval stays open
         since = np.concatenate([[0], until[:-1]])
-        return Intervals(
+        return _Intervals(
             knots=np.insert(knots, ends[:-1], feet),
             weights=np.insert(w, ends[:-1], closing, axis=1).T,
             since=since,
@@ -217,9 +216,9 @@ def multiplexer_along(line: Line, values: Array, depth: int) -> Multiplexer:
     require_depth("multiplexer", depth, 3, n)
     network = Multiplexer(len(line.direction), n, depth, None if values.ndim == 1 else values.shape[1])
     starts = np.cumsum([0, *network.sizes])
-    some = [slice(start, end) for start, end in itertools.pairwise(starts.tolist())]
-    weights = np.concatenate([_of_interval(line, values, each) for each in some])
-    closing = [-np.array([math.fsum(column) for column in weights[each].reshape(each.stop - each.start, -1).T]) for each in some[:-1]]
+    parts = [slice(start, end) for start, end in itertools.pairwise(starts.tolist())]
+    weights = np.concatenate([hinge_weights("multiplexer", line, values, part) for part in parts])
+    closing = [-np.array([math.fsum(column) for column in weights[part].reshape(part.stop - part.start, -1).T]) for part in parts[:-1]]
     feet, plateaus = line.knots[starts[1:-1]], _below(line, starts[1:-1])
     if (feet >= plateaus).any():
         place = int(starts[1:-1][(feet >= plateaus).argmax()])
@@ -234,15 +233,110 @@ def multiplexer_along(line: Line, values: Array, depth: int) -> Multiplexer:
     return network
 
 
-def _of_interval(line: Line, values: Array, some: slice) -> Array:
-    if line.whole is None:
-        return telescoped(line.floats[some], line.knots[some], values[some])
-    return certain("multiplexer", Dyadic(line.whole.whole[some], line.whole.unit), line.knots[some], values[some])
-
-
 def _below(line: Line, places: Array) -> Array:
-    """These points, or as little below them as lets float64 hold them and their distance from the first knot."""
+    """These points, or the next numbers below for which float64 holds them and their distance from the first knot."""
     if line.whole is None or line.exact:
         return line.floats[places]
-    chosen = Dyadic([-line.whole.whole[place] for place in places.tolist()], line.whole.unit)
-    return -grid_above(chosen, line.grid)
+    return -grid_above(Dyadic([-line.whole.whole[place] for place in places.tolist()], line.whole.unit), line.grid)
+
+
+@dataclass(frozen=True)
+class _Intervals:
+    """The numbers of a `Multiplexer`, knots counted from the origin of the projections.
+
+    Args:
+        knots: of all hinges of the values, interval after interval, the closing one last in each, (N,).
+        weights: of these, (N, k).
+        since: where the hinges of each interval begin, (B,).
+        until: and where they end, (B,).
+        feet: r_2 .. r_B, (B - 1,).
+        plateaus: l_2 .. l_B.
+        gains: g_2 .. g_B.
+        bound: M.
+    """
+
+    knots: Array
+    weights: Array
+    since: Array
+    until: Array
+    feet: Array
+    plateaus: Array
+    gains: Array
+    bound: float
+
+    def at(self, x: Dyadic) -> Array:
+        """The values at m points, (m, k), each interval's sum exact and rounded once."""
+        hinges = [self._hinges(part) for part in range(len(self.since))]
+
+        def values(part: Array) -> Array:
+            result = np.zeros((len(x), self.weights.shape[1]))
+            for number in np.unique(part):
+                here = (part == number).nonzero()[0]
+                result[here] = hinges[number].values(x.take(here))
+            return result
+
+        return self._gated(x.rounded(), lambda feet: x.minus(dyadic(feet)).rounded(), values)
+
+    def plainly_at(self, x: Array) -> Array:
+        """The same, sums in the type of x, float32 or float64."""
+        sums = PlainSums(self.knots.astype(x.dtype), self.weights.astype(x.dtype))
+        places = x.astype(np.float64)
+        return self._gated(places, lambda feet: places - feet, lambda part: sums.at(x, self.since[part], self.until[part]).astype(np.float64))
+
+    def _gated(self, x: Array, above: Callable[[Array], Array], values: Callable[[Array], Array]) -> Array:
+        """The gates' sum: only those of the interval that holds a point and of the one before can be open."""
+        own = np.searchsorted(self.knots[self.since], x, side="right") - 1
+        part, earlier = np.maximum(own, 0), np.maximum(own - 1, 0)
+        step = np.ones(len(part))
+        if len(self.gains):
+            index = np.maximum(part - 1, 0)
+            rising = self.gains[index] * np.clip(above(self.feet[index]), 0.0, (self.plateaus - self.feet)[index])
+            step = np.where(part > 0, rising, 1.0)
+        full = np.concatenate([[1.0], self.gains * (self.plateaus - self.feet)])[earlier]  # on a plateau: 1 up to rounding
+        passed, before = self._passed(values(part), step), self._passed(values(earlier), full - step)
+        return np.where((own >= 0)[:, None], passed, 0.0) + np.where((own >= 1)[:, None], before, 0.0)
+
+    def _passed(self, value: Array, share: Array) -> Array:
+        """What the gate lets through of a value for an indicator f."""
+        closed = (self.bound * (1 - share))[:, None]
+        return np.maximum(value - closed, 0) - np.maximum(-value - closed, 0)
+
+    def error(self, x: Dyadic, values: Array) -> Fraction:
+        """A bound on the largest distance from n x k values at points that lie on the plateaus, exactly.
+
+        On the plateau of interval j its gate changes o_j by |M (1 - f_j)|, which is rounding. That every gate before is shut is
+        checked at both ends of where it must be, between which all is linear.
+        """
+        part = np.maximum(np.searchsorted(self.knots[self.since], x.rounded(), side="left") - 1, 0)
+        worst = Fraction(0)
+        for number in np.unique(part).tolist():
+            here = (part == number).nonzero()[0]
+            worst = max(worst, self._error_in(number, x.take(here), values[here]))
+        last = Fraction(max(x.whole)) * Fraction(2) ** x.unit
+        for number in range(len(self.since) - 1):
+            self._require_shut(number, last)
+        return worst
+
+    def _error_in(self, part: int, points: Dyadic, values: Array) -> Fraction:
+        low, high = (Fraction(end(points.whole)) * Fraction(2) ** points.unit for end in (min, max))
+        last = len(self.since) - 1
+        if (part > 0 and low < Fraction(self.plateaus[part - 1])) or (part < last and high > Fraction(self.feet[part])):
+            raise DataError("Multiplexer: the points that it was built for are required, got one between two intervals. Certify it on its own sample.")
+        distances = (output.furthest(column) for output, column in zip(self._hinges(part).at(points), values.T, strict=True))
+        return max(distances) + abs(Fraction(self.bound) * (1 - self._exact_step(part)))
+
+    def _exact_step(self, part: int) -> Fraction:
+        if part == 0:
+            return Fraction(1)
+        return Fraction(self.gains[part - 1]) * (Fraction(self.plateaus[part - 1]) - Fraction(self.feet[part - 1]))
+
+    def _require_shut(self, part: int, last: Fraction) -> None:
+        room = Fraction(self.bound) * (1 - self._exact_step(part) + self._exact_step(part + 1))
+        for place in (Fraction(self.plateaus[part]), last):
+            point = Dyadic([place.numerator], -(place.denominator.bit_length() - 1))
+            if any(abs(output.fraction(0)) > room for output in self._hinges(part).at(point)):
+                raise DataError(f"Multiplexer: closed gates beyond each interval are required, that of interval {part} is open. Build it certified.")
+
+    def _hinges(self, part: int) -> Hinges:
+        part_of = slice(self.since[part], self.until[part])
+        return Hinges(self.knots[part_of], self.weights[part_of])

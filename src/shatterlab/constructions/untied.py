@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from torch import nn
 
-from shatterlab.constructions._dense import dense
-from shatterlab.constructions._distinct import Distinct, distinct_points
+from shatterlab.constructions._points import Distinct, distinct_points
+from shatterlab.constructions.network import dense
 from shatterlab.core.errors import DataError
 
-Matrix = NDArray[np.float64]
+Array = np.ndarray[Any, Any]
 
 _OWNER = "untied"
 _BLOCK = 512  # units solved for at a time
-_INTO_GAP = 1 / 16  # where a knot lies in its gap: at 0 rounding switches units on, from 1/2 on weights grow from unit to unit
+_INTO_GAP = 1 / 16  # the place of a knot in its gap: at 0 rounding switches units on, from 1/2 on weights grow from unit to unit
 _NOISE = 64 * np.finfo(np.float64).eps  # of a scalar product, relative to the product of the norms
 
 
@@ -58,8 +57,8 @@ def untied(z: Any, y: Any, seed: int = 0) -> nn.Sequential:
     return dense([(directions, -knots), (outer.T, None)])
 
 
-def _solved(points: Distinct, order: NDArray[np.int64], directions: Matrix, values: Matrix) -> tuple[Matrix, Matrix]:
-    """Knots and outer weights, block by block: what a block adds is taken from the labels of the points behind it."""
+def _solved(points: Distinct, order: Array, directions: Array, values: Array) -> tuple[Array, Array]:
+    """Knots and outer weights, block by block: the values of a block are subtracted from the labels of later points."""
     n = len(values)
     knots, outer, left = np.empty(n), np.empty((n, points.targets.shape[1])), points.targets[order].copy()
     reach = np.linalg.norm(values, axis=1).max()
@@ -80,7 +79,7 @@ def _solved(points: Distinct, order: NDArray[np.int64], directions: Matrix, valu
     return knots, outer
 
 
-def _require_room(points: Distinct, order: NDArray[np.int64], block: slice, gaps: Matrix, scale: Matrix) -> None:
+def _require_room(points: Distinct, order: Array, block: slice, gaps: Array, scale: Array) -> None:
     tight = np.flatnonzero(~(gaps > _NOISE * scale))
     if len(tight):
         position = int(points.positions[order[block.start + tight[0]]])

@@ -7,24 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
-from shatterlab.constructions._dense import dense
-from shatterlab.constructions._direction import separating
-from shatterlab.constructions._distinct import distinct_points
-from shatterlab.core.errors import InvalidPart
+from shatterlab.constructions._points import Distinct, distinct_points
+from shatterlab.constructions.network import dense
+from shatterlab.core.errors import DataError, InvalidPart
 
-Matrix = NDArray[np.float64]
+Array = np.ndarray[Any, Any]
 
 _OWNER = "yun"
 _STEEP = 3.0  # a line rises by this much to the next point, so that one from within [-1, 1] is at least 1 beyond there
-_AWAY = 2.0  # height of a line that is to be clipped everywhere
+_AWAY = 2.0  # height of a line that is clipped everywhere
+_DIRECTIONS = 32  # drawn; the one whose smallest gap is largest is kept
+_FEWEST_BITS = 6  # of a coefficient; with fewer a rounded direction no longer separates points
+_MOST_BITS = 24
 
 
 @dataclass(frozen=True)
 class Widths:
-    """The two hidden widths, both even, and what they hold.
+    """The two hidden widths, both even.
 
     Args:
         first: d1.
@@ -36,7 +37,7 @@ class Widths:
 
 
 def yun_widths(n: int, outputs: int = 1, first: int | None = None) -> Widths:
-    """The widths for n points: d1 even (None: the least even number >= 2 sqrt(n)), and the least d2 that d1 leaves.
+    """The widths for n points: d1 even (None: the smallest even number >= 2 sqrt(n)), and the smallest d2 with d1 d2 >= 4 n k.
 
     Args:
         n: points, >= 1.
@@ -61,8 +62,8 @@ def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequentia
 
     The projections on one direction are cut into d1 / 2 groups of neighbours, d2 / 2 points at most in each. The first layer bends at
     both ends of every group, so a node of the second may follow a line of its own on each group. Line j of a group runs through the
-    label of its j-th point and is beyond [-1, 1] at all others; clipped to [-1, 1] by two ReLUs, the lines of a group, falling and
-    rising by turns, add up to that label and a constant.
+    label of its j-th point and is beyond [-1, 1] at all others; clipped to [-1, 1] by two ReLUs, the lines of a group, whose slopes
+    alternate in sign, add up to that label and a constant.
 
     Args:
         z: n x d points (equal points with equal labels count once).
@@ -74,7 +75,7 @@ def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequentia
         Three linear maps with biases and ReLU between them, in float64.
 
     Raises:
-        DataError: equal points have different labels, a number is not finite, or no direction tells the points apart.
+        DataError: equal points have different labels, a number is not finite, or no direction separates the points.
         InvalidPart: the first width is not even.
 
     Source:
@@ -88,7 +89,7 @@ def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequentia
     """
     points = distinct_points(_OWNER, z, y)
     widths = yun_widths(len(points), points.targets.shape[1], first)
-    direction, projections = separating(_OWNER, points, seed)
+    direction, projections = separating(points, seed)
     order = np.argsort(projections)
     groups = np.array_split(order, min(widths.first // 2, len(points)))
     low, high = points.targets.min(0), points.targets.max(0)
@@ -96,18 +97,18 @@ def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequentia
     labels = (points.targets - middle) / half
     nodes = widths.second // 2 // points.targets.shape[1]
     knots = _knots(projections, groups, widths.first)
-    lines = [_Lines.through(projections, labels[:, each], groups, nodes) for each in range(labels.shape[1])]
-    bends, heights = (np.concatenate(each) for each in zip(*(one.followed(knots) for one in lines), strict=True))
+    lines = [_Lines.through(projections, column, groups, nodes).followed(knots) for column in labels.T]
+    bends, heights = (np.concatenate(arrays) for arrays in zip(*lines, strict=True))
     first_layer = np.tile(direction, (widths.first, 1)), -knots
     second_layer = np.repeat(bends, 2, axis=0), np.repeat(heights, 2) + np.tile([1.0, -1.0], len(heights))
-    constant = nodes + (1 - nodes % 2)  # each pair of ReLUs is 1 above the clipped line, and the other lines leave 1 or 0
+    constant = nodes + (1 - nodes % 2)  # a pair of ReLUs is 1 above its clipped line, and the other lines add 1 or 0
     signs = np.tile([1.0, -1.0], nodes)
     outer = np.kron(np.diag(half), signs)
     return dense([first_layer, second_layer, (outer, middle - constant * half)])
 
 
-def _knots(projections: Matrix, groups: list[NDArray[np.int64]], width: int) -> Matrix:
-    """Both ends of each group; beyond the last one, for widths that groups leave over, further ones."""
+def _knots(projections: Array, groups: list[Array], width: int) -> Array:
+    """Both ends of each group; then further knots beyond the last one, up to the width."""
     ends = np.array([projections[group[place]] for group in groups for place in (0, -1)])
     spread = max(1.0, float(np.ptp(ends)))
     return np.concatenate([ends, ends[-1] + spread * np.arange(1, width - len(ends) + 1)])
@@ -115,13 +116,13 @@ def _knots(projections: Matrix, groups: list[NDArray[np.int64]], width: int) -> 
 
 @dataclass(frozen=True)
 class _Lines:
-    """A line for each node and each group: its height at the group's first point, and its slope."""
+    """A line for each node and group: its height at the group's first point, and its slope."""
 
-    heights: Matrix
-    slopes: Matrix
+    heights: Array
+    slopes: Array
 
     @classmethod
-    def through(cls, projections: Matrix, labels: Matrix, groups: list[NDArray[np.int64]], nodes: int) -> _Lines:
+    def through(cls, projections: Array, labels: Array, groups: list[Array], nodes: int) -> _Lines:
         heights, slopes = np.empty((nodes, len(groups))), np.zeros((nodes, len(groups)))
         turns = np.where(np.arange(nodes) % 2, -1.0, 1.0)
         for number, group in enumerate(groups):
@@ -134,14 +135,58 @@ class _Lines:
             heights[size:, number] = _AWAY * idle
         return cls(heights, slopes)
 
-    def followed(self, knots: Matrix) -> tuple[Matrix, Matrix]:
+    def followed(self, knots: Array) -> tuple[Array, Array]:
         """Changes of slope at the knots (nodes x d1), and the height left of all knots."""
         groups = self.slopes.shape[1]
         starts, stops = knots[0 : 2 * groups : 2], knots[1 : 2 * groups : 2]
         ends = self.heights + self.slopes * (stops - starts)
         between = (self.heights[:, 1:] - ends[:, :-1]) / (starts[1:] - stops[:-1])
-        left, right = (np.pad(between, ((0, 0), each)) for each in ((1, 0), (0, 1)))
+        left, right = (np.pad(between, ((0, 0), side)) for side in ((1, 0), (0, 1)))
         bends = np.zeros((len(self.slopes), len(knots)))
         bends[:, 0 : 2 * groups : 2] = self.slopes - left
         bends[:, 1 : 2 * groups : 2] = right - self.slopes
         return bends, self.heights[:, 0]
+
+
+def separating(points: Distinct, seed: int) -> tuple[Array, Array]:
+    """A direction and the projections of the points on it, no two of them equal.
+
+    Where the coordinates are multiples of some 2^-e and small enough (8-bit pixels, also divided by 255 in float32), the
+    coefficients are multiples of a power of two with so few bits that every partial sum is exact, in any order of summation.
+
+    Args:
+        points: distinct points.
+        seed: of the draw.
+
+    Returns:
+        The direction, shape (d,), and the projections, shape (n,).
+
+    Raises:
+        DataError: no direction drawn gives different projections.
+    """
+    rng = np.random.default_rng(seed)
+    d, bits = points.inputs.shape[1], exact_bits(points.inputs)
+    candidates = []
+    for _ in range(_DIRECTIONS):
+        direction = rng.integers(1 - 2**bits, 2**bits, d) / 2.0**bits if bits else rng.standard_normal(d) / math.sqrt(d)
+        projections = points.inputs @ direction
+        gap = float(np.diff(np.sort(projections)).min(initial=np.inf)) / max(1e-300, float(np.abs(direction).max()))
+        candidates.append((gap, direction, projections))
+    gap, direction, projections = max(candidates, key=lambda candidate: candidate[0])
+    if not gap > 0:
+        required = f"points whose projections differ in float64 are required, {_DIRECTIONS} directions gave none"
+        raise DataError(f"{_OWNER}: {required}. Drop points that nearly coincide.")
+    return direction, projections
+
+
+def exact_bits(inputs: Array) -> int:
+    """How many bits a coefficient may have so that every scalar product with a row is exact; 0 if fewer than six."""
+    used = inputs[inputs != 0]
+    if not len(used):
+        return _MOST_BITS
+    fraction, exponent = np.frexp(used)
+    whole = np.abs(fraction * 2.0**53).astype(np.int64)
+    lowest = int((exponent - 53 + np.log2(whole & -whole).astype(int)).min())
+    largest = np.ldexp(float(np.abs(inputs).sum(1).max()), -lowest)  # of a scalar product with coefficients 1, in units of the last bit
+    bits = min(_MOST_BITS, 53 - int(np.ceil(np.log2(largest))) - 1)
+    return bits if bits >= _FEWEST_BITS else 0

@@ -1,4 +1,4 @@
-"""What learners that write a network down have in common: the sample on a line, scores, and what is told of both."""
+"""What learners that write a network down share: the sample on a line, scores, and facts about both."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shatterlab.constructions._line import Line, on_a_line
-from shatterlab.constructions._network import Levels, Network
+from shatterlab.constructions.line import Line, on_a_line
+from shatterlab.constructions.network import Levels, Network
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.losses import evaluate
 from shatterlab.solvers.checks import require_sound
@@ -59,17 +59,20 @@ class Construction(Learner):
         score = self._scoring(first, network, train.classes, runtime.threads)
         loss, accuracy = evaluate(score, train, "values")
         if observe is not None:
-            given = Batch(torch.arange(len(train)), train.inputs, train.labels)
-            observe(Progress(1, 1, score, "values", loss, accuracy, last=True, batch=given))
+            batch = Batch(torch.arange(len(train)), train.inputs, train.labels)
+            observe(Progress(1, 1, score, "values", loss, accuracy, last=True, batch=batch))
         return Fit(score, "values", nn.Sequential(first, network).eval(), facts=facts | {"interpolates": accuracy == 1.0})
 
     def _scoring(self, first: nn.Module, network: Network, classes: int, threads: int) -> Callable[[Tensor], Tensor]:
-        evaluated = _plain_relu(network, self.arithmetic) if self.evaluation == "relu" else network.evaluator(self.arithmetic)
+        if self.evaluation == "relu":
+            evaluate_rows = _plain_relu(network, self.arithmetic)
+        else:
+            evaluate_rows = network.evaluator("exact" if self.arithmetic == "double_double" else self.arithmetic)
 
         def score(inputs: Tensor) -> Tensor:
             with threadpool_limits(threads):
-                found = [evaluated(points(first, few)) for few in inputs.split(_ROWS)]
-            values = torch.from_numpy(np.concatenate(found))
+                blocks = [evaluate_rows(points(first, block)) for block in inputs.split(_ROWS)]
+            values = torch.from_numpy(np.concatenate(blocks))
             return values if self.outputs == "one_hot" else nearest_class(values[:, 0], classes)
 
         return score
@@ -83,12 +86,11 @@ def nearest_class(values: Tensor, classes: int) -> Tensor:
 
 
 def points(first: nn.Module, inputs: Tensor) -> np.ndarray[Any, Any]:
-    """Inputs as the network is given them: rows, whole numbers of 8 bits where they are levels."""
-    rows = [first(few) for few in inputs.split(_ROWS)]
-    if all(few.dtype == torch.float64 and few.numel() and few.min() >= 0 and few.max() <= 255 for few in rows):
-        rows = [few.to(torch.uint8) if torch.equal(few, few.round()) else few for few in rows]
-    found: np.ndarray[Any, Any] = torch.cat(rows).numpy()
-    return found
+    """Inputs as rows for the network, whole numbers of 8 bits where they are levels."""
+    blocks = [first(block) for block in inputs.split(_ROWS)]
+    if all(rows.dtype == torch.float64 and rows.numel() and rows.min() >= 0 and rows.max() <= 255 for rows in blocks):
+        blocks = [rows.to(torch.uint8) if torch.equal(rows, rows.round()) else rows for rows in blocks]
+    return np.asarray(torch.cat(blocks).numpy())
 
 
 def _reading(train: Examples) -> nn.Module:
@@ -96,23 +98,22 @@ def _reading(train: Examples) -> nn.Module:
     if train.levels is None:
         return nn.Identity()
     levels = Levels(train.levels)
-    same = all(torch.equal((levels(few) / train.levels).float(), few) for few in train.inputs.split(_ROWS))
+    same = all(torch.equal((levels(block) / train.levels).float(), block) for block in train.inputs.split(_ROWS))
     return levels if same else nn.Identity()
 
 
 def _plain_relu(network: Network, arithmetic: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
     plain = copy.deepcopy(network).to(getattr(torch, arithmetic))
 
-    def evaluated(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def evaluate_rows(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         with torch.no_grad():
-            found: np.ndarray[Any, Any] = plain(torch.from_numpy(rows)).double().reshape(len(rows), -1).numpy()
-        return found
+            return np.asarray(plain(torch.from_numpy(rows)).double().reshape(len(rows), -1).numpy())
 
-    return evaluated
+    return evaluate_rows
 
 
 def _facts(network: Network, line: Line, rows: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> dict[str, Scalar]:
-    """Sizes, what the numbers are like, and how far plain arithmetic by prefix sums is off."""
+    """Sizes, the range of the numbers, and the errors of plain arithmetic by prefix sums."""
     facts: dict[str, Scalar] = {
         "weights": network.weights,
         "connections": network.connections(),
@@ -127,8 +128,8 @@ def _facts(network: Network, line: Line, rows: np.ndarray[Any, Any], values: np.
         "largest_weight": network.w.detach().abs().max().item() * line.reach,
     }
     for arithmetic in ("float64", "float32"):
-        found = network.evaluator(arithmetic)(rows).reshape(values.shape)
-        facts[f"{arithmetic}_error"] = float(np.abs(found - values).max())
-        right = np.rint(found) == values if values.ndim == 1 else found.argmax(1) == values.argmax(1)
+        plain = network.evaluator(arithmetic)(rows).reshape(values.shape)
+        facts[f"{arithmetic}_error"] = float(np.abs(plain - values).max())
+        right = np.rint(plain) == values if values.ndim == 1 else plain.argmax(1) == values.argmax(1)
         facts[f"{arithmetic}_reproduces"] = bool(right.all())
     return facts

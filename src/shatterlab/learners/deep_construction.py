@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shatterlab.constructions._line import Line
-from shatterlab.constructions._network import Network, require_depth
-from shatterlab.constructions.carry import carry_along
+from shatterlab.constructions.line import Line
 from shatterlab.constructions.multiplexer import multiplexer_along
+from shatterlab.constructions.network import Network, require_depth
+from shatterlab.constructions.two_layer import carry_along
 from shatterlab.learners._constructed import Construction
 
 
@@ -26,14 +26,14 @@ class DeepConstruction(Construction):
 
     Args:
         outputs: "class_number": one output and the theorem's count. "one_hot": one a class.
-        arithmetic: of the scores. "double_double" has some 30 digits; "float64" and "float32" show what plain numbers make of it.
+        arithmetic: of the scores. "double_double" is exact, rounded once; "float64" and "float32" show the error of plain numbers.
         evaluation: of the scores. "sorted": by prefix sums, log n operations an example. "relu": unit by unit, n operations.
-        directions: how many directions to try, >= 1, drawn from the init stream; the smallest gap decides.
+        directions: how many directions to try, >= 1, drawn from the init stream; the one with the widest smallest gap is taken.
         depth: k, layers of weights: 2 .. n (carry) or 3 .. n (multiplexer), n the number of distinct examples.
         form: "carry" or "multiplexer".
 
     Raises:
-        DataError: equal inputs have different labels, or no direction tells the inputs apart.
+        DataError: equal inputs have different labels, or no direction separates the inputs.
         InvalidPart: a field is out of range, or the depth is above the number of distinct examples.
 
     Source:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shatterlab.constructions._dense import dense_facts, evaluated
 from shatterlab.constructions.baum import baum
+from shatterlab.constructions.network import dense_facts, dense_values
 from shatterlab.constructions.untied import untied
 from shatterlab.constructions.yun import yun
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
@@ -78,8 +78,8 @@ class MemorizingNetwork(Learner):
         score = _scorer(network, train.shape, train.classes if self.outputs == "class_number" else None)
         if observe is not None:
             loss, accuracy = evaluate(score, train, "values")
-            given = Batch(torch.arange(len(train)), train.inputs, train.labels)
-            observe(Progress(1, 1, score, "values", loss, accuracy, last=True, batch=given))
+            batch = Batch(torch.arange(len(train)), train.inputs, train.labels)
+            observe(Progress(1, 1, score, "values", loss, accuracy, last=True, batch=batch))
         return Fit(score, "values", network, facts=facts | {"parameters": facts["weights"]})
 
     def _builder(self, seed: int) -> Callable[[Tensor, Tensor], nn.Sequential]:
@@ -97,7 +97,7 @@ def _scorer(network: nn.Sequential, shape: tuple[int, ...], classes: int | None)
         got = tuple(inputs.shape[1:])
         if got != shape:
             raise DataError(f"MemorizingNetwork: inputs of shape {shape}, as in training, are required, got {got}. Score what was fitted.")
-        found = evaluated(network, inputs)
-        return found if classes is None else nearest_class(found[:, 0], classes)
+        values = dense_values(network, inputs)
+        return values if classes is None else nearest_class(values[:, 0], classes)
 
     return score

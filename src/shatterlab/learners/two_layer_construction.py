@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab.constructions._line import Line
+from shatterlab.constructions.line import Line
 from shatterlab.constructions.two_layer import TwoLayer, two_layer_along
 from shatterlab.learners._constructed import Construction
 
@@ -17,8 +17,8 @@ class TwoLayerConstruction(Construction):
     """Writes down the network with 2n + d weights and one hidden layer that gives every training example its label; nothing is trained.
 
     c(z) = sum_j w_j max(<a, z> - b_j, 0). The class numbers are its values, and a score is 1 for the class number nearest to
-    c(z) and 0 for the others; between examples c runs straight from one class number to the next, so it knows nothing of
-    examples that it was not given. With `outputs="one_hot"` there are k outputs on the same hidden layer, (k + 1) n + d
+    c(z) and 0 for the others; between examples c runs straight from one class number to the next, so it says nothing about
+    examples outside the sample. With `outputs="one_hot"` there are k outputs on the same hidden layer, (k + 1) n + d
     weights, and the scores are the outputs.
 
     Inputs of 8-bit sources are read as the whole numbers that they were, on which projections are exact in float64 (other
@@ -27,17 +27,17 @@ class TwoLayerConstruction(Construction):
     Facts: `weights`, `connections` (layer by layer, the shared direction once), `width`, `neurons`, `depth`, `distinct` and `duplicates`
     (examples), `bits` (64 a weight), `exact_projections`, `direction_bits`; in units in which the projections span [0, 1],
     `smallest_gap` and `largest_weight`; `certified_error`, a bound on max |c(z_i) - y_i| in exact arithmetic on the float64
-    weights; `float64_error`, `float32_error`, the same by plain prefix sums, and whether these give every label,
+    weights; `float64_error`, `float32_error`, the errors of plain prefix sums, and whether these give every label,
     `float64_reproduces`, `float32_reproduces`; `interpolates` (the scores give every label); seconds.
 
     Args:
         outputs: "class_number": one output and the theorem's count. "one_hot": one a class.
-        arithmetic: of the scores. "double_double" has some 30 digits; "float64" and "float32" show what plain numbers make of it.
+        arithmetic: of the scores. "double_double" is exact, rounded once; "float64" and "float32" show the error of plain numbers.
         evaluation: of the scores. "sorted": by prefix sums, log n operations an example. "relu": unit by unit, n operations.
-        directions: how many directions to try, >= 1, drawn from the init stream; the smallest gap decides.
+        directions: how many directions to try, >= 1, drawn from the init stream; the one with the widest smallest gap is taken.
 
     Raises:
-        DataError: equal inputs have different labels, or no direction tells the inputs apart.
+        DataError: equal inputs have different labels, or no direction separates the inputs.
         InvalidPart: a field is out of range.
 
     Source:
