@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from shatterlab.core import Examples, Fit, catalog
 from shatterlab.core.errors import InvalidPart, NotApplicable
-from shatterlab.measures._curvature import TrainingLoss, flat
-from shatterlab.measures._perturbation import tolerated_deviation
+from shatterlab.measures._training_loss import TrainingLoss, flat
+from shatterlab.measures.flatness import tolerated_deviation
 
 Top, Trace, Noise, FisherRao, Flatness, MagnitudeAware = (
     catalog.get(name) for name in ("HessianTopEigenvalue", "HessianTrace", "GradientNoiseScale", "FisherRao", "Flatness", "MagnitudeAwareFlatness")

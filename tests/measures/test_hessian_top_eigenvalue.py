@@ -10,8 +10,8 @@ import shatterlab as sl
 from shatterlab.core import Fit
 from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.core.losses import losses
-from shatterlab.measures import _curvature
-from shatterlab.measures.hessian_top_eigenvalue import HessianTopEigenvalue
+from shatterlab.measures import _training_loss
+from shatterlab.measures.hessian import HessianTopEigenvalue
 
 
 def fitted(architecture, train, **fields):
@@ -49,8 +49,8 @@ def test_of_a_small_network_it_is_that_of_the_whole_matrix(loss, small_images):
     double = sl.Examples(train.inputs.double(), train.labels, train.classes)
     assert HessianTopEigenvalue(None).of(Fit(fit.scores, fit.output, model), double)["largest"] == pytest.approx(wanted, rel=2e-3)
     direction = torch.from_numpy(np.random.default_rng(0).standard_normal(len(whole)))
-    loss = _curvature.TrainingLoss(Fit(fit.scores, fit.output, model), double, "test")
-    product = _curvature.flat(loss.hessian_times(loss.shaped(direction)))
+    loss = _training_loss.TrainingLoss(Fit(fit.scores, fit.output, model), double, "test")
+    product = _training_loss.flat(loss.hessian_times(loss.shaped(direction)))
     assert torch.allclose(product, whole @ direction, atol=1e-9)
 
 
@@ -70,7 +70,7 @@ def test_chunks_add_up(small_images, monkeypatch):
     train = small_images.train
     fit = fitted(sl.MLP((8,)), train)
     whole = HessianTopEigenvalue(None).of(fit, train)["largest"]
-    monkeypatch.setattr(_curvature, "_BATCH", 7)
+    monkeypatch.setattr(_training_loss, "_BATCH", 7)
     assert HessianTopEigenvalue(None).of(fit, train)["largest"] == pytest.approx(whole, rel=2e-3)
 
 

@@ -18,14 +18,11 @@ import shatterlab as sl
 from shatterlab.core import Examples, Fit, catalog
 from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.learners.twins import Twins
-from shatterlab.measures._balls import ball
-from shatterlab.measures.code_length_certificate import CodeLengthCertificate
-from shatterlab.measures.leaf_count import LeafCount
-from shatterlab.measures.margin_bound import MarginBound
-from shatterlab.measures.ratt_certificate import RATTCertificate
-from shatterlab.measures.replace_one import ReplaceOne
-from shatterlab.measures.stability_bound import StabilityBound
-from shatterlab.measures.vc_bound import VCBound
+from shatterlab.measures._fitted import ball
+from shatterlab.measures.bounds import MarginBound, StabilityBound, VCBound
+from shatterlab.measures.certificates import CodeLengthCertificate, RATTCertificate
+from shatterlab.measures.leave_one_out import ReplaceOne
+from shatterlab.measures.sizes import LeafCount
 from shatterlab.theory.certificates import code_length, occam, ratt
 from shatterlab.theory.stability import RELU
 from shatterlab.theory.vc import relu_dimension, vc_bound
@@ -281,7 +278,7 @@ def test_the_bound_of_ridge_regression_in_both_conventions():
         (plain(momentum=0.9), StabilityBound(momentum=0.9), "StabilityBound: steps without momentum on the cross-entropy are required, got momentum 0.9"),
         (plain(loss="squared", lr=1e-3), StabilityBound(), "StabilityBound: steps without momentum on the cross-entropy are required, got squared error"),
         (plain(lr=0.1), StabilityBound(lr=0.1), r"convex_descent: steps of at most 2 / beta = 0\.0615\d* are required, got 0.1"),
-        (sl.KernelInterpolation(sl.Gaussian(1.0)), StabilityBound(), "StabilityBound: a ridge above 0 is required, an interpolant of least norm has no bound"),
+        (sl.KernelInterpolation(sl.Gaussian(1.0)), StabilityBound(), "StabilityBound: a ridge above 0 is required, a minimum-norm interpolant has no bound"),
         (
             sl.Estimator("sklearn.tree:DecisionTreeClassifier"),
             StabilityBound(),

@@ -17,7 +17,7 @@ import shatterlab as sl
 from shatterlab.core import Examples, Fit
 from shatterlab.core.errors import NotApplicable
 from shatterlab.laws import laws, measures
-from shatterlab.measures.maximum_margin import MaximumMargin
+from shatterlab.measures.margins import MaximumMargin
 
 # libsvm stops where the most violating pair is off by less than tol = 1e-3: the dual objective, |w|^2 / 2 at its end, is then right to tol times
 # the sum of the coefficients, which is |w|^2. So 1 / |w| is right to about tol / 2 .. tol; with tol = 1e-6 to 1e-6.

@@ -14,8 +14,7 @@ from torch.nn import functional
 import shatterlab as sl
 from shatterlab.core import Examples, Fit, catalog
 from shatterlab.core.errors import InvalidPart, NotApplicable
-from shatterlab.measures._networks import affine_layers
-from shatterlab.measures._operators import Affine
+from shatterlab.measures._layers import Affine, affine_layers
 from shatterlab.measures.margins import Margins
 
 PathNorm, SpectralNorms, FrobeniusOverSpectral, SpectralMargin, ParameterNorm, DistanceFromInitialization, RKHSNorm = (
@@ -132,7 +131,7 @@ def test_a_large_linear_layer_takes_the_iterative_way_to_the_same_norm(monkeypat
     layer = drawn(nn.Linear(90, 80))
     affine = Affine("linear", layer, (90,), layer.weight.detach().double())
     exact = affine.spectral_norm()
-    monkeypatch.setattr("shatterlab.measures._operators._DENSE", 10)
+    monkeypatch.setattr("shatterlab.measures._layers._DENSE", 10)
     assert affine.spectral_norm() == pytest.approx(exact, rel=1e-5)
     assert exact == pytest.approx(np.linalg.norm(layer.weight.detach().double().numpy(), 2), rel=1e-12)
     assert replace(affine, weight=torch.zeros_like(affine.weight)).spectral_norm() == 0

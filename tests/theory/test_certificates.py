@@ -16,8 +16,7 @@ import shatterlab as sl
 from shatterlab.core import catalog
 from shatterlab.core.errors import DataError, InvalidPart, NotApplicable
 from shatterlab.datasets.derived import OneAgainstRest
-from shatterlab.measures.occam_certificate import OccamCertificate, compressed
-from shatterlab.measures.pac_bayes_certificate import PACBayesCertificate
+from shatterlab.measures.certificates import OccamCertificate, PACBayesCertificate, compressed
 from shatterlab.theory.certificates import Certificate, code_length, kl_inverse, occam, pac_bayes, prefix_bits, ratt
 
 Prequential = catalog.get("Prequential")

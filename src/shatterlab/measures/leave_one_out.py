@@ -1,4 +1,4 @@
-"""What a kernel system would have said of each training example had it not seen it, in closed form."""
+"""How a kernel system changes when one example is left out or relabelled, in closed form."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shatterlab.core import Examples, Fit, Measure
+from shatterlab.core import Examples, Fit, Kernel, Measure
 from shatterlab.core.errors import NotApplicable
+
+_COLUMNS = 256  # examples replaced in one product
 
 
 @runtime_checkable
@@ -22,7 +24,7 @@ class Inverse(Protocol):
         """The diagonal of the inverse, shape (n,)."""
 
     def inverse_columns(self, positions: Tensor) -> Tensor:
-        """Some of its columns by float64; n x m."""
+        """Columns of the inverse by float64; n x m."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class LeaveOneOut(Measure):
     With W = (K + lambda I)^-1 Y, the system without example i errs on it by W_i / [(K + lambda I)^-1]_ii, with or without
     ridge. The diagonal of the inverse costs n^3/3 multiplications, as much as the factor did. The memorization score
     of an example is 1[fit correct] - 1[leave-one-out prediction correct], in -1, 0, 1; its mean is leave-one-out error minus
-    training error. The float32 factor gives that diagonal with a relative error, told as
+    training error. The float32 factor gives that diagonal with a relative error, the column
     `inverse_error`: the largest on some examples whose column of the inverse is solved for in float64, to a relative residual of 1e-4.
 
     Args:
-        sampled: how many examples, evenly spread, to judge that error on, >= 0; each costs as much as a class to fit.
+        sampled: how many examples, evenly spread, to estimate that error on, >= 0; each costs as much as fitting one class.
 
     Returns:
         `error` (a fraction), `squared_residual` (mean over examples, summed over classes), `memorization` (mean score),
@@ -59,8 +61,8 @@ class LeaveOneOut(Measure):
     def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
         factor = getattr(fit.model, "factor", None)
         if not isinstance(factor, Inverse):
-            wanted = f'LeaveOneOut: a factored kernel system is required, got {type(fit.model).__name__}. Fit KernelInterpolation(..., solver="direct")'
-            raise NotApplicable(wanted)
+            required = f'LeaveOneOut: a factored kernel system is required, got {type(fit.model).__name__}. Fit KernelInterpolation(..., solver="direct")'
+            raise NotApplicable(required)
         assert fit.model is not None
         diagonal, weights, fitted = factor.inverse_diagonal().cpu(), fit.model.weights.cpu(), fit.model.fitted.cpu()
         inverse_error = _error(factor, diagonal, min(self.sampled, len(train)))
@@ -94,3 +96,74 @@ def _error(factor: Inverse, diagonal: Tensor, count: int) -> float | None:
     positions = torch.linspace(0, len(diagonal) - 1, count).long().unique()
     true = factor.inverse_columns(positions).cpu()[positions, torch.arange(len(positions))]
     return (diagonal[positions] / true - 1).abs().max().item()
+
+
+@dataclass(frozen=True)
+class ReplaceOne(Measure):
+    """The largest and the mean change of the squared loss when the label of one training example is replaced by another.
+
+    A kernel system is linear in its labels: with H = K (K + lambda I)^-1, another label b in place of a at example i moves the scores of example j by H_ji
+    (e_b - e_a). So no refit is needed, and all n (k - 1) replacements are evaluated. The loss is that of `KernelInterpolation`, summed over classes, on the
+    examples of the sample and on the replaced one with its new label. Twin runs sample from it; it is still a lower bound on uniform stability, whose
+    worst case is over all samples and over inputs too.
+
+    Args:
+        examples: how many examples, evenly spread, have their labels replaced, >= 1; None: all.
+
+    Returns:
+        `largest` and `mean` (over replacements and points, of absolute changes of the loss), `own` (mean loss of an example with a replaced label,
+        less that with its own), `leverage`, the mean H_ii (1: every label is followed; 0: none is).
+
+    Raises:
+        NotApplicable: the fit keeps no factor of a kernel system.
+        InvalidPart: the number of examples is out of range.
+
+    Source:
+        Bousquet, Elisseeff 2002, definition 6, with one example replaced.
+    """
+
+    examples: int | None = None
+
+    def validate(self) -> None:
+        self.require(self.examples is None or self.examples >= 1, "examples is a whole number >= 1 or None", self.examples)
+
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        factor, kernel = getattr(fit.model, "factor", None), getattr(fit.model, "kernel", None)
+        if not isinstance(factor, Inverse) or not isinstance(kernel, Kernel):
+            required = f'{self.kind}: a factored kernel system is required, got {type(fit.model).__name__}. Fit KernelInterpolation(..., solver="direct")'
+            raise NotApplicable(required)
+        assert fit.model is not None
+        inputs, residuals = fit.model.inputs.double(), fit.model.fitted.cpu().double() - functional.one_hot(train.labels, train.classes)
+        positions = torch.linspace(0, len(train) - 1, min(self.examples or len(train), len(train))).long().unique()
+        parts = [_changes(self._moved(kernel, factor, inputs, batch), batch, residuals, train.labels) for batch in positions.split(_COLUMNS)]
+        largest, total, own, leverage = (torch.stack(values) for values in zip(*parts, strict=True))
+        replacements = len(positions) * (train.classes - 1)
+        return {
+            "largest": largest.max().item(),
+            "mean": total.sum().item() / (replacements * (len(train) + 1)),
+            "own": own.sum().item() / replacements,
+            "leverage": leverage.sum().item() / len(positions),
+        }
+
+    @staticmethod
+    def _moved(kernel: Kernel, factor: Inverse, inputs: Tensor, positions: Tensor) -> Tensor:
+        """H_ji for all j and these i; n x m."""
+        return kernel.product(inputs, inputs, factor.inverse_columns(positions).double().to(inputs.device)).cpu()
+
+
+def _changes(moved: Tensor, positions: Tensor, residuals: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Largest and summed absolute changes over all other labels and points, and the summed rise of the loss of the replaced examples; summed H_ii."""
+    from_label = residuals[:, labels[positions]]  # r_ja, n x m
+    largest, total, own = torch.zeros(3, dtype=torch.float64).unbind()
+    places = torch.arange(len(positions))
+    for label in range(residuals.shape[1]):
+        other = labels[positions] != label
+        steps = residuals[:, label, None] - from_label
+        change = 2 * moved * steps + 2 * moved.square()  # |r + h (e_b - e_a)|^2 - |r|^2
+        at = moved[positions, places]
+        twin = 2 * at * (steps[positions, places] - 2) + 2 * at.square()  # against its new label the residuals are e_a - e_b further away
+        kept, new = change[:, other], twin[other]
+        changes = torch.cat([kept.flatten(), new]).abs()
+        largest = torch.maximum(largest, changes.max()) if len(changes) else largest
+        total, own = total + changes.sum(), own + change[positions, places][other].sum()
+    return largest, total, own, moved[positions, places].sum()

@@ -20,8 +20,8 @@ _ROWS = 2048  # examples scored at a time
 class MemorizedBits(Measure):
     """Bits of the training labels that the model holds: n log2 k less their code length under its probabilities.
 
-    bits = n log2 k - sum_i -log2 p(y_i | x_i). On uniformly random labels it is what the model has memorized, since nothing
-    else could tell it of them; on true labels it also counts what generalizes. It is negative for a model that is sure and wrong, and -inf
+    bits = n log2 k - sum_i -log2 p(y_i | x_i). On uniformly random labels it is what the model has memorized, since it has no
+    other information about them; on true labels it also counts what generalizes. It is negative for a model that is sure and wrong, and -inf
     where it gives a label probability 0.
 
     Returns:
@@ -30,7 +30,7 @@ class MemorizedBits(Measure):
 
     Raises:
         NotApplicable: the scores are no probabilities ("values"), or every probability is 0 or 1: a lookup such as the nearest
-            neighbour is certain of whatever it was given, which tells of no code length.
+            neighbour is certain of every label, which gives no code length.
 
     Source:
         Morris et al. 2025 (for language models); Zhang et al. 2017 for random labels.

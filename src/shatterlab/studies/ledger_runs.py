@@ -14,32 +14,18 @@ from shatterlab.learners.prequential import Prequential
 from shatterlab.learners.randomized_part import RandomizedPart
 from shatterlab.learners.training import Training
 from shatterlab.learners.twins import Twins
-from shatterlab.measures.code_length_certificate import CodeLengthCertificate
-from shatterlab.measures.distance_from_initialization import DistanceFromInitialization
-from shatterlab.measures.fisher_rao import FisherRao
-from shatterlab.measures.flatness import Flatness
-from shatterlab.measures.frobenius_over_spectral import FrobeniusOverSpectral
-from shatterlab.measures.gradient_noise_scale import GradientNoiseScale
-from shatterlab.measures.hessian_top_eigenvalue import HessianTopEigenvalue
-from shatterlab.measures.hessian_trace import HessianTrace
-from shatterlab.measures.leaf_count import LeafCount
-from shatterlab.measures.leave_one_out import LeaveOneOut
-from shatterlab.measures.magnitude_aware_flatness import MagnitudeAwareFlatness
-from shatterlab.measures.margin_bound import MarginBound
+from shatterlab.measures.bounds import MarginBound, StabilityBound, VCBound
+from shatterlab.measures.certificates import CodeLengthCertificate, OccamCertificate, PACBayesCertificate, RATTCertificate
+from shatterlab.measures.flatness import Flatness, MagnitudeAwareFlatness
+from shatterlab.measures.gradients import FisherRao, GradientNoiseScale
+from shatterlab.measures.hessian import HessianTopEigenvalue, HessianTrace
+from shatterlab.measures.leave_one_out import LeaveOneOut, ReplaceOne
 from shatterlab.measures.margins import Margins
 from shatterlab.measures.memorized_bits import MemorizedBits
-from shatterlab.measures.occam_certificate import OccamCertificate
-from shatterlab.measures.pac_bayes_certificate import PACBayesCertificate
-from shatterlab.measures.parameter_count import ParameterCount
-from shatterlab.measures.parameter_norm import ParameterNorm
+from shatterlab.measures.norms import DistanceFromInitialization, ParameterNorm, RKHSNorm
 from shatterlab.measures.path_norm import PathNorm
-from shatterlab.measures.ratt_certificate import RATTCertificate
-from shatterlab.measures.replace_one import ReplaceOne
-from shatterlab.measures.rkhs_norm import RKHSNorm
-from shatterlab.measures.spectral_margin import SpectralMargin
-from shatterlab.measures.spectral_norms import SpectralNorms
-from shatterlab.measures.stability_bound import StabilityBound
-from shatterlab.measures.vc_bound import VCBound
+from shatterlab.measures.sizes import LeafCount, ParameterCount
+from shatterlab.measures.spectral import FrobeniusOverSpectral, SpectralMargin, SpectralNorms
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial
 from shatterlab.views import LedgerTable, Quantity

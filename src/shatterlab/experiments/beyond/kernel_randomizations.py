@@ -17,7 +17,7 @@ from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.kernels.radial import Gaussian, Laplacian
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
-from shatterlab.measures.maximum_margin import MaximumMargin
+from shatterlab.measures.margins import MaximumMargin
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Scatter, Table, View
 

@@ -15,7 +15,7 @@ from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.learners.randomized_part import RandomizedPart
 from shatterlab.learners.training import Training
-from shatterlab.measures.ratt_certificate import RATTCertificate
+from shatterlab.measures.certificates import RATTCertificate
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Table

@@ -16,9 +16,8 @@ from shatterlab.kernels.radial import Gaussian
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.learners.training import Training
 from shatterlab.learners.twins import Twins
-from shatterlab.measures.leave_one_out import LeaveOneOut
-from shatterlab.measures.replace_one import ReplaceOne
-from shatterlab.measures.stability_bound import StabilityBound
+from shatterlab.measures.bounds import StabilityBound
+from shatterlab.measures.leave_one_out import LeaveOneOut, ReplaceOne
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Table

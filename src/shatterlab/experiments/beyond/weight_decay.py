@@ -12,7 +12,7 @@ from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.learners.training import Training
-from shatterlab.measures.hessian_top_eigenvalue import HessianTopEigenvalue
+from shatterlab.measures.hessian import HessianTopEigenvalue
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Table

@@ -12,8 +12,7 @@ from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.learners.linear_minimum_norm import LinearMinimumNorm
 from shatterlab.learners.training import Training
-from shatterlab.measures.distance_to_minimum_norm import DistanceToMinimumNorm
-from shatterlab.measures.log_cosh_curvature import LogCoshCurvature
+from shatterlab.measures.linear_models import DistanceToMinimumNorm, LogCoshCurvature
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Histogram, Table

@@ -1,4 +1,4 @@
-"""The training loss of a fitted network as a function of its parameters, with its gradients and products with its Hessian."""
+"""The training loss of a fitted network as a function of its parameters: gradients, products with the Hessian, noise on the weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TrainingLoss:
     Args:
         fit: a network.
         train: the sample.
-        owner: for errors.
+        owner: name used in errors.
         examples: how many of them, evenly spread; None: all.
     """
 
@@ -44,17 +44,17 @@ class TrainingLoss:
     def batches(self, size: int = _BATCH, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and labels on the model's device."""
         positions = torch.arange(len(self.train)) if order is None else order
-        for some in positions.split(size):
-            yield self.train.inputs[some].to(self.device), self.train.labels[some].to(self.device)
+        for batch in positions.split(size):
+            yield self.train.inputs[batch].to(self.device), self.train.labels[batch].to(self.device)
 
     def scores(self, parameters: Vectors, inputs: Tensor) -> Tensor:
-        """Of some inputs."""
+        """Scores of these inputs."""
         with evaluated(self.model):
-            made: Tensor = functional_call(self.model, dict(zip(self.names, parameters, strict=True)), (inputs.clone(),))
-        return made
+            scores: Tensor = functional_call(self.model, dict(zip(self.names, parameters, strict=True)), (inputs.clone(),))
+        return scores
 
     def summed(self, parameters: Vectors, inputs: Tensor, labels: Tensor) -> Tensor:
-        """The sum of their losses."""
+        """The sum of the losses of these examples."""
         return losses(self.scores(parameters, inputs), labels, self.output).sum()
 
     def error(self, parameters: Vectors) -> float:
@@ -64,14 +64,22 @@ class TrainingLoss:
         return wrong / len(self)
 
     def gradient(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Of the mean loss of these examples, as one vector in float64."""
+        """The gradient of the mean loss of these examples, as one vector in float64."""
         held = self._held()
         with torch.enable_grad():
-            found = torch.autograd.grad(self.summed(held, inputs, labels) / len(labels), held, materialize_grads=True)
-        return flat(found)
+            gradients = torch.autograd.grad(self.summed(held, inputs, labels) / len(labels), held, materialize_grads=True)
+        return flat(gradients)
+
+    def perturbed(self, scales: Vectors, floor: float, deviation: float, draws: int, seed: int) -> Iterator[Vectors]:
+        """The parameters with each draw of noise added, of standard deviation sqrt(deviation^2 scale^2 + floor^2)."""
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(draws):
+            noise = [torch.randn(value.shape, generator=generator, dtype=torch.float32).to(value) for value in self.parameters]
+            spreads = [(deviation**2 * scale.square() + floor**2).sqrt() for scale in scales]
+            yield tuple(value + normal * spread for value, normal, spread in zip(self.parameters, noise, spreads, strict=True))
 
     def hessian_times(self, direction: Vectors) -> Vectors:
-        """H v of the mean loss: two passes backward, the second through the first; no Hessian is made."""
+        """H v of the mean loss: two passes backward, the second through the first; no Hessian is formed."""
         total = [torch.zeros_like(value) for value in self.parameters]
         for inputs, labels in self.batches():
             held = self._held()
@@ -80,12 +88,12 @@ class TrainingLoss:
                 along = sum(((one * other).sum() for one, other in zip(slopes, direction, strict=True)), torch.zeros((), device=self.device))
                 if not along.requires_grad:
                     continue
-                found = torch.autograd.grad(along, held, materialize_grads=True)
-            total = [one + other for one, other in zip(total, found, strict=True)]
-        return tuple(each / len(self) for each in total)
+                products = torch.autograd.grad(along, held, materialize_grads=True)
+            total = [one + other for one, other in zip(total, products, strict=True)]
+        return tuple(value / len(self) for value in total)
 
     def shaped(self, vector: Tensor) -> Vectors:
-        """One vector of all parameters, in the shapes, types and place of the parameters."""
+        """One vector of all numbers, in the shapes, types and devices of the parameters."""
         pieces = vector.split([value.numel() for value in self.parameters])
         return tuple(piece.view(value.shape).to(value) for piece, value in zip(pieces, self.parameters, strict=True))
 
@@ -97,8 +105,8 @@ class TrainingLoss:
         """The initial weights of a fit, for a statement about any network with these parameters.
 
         Args:
-            fit: whose initial weights are wanted.
-            use: what they are, for errors.
+            fit: the fit.
+            use: their role, for errors.
 
         Raises:
             NotApplicable: they are not known, or the network is more than its parameters: batch norm's running statistics come from the sample.
@@ -107,7 +115,9 @@ class TrainingLoss:
             raise NotApplicable(f"{self.owner}: initial weights are required as {use}, this fit has none")
         statistics = [name for name, module in self.model.named_modules() if getattr(module, "running_mean", None) is not None]
         if statistics:
-            raise NotApplicable(f"{self.owner}: a network that its parameters tell is required, the running statistics of {statistics[0]} come from the sample")
+            raise NotApplicable(
+                f"{self.owner}: a network that its parameters determine is required, the running statistics of {statistics[0]} come from the sample"
+            )
         return fit.initial
 
     def _held(self) -> Vectors:

@@ -1,0 +1,135 @@
+"""Spectral norms of the layers of a network, and the spectrally normalized margin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from shatterlab.core import Examples, Fit, Measure
+from shatterlab.core.errors import NotApplicable
+from shatterlab.measures._fitted import device_of, evaluated, network, without_preparation
+from shatterlab.measures._layers import affine_layers
+from shatterlab.measures.margins import Margins
+
+
+@dataclass(frozen=True)
+class SpectralNorms(Measure):
+    """prod_i s(A_i), the product of the largest singular values of all layers.
+
+    s(A) is the largest factor by which a layer stretches any difference of two inputs, so along a chain of layers with 1-Lipschitz
+    activations the product bounds how much the scores can change with the input. A convolution counts as the whole linear map of an
+    image of its real size, with its stride and zero padding, not as its small kernel. Batch norm counts in evaluation mode, folded into the
+    layer that it follows. Layers without parameters count as 1-Lipschitz. With branches the product still runs over all layers,
+    as in the published comparisons; it then bounds nothing.
+
+    Returns:
+        `log_product` (natural), `product` (infinite beyond 1e308), `largest` (norm of a layer), `layers` (how many), and `norms`, an
+        array of one a layer in order of use.
+
+    Raises:
+        NotApplicable: the fitted model is no torch module, or has a layer that is neither linear, convolution nor batch norm.
+
+    Source:
+        Jiang et al. 2020, appendix C (product of spectral norms, squared there); Sedghi, Gupta, Long 2019 for norms of the operator.
+    """
+
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        norms = np.array([layer.spectral_norm() for layer in affine_layers(fit, train, self.kind)])
+        with np.errstate(divide="ignore", over="ignore"):
+            log_product = float(np.log(norms).sum())
+            product = float(np.exp(log_product))
+        return {"log_product": log_product, "product": product, "largest": float(norms.max()), "layers": len(norms), "norms": norms}
+
+
+@dataclass(frozen=True)
+class FrobeniusOverSpectral(Measure):
+    """sum_i |A_i|_F^2 / s(A_i)^2, the sum over layers of their stable ranks.
+
+    The stable rank of a layer lies between 1 (it stretches one direction only) and its rank (all alike). Both norms are of the
+    layer as a linear map of inputs of their real size, convolutions included, batch norm folded in.
+
+    Returns:
+        `sum` and `mean` over layers, `log_product_frobenius` (the natural logarithm of prod_i |A_i|_F), and `stable_ranks`, an array of
+        one a layer in order of use, each >= 1.
+
+    Raises:
+        NotApplicable: the fitted model is no torch module, has a layer that is neither linear, convolution nor batch norm, or one that is 0.
+
+    Source:
+        Jiang et al. 2020, appendix C (Frobenius over spectral norm); Neyshabur, Bhojanapalli, Srebro 2018.
+    """
+
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        layers = affine_layers(fit, train, self.kind)
+        frobenius = np.array([layer.frobenius_norm() for layer in layers])
+        if not frobenius.all():
+            raise NotApplicable(f"{self.kind}: layers other than 0 are required, all weights of {layers[int(frobenius.argmin())].name} are 0")
+        ranks = (frobenius / [layer.spectral_norm() for layer in layers]) ** 2
+        return {"sum": float(ranks.sum()), "mean": float(ranks.mean()), "log_product_frobenius": float(np.log(frobenius).sum()), "stable_ranks": ranks}
+
+
+@dataclass(frozen=True)
+class SpectralMargin(Measure):
+    """R_A / margin, with R_A = prod_i s(A_i) (sum_i (|A_i' - M_i'|_{2,1} / s(A_i))^(2/3))^(3/2).
+
+    s is the largest singular value of a layer, |.|_{2,1} the sum over outputs of the Euclidean norms of their weights, and M_i the layer
+    at initialization. The bound is small for confident answers (a large margin) of a network whose scores change little with the input (a
+    small R_A). It holds for chains of layers; with branches the same formula is taken over all layers and bounds nothing.
+    Batch norm is folded into its layer; at initialization its running variance is taken as 1.
+
+    Args:
+        quantile: which quantile of the training margins stands for the margin, in [0, 1); 0 is the smallest.
+
+    Returns:
+        `complexity` (R_A), `margin`, `ratio` (R_A / margin), `log_ratio`, and `bound_term`, |X|_F R_A / (margin n), the leading term of the
+        bound on the excess error without constants and logarithms: above 1 it says nothing. X are the inputs of the first layer with weights.
+
+    Raises:
+        NotApplicable: no torch module, a layer that is neither linear, convolution nor batch norm, unknown initial weights, or a margin
+            that is not positive (the fit does not interpolate up to that quantile).
+        InvalidPart: the quantile is out of range.
+
+    Source:
+        Bartlett, Foster, Telgarsky 2017, "Spectrally-normalized margin bounds for neural networks", equation 1.2 and theorem 1.1.
+    """
+
+    quantile: float = 0.1
+
+    def validate(self) -> None:
+        self.require(0 <= self.quantile < 1, "quantile is in [0, 1)", self.quantile)
+
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        model = network(fit, self.kind)
+        layers = affine_layers(fit, train, self.kind)
+        with evaluated(model):
+            margins = Margins().of(fit, train)["margins"].astype(np.float64)
+        margin = float(np.quantile(margins, self.quantile))
+        if not margin > 0:
+            raise NotApplicable(
+                f"{self.kind}: a positive margin at quantile {self.quantile:g} is required, got {margin:.3g}: the fit does not interpolate there"
+            )
+        spectral = np.array([layer.spectral_norm() for layer in layers])
+        moved = []
+        for layer in layers:
+            if layer.initial is None:
+                raise NotApplicable(f"{self.kind}: initial weights are required, those of {layer.name} are not known")
+            moved.append(layer.row_norms(layer.weight - layer.initial).sum().item())
+        log_complexity = float(np.log(spectral).sum() + 1.5 * np.log(((np.array(moved) / spectral) ** (2 / 3)).sum()))
+        with np.errstate(over="ignore"):
+            complexity = float(np.exp(log_complexity))
+        scale = _data_norm(model, train) / len(train)
+        log_ratio = log_complexity - float(np.log(margin))
+        return {"complexity": complexity, "margin": margin, "ratio": complexity / margin, "log_ratio": log_ratio, "bound_term": complexity / margin * scale}
+
+
+def _data_norm(model: torch.nn.Module, train: Examples) -> float:
+    """|X|_F of the inputs of the first layer with weights."""
+    first, _ = without_preparation(model)
+    with evaluated(model), torch.no_grad():
+        squares = [first(batch.to(device_of(model)).clone()).double().square().sum().item() for batch in train.inputs.split(2048)]
+    return math.sqrt(sum(squares))
