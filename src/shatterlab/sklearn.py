@@ -1,4 +1,4 @@
-"""Learners of this package as scikit-learn classifiers, for people who only want those."""
+"""Learners of this package as scikit-learn classifiers, for use without experiments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shatterlab.learners.kernel_interpolation import KernelInterpolation
 class KernelInterpolator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The minimum-norm interpolant of a kernel as a scikit-learn classifier.
 
-    A thin face of `KernelInterpolation`: it fits one-hot labels exactly unless ridge > 0, whatever they are. Inputs are
+    A thin face of `KernelInterpolation`: it fits any one-hot labels exactly unless ridge > 0. Inputs are
     rows of numbers; classes are of any type. Inputs that are equal but labelled differently are refused without ridge.
 
     Args:
@@ -110,8 +110,8 @@ class KernelInterpolator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Shape (n,), of the type of the labels.
         """
         scores = self.decision_function(X)
-        chosen: np.ndarray[Any, Any] = self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
-        return chosen
+        classes: np.ndarray[Any, Any] = self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
+        return classes
 
     def _kernel(self, X: np.ndarray[Any, Any]) -> Kernel:
         if self.kernel is None:

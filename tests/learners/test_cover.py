@@ -1,4 +1,4 @@
-"""Cover's count of separable labellings, the programme that decides separability, and that the two agree."""
+"""Cover's count of separable labellings, the linear program that decides separability, and that the two agree."""
 
 from __future__ import annotations
 

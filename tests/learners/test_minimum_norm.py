@@ -14,8 +14,8 @@ from torch.nn import functional
 
 import shatterlab as sl
 from shatterlab.core.errors import InvalidPart, NotApplicable
-from shatterlab.learners import linear_minimum_norm
-from shatterlab.learners.linear_minimum_norm import minimum_norm
+from shatterlab.learners import linear
+from shatterlab.learners.linear import minimum_norm
 
 
 def matrix(n, d, rank, seed, spread=1.0):
@@ -124,7 +124,7 @@ def test_contradictory_examples_are_not_interpolated(images):
 
 
 def test_what_does_not_fit_is_refused_before_it_is_made(images, monkeypatch):
-    monkeypatch.setattr(linear_minimum_norm, "free_memory", lambda device: 2.0**18)
+    monkeypatch.setattr(linear, "free_memory", lambda device: 2.0**18)
     with pytest.raises(InvalidPart, match=r"^LinearMinimumNorm: 0.000583 GiB of memory are required for 400 x 108 inputs, got '0.000244 GiB free'. Take fewer"):
         sl.LinearMinimumNorm().fit(images.train)
 

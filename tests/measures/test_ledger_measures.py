@@ -17,7 +17,7 @@ from torch.nn import functional
 import shatterlab as sl
 from shatterlab.core import Examples, Fit, catalog
 from shatterlab.core.errors import InvalidPart, NotApplicable
-from shatterlab.learners.twins import Twins
+from shatterlab.learners.wrapped_learners import Twins
 from shatterlab.measures._fitted import ball
 from shatterlab.measures.bounds import MarginBound, StabilityBound, VCBound
 from shatterlab.measures.certificates import CodeLengthCertificate, RATTCertificate

@@ -20,7 +20,6 @@ from shatterlab.solvers import cholesky as _factor
 from shatterlab.solvers import direct as _direct
 from shatterlab.solvers import iterative as _iterative
 from shatterlab.solvers import system as _system
-from shatterlab.solvers import tiled_blas as _tiles
 from shatterlab.solvers.conjugate_gradients import conjugate_gradients
 from shatterlab.training.device import free_memory
 from solvers.closed_forms import RidgePath, replace_one
@@ -87,7 +86,7 @@ class TestRoutes:
     @pytest.mark.parametrize("sizes", [{}, {"_BLOCK": 37, "_TRIANGLE": 29, "_STRIP": 23, "_WIDE": 41}], ids=["one block", "blocks"])
     @pytest.mark.parametrize("tile", [16_384, 47])
     def test_codes_of_eight_bits_agree_with_lapack_too(self, eight_bit, kernel, sizes, tile, monkeypatch):
-        monkeypatch.setattr(_tiles, "_TILE", tile)
+        monkeypatch.setattr(_factor, "_TILE", tile)
         for name, size in sizes.items():
             monkeypatch.setattr(_factor, name, size)
         fit = sl.KernelInterpolation(kernel).fit(eight_bit.train)
@@ -187,7 +186,7 @@ class TestFactor:
     def test_a_matrix_without_a_factor_is_made_again_from_the_other_triangle(self, eight_bit, monkeypatch, blocks, coded):
         """Every example twice: K is singular, jitter grows, and the factor is that of K + jitter I."""
         monkeypatch.setattr(_factor, "_BLOCK", blocks)
-        monkeypatch.setattr(_tiles, "_TILE", blocks)
+        monkeypatch.setattr(_factor, "_TILE", blocks)
         few = eight_bit.train.at([i % 45 for i in range(90)])
         if not coded:
             monkeypatch.setattr(sl.Gaussian, "coded", lambda *_: None)
@@ -202,18 +201,18 @@ class TestFactor:
     @pytest.mark.parametrize("tile", [1, 7, 19, 20, 64])
     def test_tiles_give_the_factor_of_the_whole_and_touch_nothing_below(self, tile, monkeypatch):
         """At sizes that divide n and sizes that do not, against LAPACK in float64; a pivot that is not positive is named."""
-        monkeypatch.setattr(_tiles, "_TILE", tile)
+        monkeypatch.setattr(_factor, "_TILE", tile)
         rng = np.random.default_rng(tile)
         half = rng.standard_normal((40, 40))
         matrix = half @ half.T + 40 * np.eye(40)
         buffer = np.triu(matrix).astype(np.float32)
         buffer[np.tril_indices(40, -1)] = 7.0
-        assert _tiles.factor_in_place(buffer) == 0
+        assert _factor.factor_in_place(buffer) == 0
         wanted = scipy.linalg.cholesky(matrix)
         assert np.abs(np.triu(buffer) - wanted).max() < 40 * np.finfo(np.float32).eps * np.abs(wanted).max()
         assert (buffer[np.tril_indices(40, -1)] == 7).all()
         bad = np.diag([1.0] * 22 + [-1.0] + [1.0] * 17).astype(np.float32)
-        assert _tiles.factor_in_place(bad) == 23
+        assert _factor.factor_in_place(bad) == 23
 
     def test_a_wrong_triangle_would_be_seen(self, digits, monkeypatch):
         """Planted: the factor's triangle is taken for the matrix."""
@@ -387,7 +386,7 @@ class TestRefusals:
     def test_inputs_of_another_width(self, digits):
         fit = sl.KernelInterpolation(GAUSSIAN).fit(digits.train.at(slice(0, 50)))
         with pytest.raises(
-            DataError, match=r"^KernelInterpolation: inputs of shape \(1, 8, 8\), as in training, are required, got \(7,\)\. Score what was fitted\.$"
+            DataError, match=r"^KernelInterpolation: inputs of shape \(1, 8, 8\), as in training, are required, got \(7,\)\. Score inputs of that shape\.$"
         ):
             fit.scores(torch.zeros(2, 7))
 

@@ -14,7 +14,7 @@ from scipy import optimize, stats
 import shatterlab as sl
 from shatterlab import experiments
 from shatterlab.core.errors import DataError, NotApplicable
-from shatterlab.learners.twins import Twins
+from shatterlab.learners.wrapped_learners import Twins
 from shatterlab.theory import rademacher, stability
 from shatterlab.theory import vc as dimension
 from shatterlab.views import RademacherTable

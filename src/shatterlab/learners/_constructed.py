@@ -19,7 +19,7 @@ from shatterlab.constructions.line import Line, on_a_line
 from shatterlab.constructions.network import Levels, Network
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.losses import evaluate
-from shatterlab.solvers.checks import require_sound
+from shatterlab.solvers.system import require_sound
 
 _ROWS = 4096  # examples scored at a time
 

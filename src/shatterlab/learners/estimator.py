@@ -12,9 +12,10 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
+from shatterlab.core import Examples, Fit, Learner, Observer, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.core.user_code import fingerprint, resolve, user_code
+from shatterlab.learners._report import report_scores
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Estimator(Learner):
 
     Args:
         estimator: "module:Class", as in "sklearn.ensemble:RandomForestClassifier".
-        arguments: its constructor's arguments; an estimator among them is {"estimator": ..., "arguments": {...}}.
+        arguments: its constructor's arguments; an estimator inside them is {"estimator": ..., "arguments": {...}}.
 
     Raises:
         InvalidPart: the name is not that of a class with `fit` and `predict`.
@@ -55,60 +56,58 @@ class Estimator(Learner):
         return {"estimator": fingerprint(self.estimator, "Estimator")}
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        made = _made({"estimator": self.estimator, "arguments": self.arguments})
-        states = {name: seeds.integer("init", name) % 2**32 for name in made.get_params() if name.split("__")[-1] == "random_state"}
+        estimator = _built({"estimator": self.estimator, "arguments": self.arguments})
+        states = {name: seeds.integer("init", name) % 2**32 for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
         rows, labels = train.inputs.flatten(1).numpy(), train.labels.numpy()
         with threadpool_limits(runtime.threads), user_code(f"Estimator: {self.estimator}"):
-            made.set_params(**states)
-            made.fit(rows.copy(), labels.copy())  # its own, to work in place on
-        score = _scorer(made, train.classes, self.estimator, runtime.threads)
-        if observe is not None:
-            given = Batch(torch.arange(len(train)), torch.from_numpy(rows).view(train.inputs.shape), torch.from_numpy(labels))
-            observe(Progress(1, 1, score, "probabilities", last=True, batch=given))
-        return Fit(score, "probabilities", made)
+            estimator.set_params(**states)
+            estimator.fit(rows.copy(), labels.copy())  # copies, which it may change
+        score = _scorer(estimator, train.classes, self.estimator, runtime.threads)
+        report_scores(observe, train, score, "probabilities")
+        return Fit(score, "probabilities", estimator)
 
 
-def _scorer(made: Any, classes: int, name: str, threads: int) -> Any:
-    columns = np.asarray(made.classes_, dtype=int)
+def _scorer(estimator: Any, classes: int, name: str, threads: int) -> Any:
+    columns = np.asarray(estimator.classes_, dtype=int)
 
     def score(inputs: Tensor) -> Tensor:
         rows = inputs.flatten(1).numpy().copy()
         scores = np.zeros((len(rows), classes), dtype=np.float64)
         with threadpool_limits(threads), user_code(f"Estimator: {name}"):
-            if hasattr(made, "predict_proba"):
-                scores[:, columns] = made.predict_proba(rows)
+            if hasattr(estimator, "predict_proba"):
+                scores[:, columns] = estimator.predict_proba(rows)
             else:
-                scores[np.arange(len(rows)), np.asarray(made.predict(rows), dtype=int)] = 1
+                scores[np.arange(len(rows)), np.asarray(estimator.predict(rows), dtype=int)] = 1
         return torch.from_numpy(scores)
 
     return score
 
 
-def _made(description: Any) -> Any:
-    """The estimator that a description says; lists and mappings are searched for estimators inside."""
+def _built(description: Any) -> Any:
+    """The estimator of a description; lists and mappings may contain further estimators."""
     if isinstance(description, Mapping):
         if "estimator" not in description:
-            return {name: _made(value) for name, value in description.items()}
-        made = resolve(description["estimator"], "Estimator")
-        if not (inspect.isclass(made) and all(hasattr(made, name) for name in ("fit", "predict", "get_params"))) and not hasattr(made, "transform"):
+            return {name: _built(value) for name, value in description.items()}
+        factory = resolve(description["estimator"], "Estimator")
+        if not (inspect.isclass(factory) and all(hasattr(factory, name) for name in ("fit", "predict", "get_params"))) and not hasattr(factory, "transform"):
             raise InvalidPart(f"Estimator: a class with fit, predict and get_params is required, got {description['estimator']!r}. Name a classifier.")
         with user_code(f"Estimator: {description['estimator']}"):
-            return made(**{name: _made(value) for name, value in description.get("arguments", {}).items()})
+            return factory(**{name: _built(value) for name, value in description.get("arguments", {}).items()})
     if isinstance(description, list | tuple):
-        return [_made(value) for value in description]
+        return [_built(value) for value in description]
     return description
 
 
 def _written(value: Any) -> Any:
     if hasattr(value, "get_params") and not inspect.isclass(value):
-        cls, given = type(value), value.get_params(deep=False)
+        cls, options = type(value), value.get_params(deep=False)
         defaults = {name: item.default for name, item in inspect.signature(cls).parameters.items()}
-        changed = {name: _written(each) for name, each in given.items() if name not in defaults or not _same(each, defaults[name])}
+        changed = {name: _written(option) for name, option in options.items() if name not in defaults or not _same(option, defaults[name])}
         return {"estimator": f"{cls.__module__}:{cls.__qualname__}", "arguments": changed}
     if isinstance(value, Mapping):
-        return {str(name): _written(each) for name, each in value.items()}
+        return {str(name): _written(option) for name, option in value.items()}
     if isinstance(value, list | tuple):
-        return [_written(each) for each in value]
+        return [_written(option) for option in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.integer | np.floating):

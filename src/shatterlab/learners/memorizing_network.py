@@ -18,7 +18,7 @@ from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, R
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.losses import evaluate
 from shatterlab.learners._constructed import nearest_class
-from shatterlab.solvers.checks import require_sound
+from shatterlab.solvers.system import require_sound
 from shatterlab.training.device import usable_device
 
 

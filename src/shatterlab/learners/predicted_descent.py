@@ -1,4 +1,4 @@
-"""A network trained by plain gradient descent, beside what its kernel at initialization foretells of the training curve."""
+"""A network trained by plain gradient descent, and the training curve that its kernel at initialization predicts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from shatterlab.training.torch_seed import seeded
 
 _MATRICES = 6  # n x n at most at a time: K, its copy, eigenvectors, their workspace
 _SAME = 1e-9  # of scores in training and in evaluation mode, in float64, relative to the largest
-_LEAD = 10  # the energy of the first tenth of the eigenvectors is told
+_LEAD = 10  # the facts have the energy of the first tenth of the eigenvectors
 
 
 @dataclass(frozen=True)
 class PredictedDescent(Learner):
-    """Full-batch gradient descent on squared error, and the curve that kernels foretell: |r_t|^2 = sum_i (1 - eta lambda_i)^(2t) (v_i'r_0)^2.
+    """Full-batch gradient descent on squared error, and the curve that kernels predict: |r_t|^2 = sum_i (1 - eta lambda_i)^(2t) (v_i'r_0)^2.
 
     r_0 is one-hot labels less the scores before the first step; lambda_i and v_i belong to the Gram matrix of the network's tangent kernel
-    there (mean over the k scores, in float64, inputs as the network meets them); eta = 2 lr / n. Exact for a model that is linear in its
+    there (mean over the k scores, in float64, inputs as prepared for the network); eta = 2 lr / n. Exact for a model that is linear in its
     parameters; for others right as long as the kernel does not move and different scores share little. Further kernels are scaled to the
-    same trace, since they have no time of their own; they see the same inputs.
+    same trace, since they have no time scale, and get the same inputs.
 
     Args:
         learner: a `Training` with batch_size=None, loss="squared", SGD without momentum or weight decay, decay=1 and nothing that changes
             inputs or labels; its `epochs` are steps.
-        kernels: further ones to ask, each of another kind.
+        kernels: further kernels, each of another kind.
 
     Returns:
         The fit. Facts besides its own: `initial_loss`; `curve_gap`, the largest difference between measured and predicted loss over the
@@ -73,8 +73,8 @@ class PredictedDescent(Learner):
         self.require(full, 'batch_size=None, loss="squared", decay=1.0 and float32 are required', got, "Only that is comparable")
         changed = bool(recipe.augmentation) or recipe.label_smoothing > 0 or recipe.validation > 0
         self.require(not changed, "the sample as it is, without augmentation, label smoothing or validation, is required", recipe.kind)
-        kinds = [each.kind for each in self.kernels]
-        self.require(len(set(kinds)) == len(kinds), "kernels are of different kinds", kinds, "Ask the others in another trial")
+        kinds = [kernel.kind for kernel in self.kernels]
+        self.require(len(set(kinds)) == len(kinds), "kernels are of different kinds", kinds, "Use the others in another trial")
 
     @classmethod
     def specimens(cls) -> tuple[Part, ...]:
@@ -96,38 +96,38 @@ class PredictedDescent(Learner):
         facts, arrays = dict(fit.facts), dict(fit.arrays)
         arrays["measured_losses"] = np.array(measured)
         for name, gram in grams.items():
-            more, found = _foretold(Spectrum.of(gram), start, len(measured) - 1)
-            facts |= {f"{name}{key}": value for key, value in more.items()}
-            arrays |= {f"{name}{key}": value for key, value in found.items()}
-        facts |= _compared(arrays["measured_losses"], arrays["predicted_losses"])
+            figures, curves = _predictions(Spectrum.of(gram), start, len(measured) - 1)
+            facts |= {f"{name}{key}": value for key, value in figures.items()}
+            arrays |= {f"{name}{key}": value for key, value in curves.items()}
+        facts |= _comparison(arrays["measured_losses"], arrays["predicted_losses"])
         facts["largest_rate"] = len(train) / float(arrays["eigenvalues"][0])
         return replace(fit, facts=facts, arrays=arrays)
 
     def _grams(self, start: _Start, train: Examples, seeds: Seeds) -> Mapping[str, np.ndarray[Any, Any]]:
-        """The network's own first, under no name; the others brought to its trace."""
+        """The network's own Gram matrix first, without a name; the others scaled to its trace."""
         own = tangent_gram(start.network, start.inputs)
-        found = {"": own.cpu().numpy()}
+        grams = {"": own.cpu().numpy()}
         prepared = replace(train, inputs=start.inputs.cpu().float())
         for kernel in self.kernels:
             inputs = start.inputs.cpu()
             gram = kernel.fitted(prepared, seeds).gram(inputs, inputs)
-            found[f"{kernel.kind}."] = (gram * (own.trace().cpu() / gram.trace())).numpy()
-        return found
+            grams[f"{kernel.kind}."] = (gram * (own.trace().cpu() / gram.trace())).numpy()
+        return grams
 
     def _require_memory(self, n: int) -> None:
         needed, free = 8 * _MATRICES * n * n, free_memory(torch.device("cpu"))
-        wanted = f"{gibibytes(needed)} GiB of memory are required for the matrices of {n:,} examples"
-        self.require(needed <= free, wanted, f"{gibibytes(free)} GiB free", "Keep fewer examples: Dataset(examples=...)")
+        required = f"{gibibytes(needed)} GiB of memory are required for the matrices of {n:,} examples"
+        self.require(needed <= free, required, f"{gibibytes(free)} GiB free", "Keep fewer examples: Dataset(examples=...)")
 
 
 class _Start:
-    """The model before the first step, in float64 and evaluation mode, on the inputs as its network meets them.
+    """The model before the first step, in float64 and evaluation mode, on its prepared inputs.
 
     Args:
         learner: builds it.
         train: the sample.
         seeds: of its weights.
-        runtime: where it lies.
+        runtime: its device.
     """
 
     def __init__(self, learner: Training, train: Examples, seeds: Seeds, runtime: Runtime) -> None:
@@ -136,7 +136,7 @@ class _Start:
         with torch.no_grad():
             self.inputs: Tensor = model[0](train.inputs.double().to(device))
             self.network: nn.Module = model[1]
-            scores = torch.cat([self.network(few.clone()) for few in self.inputs.split(128)])
+            scores = torch.cat([self.network(batch.clone()) for batch in self.inputs.split(128)])
             self._require_one_mode(scores)
         targets = functional.one_hot(train.labels, train.classes).double()
         self.residuals = (targets - scores.cpu()).numpy()
@@ -148,15 +148,15 @@ class _Start:
         if torch.allclose(trained, scores, rtol=0, atol=_SAME * float(scores.abs().max())):
             return
         kinds = sorted(
-            {type(each).__name__ for each in self.network.modules() if isinstance(each, nn.modules.dropout._DropoutNd | nn.modules.batchnorm._NormBase)}
+            {type(layer).__name__ for layer in self.network.modules() if isinstance(layer, nn.modules.dropout._DropoutNd | nn.modules.batchnorm._NormBase)}
         )
         got = ", ".join(kinds) or type(self.network).__name__
-        wanted = "a network that scores alike in training and in evaluation mode is required"
-        raise InvalidPart(f"PredictedDescent: {wanted}, got one with {got}. Leave out dropout and batch norm.")
+        required = "a network that scores alike in training and in evaluation mode is required"
+        raise InvalidPart(f"PredictedDescent: {required}, got one with {got}. Leave out dropout and batch norm.")
 
 
-def _foretold(spectrum: Spectrum, start: _Start, steps: int) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
-    """What one kernel says of the run."""
+def _predictions(spectrum: Spectrum, start: _Start, steps: int) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
+    """Predictions of one kernel for the run."""
     predicted, energy = spectrum.losses(start.residuals, start.eta, steps), spectrum.cumulative(start.centred)
     complexity = spectrum.complexity(start.centred)
     expected = spectrum.expected_complexity(1 - 1 / start.centred.shape[1])
@@ -173,8 +173,8 @@ def _foretold(spectrum: Spectrum, start: _Start, steps: int) -> tuple[dict[str, 
     return facts, {"predicted_losses": predicted, "eigenvalues": spectrum.values, "label_energy": energy}
 
 
-def _compared(measured: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> dict[str, Scalar]:
-    """The curves side by side."""
+def _comparison(measured: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> dict[str, Scalar]:
+    """Differences of the measured and the predicted curve."""
     gaps = np.abs(measured - predicted) / measured[0]
     half = np.flatnonzero(measured <= measured[0] / 2)
     return {

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
+from shatterlab.core import Examples, Fit, Learner, Observer, Runtime, Seeds
 from shatterlab.core.errors import UserCodeError
 from shatterlab.core.user_code import fingerprint, resolve, user_code
+from shatterlab.learners._report import report_scores
 from shatterlab.training.device import usable_device
 from shatterlab.training.torch_seed import seeded
 
@@ -21,8 +22,8 @@ from shatterlab.training.torch_seed import seeded
 class Recipe(Learner):
     """A function `(inputs, labels, classes, seed) -> predict` where `predict(inputs)` gives n x k scores.
 
-    It is given float32 inputs and int64 labels as torch tensors of its own, and a seed from the init stream. Torch's
-    global generator is seeded around it and left as it was; other generators are the recipe's own business.
+    It gets copies of the float32 inputs and int64 labels as torch tensors, and a seed from the init stream. Torch's
+    global generator is seeded around it and restored afterwards; the recipe seeds other generators itself.
 
     Args:
         function: "module:function" or "path/to/file.py:function".
@@ -54,8 +55,7 @@ class Recipe(Learner):
             with seeded(None, device), user_code(f"Recipe: predict of {self.function}"), torch.no_grad():
                 return _tensor(predict(rows.clone()), self.function)
 
-        if observe is not None:
-            observe(Progress(1, 1, score, self.output, last=True, batch=Batch(torch.arange(len(train)), train.inputs, train.labels)))
+        report_scores(observe, train, score, self.output)
         return Fit(score, self.output, predict)
 
 
@@ -68,13 +68,13 @@ def _tensor(scores: Any, name: str) -> Tensor:
 
 
 def nearest_class_mean(inputs: Tensor, labels: Tensor, classes: int, seed: int) -> Any:
-    """A recipe to copy from: scores are minus the squared distances to the means of the classes that occur."""
+    """A recipe to start from: scores are minus the squared distances to the means of the classes that occur."""
     rows, present = inputs.flatten(1), labels.unique()
-    means = torch.stack([rows[labels == each].mean(0) for each in present])
+    means = torch.stack([rows[labels == label].mean(0) for label in present])
 
-    def predict(some: Tensor) -> Tensor:
-        scores = torch.full((len(some), classes), -torch.inf)
-        scores[:, present] = -torch.cdist(some.flatten(1), means).square()
+    def predict(queries: Tensor) -> Tensor:
+        scores = torch.full((len(queries), classes), -torch.inf)
+        scores[:, present] = -torch.cdist(queries.flatten(1), means).square()
         return scores
 
     return predict

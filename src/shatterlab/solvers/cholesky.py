@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ctypes
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.linalg import cython_blas, cython_lapack
 from torch import Tensor
 
 from shatterlab.core import CodedGram
 from shatterlab.core.errors import InvalidPart
 from shatterlab.solvers.system import System, diagonal
-from shatterlab.solvers.tiled_blas import factor_in_place
 
 _BLOCK = 1024  # rows and columns at a time: 8 MiB in float64
 _TRIANGLE = 512  # rows of a triangular solve
@@ -19,13 +21,15 @@ _STRIP, _WIDE = 128, 4096  # rows and columns of a product: 4 MiB in float64
 _PANEL, _COLUMNS = 256, 512  # rows and columns of the inverse at a time
 _FACTORS = 12  # attempts, each with eight times as much on the diagonal
 _EPS = torch.finfo(torch.float32).eps
+_TILE = 16_384  # rows and columns: 2^31 numbers apart at a stride of 131,072
+_Routine = Callable[..., None]
 
 
 class GramFactor:
     """K, and L with L L' = K + (lambda + jitter) I in float32, in one buffer of n x n numbers.
 
-    The factor is written over the upper triangle, and the lower one is left as it is: there K stays, in float32, or in the
-    kernel's 32-bit codes where it has codes that lose nothing. Only K's diagonal is lost, and the kernel knows it. On a GPU
+    The factor overwrites the upper triangle. The lower one keeps K, in float32, or in the kernel's 32-bit codes where it has
+    codes that lose nothing. Only K's diagonal is lost, and the kernel gives it again. On a GPU
     the factor is a second matrix. Every pass over either goes by blocks, so nothing else of that size exists.
 
     A matrix that has no factor in float32 (a pivot at rounding level) is tried again with a little more on its
@@ -50,21 +54,21 @@ class GramFactor:
 
     @property
     def exact(self) -> bool:
-        """Whether `product` has K as it is and not rounded to float32."""
+        """Whether `product` uses K itself and not K rounded to float32."""
         return self._codes is not None
 
     def solve(self, residuals: Tensor) -> Tensor:
         """About (K + lambda I)^-1 R by two triangular solves in float32."""
         sizes = residuals.norm(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
-        found = (residuals / sizes).float().T.contiguous()  # k x n: a thin matrix is quicker from the left
-        blocks = list(_blocks(found.shape[1], _TRIANGLE))
+        solution = (residuals / sizes).float().T.contiguous()  # k x n: a thin matrix is quicker from the left
+        blocks = list(_blocks(solution.shape[1], _TRIANGLE))
         for rows in blocks:
-            found[:, rows] = torch.linalg.solve_triangular(self._upper[rows, rows], found[:, rows], upper=True, left=False)
-            found[:, rows.stop :] -= found[:, rows] @ self._upper[rows, rows.stop :]
+            solution[:, rows] = torch.linalg.solve_triangular(self._upper[rows, rows], solution[:, rows], upper=True, left=False)
+            solution[:, rows.stop :] -= solution[:, rows] @ self._upper[rows, rows.stop :]
         for rows in reversed(blocks):
-            found[:, rows] -= found[:, rows.stop :] @ self._upper[rows, rows.stop :].T
-            found[:, rows] = torch.linalg.solve_triangular(self._upper[rows, rows].T, found[:, rows], upper=False, left=False)
-        return torch.mul(found.T, sizes)
+            solution[:, rows] -= solution[:, rows.stop :] @ self._upper[rows, rows.stop :].T
+            solution[:, rows] = torch.linalg.solve_triangular(self._upper[rows, rows].T, solution[:, rows], upper=False, left=False)
+        return torch.mul(solution.T, sizes)
 
     def product(self, weights: Tensor) -> Tensor:
         """(K + lambda I) W of the stored K in float64 arithmetic, by one pass over a triangle."""
@@ -78,17 +82,17 @@ class GramFactor:
 
     def inverse_diagonal(self) -> Tensor:
         """The diagonal of (K + lambda I)^-1: column sums of squares of L^-1, n^3/3 multiplications, n x 512 numbers at a time."""
-        found = self._diagonal.new_empty(len(self._diagonal))
+        out = self._diagonal.new_empty(len(self._diagonal))
         with self._system.phase("inverse_diagonal"):
-            for start in range(0, len(found), _COLUMNS):
-                some = slice(start, min(start + _COLUMNS, len(found)))
-                columns = torch.eye(len(found) - start, some.stop - start, device=found.device)
-                for rows in _blocks(len(found), _PANEL, start):
+            for start in range(0, len(out), _COLUMNS):
+                block = slice(start, min(start + _COLUMNS, len(out)))
+                columns = torch.eye(len(out) - start, block.stop - start, device=out.device)
+                for rows in _blocks(len(out), _PANEL, start):
                     here, below = slice(rows.start - start, rows.stop - start), slice(rows.stop - start, None)
                     columns[here] = torch.linalg.solve_triangular(self._upper[rows, rows].T, columns[here], upper=False)
                     columns[below].addmm_(self._upper[rows, rows.stop :].T, columns[here], alpha=-1)
-                found[some] = columns.square_().sum(0, dtype=torch.float64)
-        return found
+                out[block] = columns.square_().sum(0, dtype=torch.float64)
+        return out
 
     def _stored(self, rows: slice, columns: slice) -> Tensor:
         """A part of K from the lower triangle, in float64."""
@@ -124,7 +128,7 @@ class GramFactor:
     def _grow_jitter(self) -> None:
         least = 16 * _EPS * self._diagonal.max().item()
         if self.jitter > least * 8**_FACTORS or not least > 0:
-            raise InvalidPart(f"{self._system.owner}: a positive semidefinite Gram matrix is required, this one has no Cholesky factor. Mend the kernel.")
+            raise InvalidPart(f"{self._system.owner}: a positive semidefinite Gram matrix is required, this one has no Cholesky factor. Correct the kernel.")
         self.jitter = max(least, 8 * self.jitter)
         if self._upper is self._gram:
             for rows in _blocks(len(self._gram), _BLOCK):
@@ -144,7 +148,7 @@ def _square(n: int, device: torch.device) -> Tensor:
 
 
 def _joined(below: Tensor, values: Tensor) -> Tensor:
-    """The lower triangle of the one, bit for bit, and above the diagonal the lower triangle of the other, transposed."""
+    """The lower triangle of `below`, bit for bit, and above the diagonal the lower triangle of `values`, transposed."""
     lower = torch.ones_like(below, dtype=torch.bool).tril(-1)
     return torch.where(lower, below.view(torch.int32), values.T.float().contiguous().view(torch.int32)).view(torch.float32)
 
@@ -152,3 +156,54 @@ def _joined(below: Tensor, values: Tensor) -> Tensor:
 def _blocks(n: int, size: int, start: int = 0) -> Iterator[slice]:
     for first in range(start, n, size):
         yield slice(first, min(first + size, n))
+
+
+def factor_in_place(matrix: np.ndarray[Any, Any]) -> int:
+    """Writes L' over the upper triangle of a symmetric float32 matrix, n x n in C order; entries below the diagonal stay.
+
+    It goes by large tiles, each through scipy's own BLAS and LAPACK. OpenBLAS's spotrf crashes with several threads where positions pass
+    32 bits (with 0.3.30 on 60,000 x 60,000 numbers; its issue 352 reports the same). On tiles of a matrix, passed by address and stride,
+    no call counts that far; scipy's usual wrappers would copy the tiles.
+
+    Returns:
+        0, or the number of the first pivot that was not positive, counted from 1.
+    """
+    n, stride = len(matrix), ctypes.c_int(len(matrix))
+    one, minus = ctypes.c_float(1), ctypes.c_float(-1)
+    parts = [range(start, min(start + _TILE, n)) for start in range(0, n, _TILE)]
+
+    def at(rows: range, columns: range) -> ctypes.c_void_p:
+        return ctypes.c_void_p(matrix.ctypes.data + 4 * (rows.start + columns.start * n))  # Fortran's order: the lower triangle is C's upper one
+
+    for k, here in enumerate(parts):
+        failed = ctypes.c_int(0)
+        _SPOTRF(b"L", _size(here), at(here, here), ctypes.byref(stride), ctypes.byref(failed))
+        if failed.value:
+            return here.start + failed.value
+        for rows in parts[k + 1 :]:
+            args = (_size(rows), _size(here), ctypes.byref(one), at(here, here), ctypes.byref(stride), at(rows, here), ctypes.byref(stride))
+            _STRSM(b"R", b"L", b"T", b"N", *args)
+        for j, columns in enumerate(parts[k + 1 :], k + 1):
+            common = (ctypes.byref(minus), at(columns, here), ctypes.byref(stride))
+            _SSYRK(b"L", b"N", _size(columns), _size(here), *common, ctypes.byref(one), at(columns, columns), ctypes.byref(stride))
+            for rows in parts[j + 1 :]:
+                both = (ctypes.byref(minus), at(rows, here), ctypes.byref(stride), at(columns, here), ctypes.byref(stride))
+                _SGEMM(b"N", b"T", _size(rows), _size(columns), _size(here), *both, ctypes.byref(one), at(rows, columns), ctypes.byref(stride))
+    return 0
+
+
+def _size(part: range) -> Any:
+    return ctypes.byref(ctypes.c_int(len(part)))
+
+
+def _routine(module: Any, name: str) -> _Routine:
+    """The function behind a name that scipy exports to compiled code; every argument is an address."""
+    capsule, python = module.__pyx_capi__[name], ctypes.pythonapi
+    python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    python.PyCapsule_GetPointer.restype, python.PyCapsule_GetPointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    routine: _Routine = ctypes.CFUNCTYPE(None)(python.PyCapsule_GetPointer(capsule, python.PyCapsule_GetName(capsule)))
+    return routine
+
+
+_SPOTRF = _routine(cython_lapack, "spotrf")
+_STRSM, _SSYRK, _SGEMM = (_routine(cython_blas, name) for name in ("strsm", "ssyrk", "sgemm"))

@@ -10,17 +10,17 @@ from torch import Tensor
 
 Map = Callable[[Tensor], Tensor]
 _PATIENCE = 30  # steps without a residual below the best so far
-_GAIN = 0.9  # what counts as below
+_GAIN = 0.9  # factor that counts as below
 
 
 @dataclass(frozen=True)
 class Solution:
-    """What conjugate gradients came to.
+    """Result of conjugate gradients.
 
     Args:
-        weights: n x k, those of the least residual.
-        residual: their relative residual as the recurrence has it, |r| / |b|.
-        steps: how many products it took.
+        weights: n x k, with the least residual.
+        residual: their relative residual by the recurrence, |r| / |b|.
+        steps: number of products.
     """
 
     weights: Tensor
@@ -31,18 +31,18 @@ class Solution:
 def conjugate_gradients(product: Map, precondition: Map, targets: Tensor, tolerance: float, steps: int, report: Callable[[int, float], None]) -> Solution:
     """Solves A W = targets for a symmetric positive semidefinite A that is known by its products.
 
-    Columns have step lengths of their own, so that this is k independent solves with one product a step for all. The
+    Each column has its own step length, so that this is k independent solves with one product a step for all. The
     preconditioner may change a little from step to step (an inexact solve, say): new directions are made conjugate to the
     last one by the residual's change. It ends at the tolerance, at the number of steps, or where rounding or a singular A
-    stops it from getting closer, and gives the best that it had.
+    stops progress, and returns the best weights.
 
     Args:
         product: W -> A W.
         precondition: R -> about A^-1 R, symmetric positive definite.
         targets: n x k, float64.
         tolerance: on |targets - A W| / |targets|, Frobenius norms.
-        steps: at most how many products.
-        report: told the step and the relative residual after each.
+        steps: products, at most.
+        report: called with the step and the relative residual after each step.
 
     Source:
         Hestenes, Stiefel 1952; flexible form: Notay 2000.
@@ -73,5 +73,5 @@ def conjugate_gradients(product: Map, precondition: Map, targets: Tensor, tolera
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    """Their quotients; 0 where a column is done or its direction is one that A maps to 0."""
+    """Quotients; 0 where a column is solved or A maps its direction to 0."""
     return torch.where(below > 0, above / torch.where(below > 0, below, torch.ones_like(below)), torch.zeros_like(above))

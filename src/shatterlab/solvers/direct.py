@@ -23,7 +23,7 @@ _HOPELESS = 1e-3  # a residual above it says that there is no interpolant
 
 
 def bytes_needed(n: int, classes: int, device: torch.device) -> int:
-    """What the direct solver holds at most beside the sample: the matrix (on a GPU its factor too), columns, workspace."""
+    """Memory of the direct solver beside the sample, at most: the matrix (on a GPU its factor too), columns, workspace."""
     return (4 if device.type == "cpu" else 8) * n * n + 8 * n * (12 * classes + 10) + _WORKSPACE
 
 
@@ -31,7 +31,7 @@ def require_room(owner: str, n: int, classes: int, device: torch.device) -> None
     """Refuses a Gram matrix that the free memory cannot hold, before anything is allocated.
 
     Raises:
-        InvalidPart: it does not fit; the text tells the bytes and names the iterative solver.
+        InvalidPart: it does not fit; the text gives the bytes and names the iterative solver.
     """
     needed, free = bytes_needed(n, classes, device), free_memory(device)
     if needed > free:
@@ -42,16 +42,16 @@ def require_room(owner: str, n: int, classes: int, device: torch.device) -> None
 def solve_directly(system: System, tolerance: float, passes: int) -> Solved:
     """Weights from a float32 Cholesky factor (n^3/3 multiplications) and refinement in float64.
 
-    Three levels, from cheap to dear: the float32 factor solves to a few digits; conjugate gradients on the stored
+    Three levels, from cheap to expensive: the float32 factor solves to a few digits; conjugate gradients on the stored
     matrix, preconditioned by it, make that exact for the stored matrix (rounded to float32, or K itself where the kernel has
-    codes); and the residual of each such solution is taken with the true matrix, made afresh in float64 tile by tile,
-    which shows what is left to be solved for. Where this gains less than a factor of 5 a pass, conjugate gradients on the
+    codes); and the residual of each such solution uses the true matrix, recomputed in float64 tile by tile,
+    which shows the part that is not solved yet. Where this gains less than a factor of 5 a pass, conjugate gradients on the
     true matrix take over.
 
     Args:
-        system: what is to be solved.
+        system: the system to solve.
         tolerance: on the relative residual.
-        passes: at most how many products with the true matrix conjugate gradients take.
+        passes: products of conjugate gradients with the true matrix, at most.
 
     Raises:
         InvalidPart: the matrix is singular and the targets are out of its reach.
@@ -67,7 +67,7 @@ def solve_directly(system: System, tolerance: float, passes: int) -> Solved:
 
 @dataclass
 class _Refinement:
-    """Solves with one factor, as often as it is asked to; it is what a fit keeps of it."""
+    """Solves with one factor, any number of times; a fit keeps it."""
 
     system: System
     factor: GramFactor
@@ -94,7 +94,7 @@ class _Refinement:
         return self.factor.inverse_diagonal()
 
     def inverse_columns(self, positions: Tensor) -> Tensor:
-        """Columns of (K + lambda I)^-1 to a relative residual of 1e-4, of which the error of diagonal elements is of second order."""
+        """Columns of (K + lambda I)^-1 to a relative residual of 1e-4; the error of diagonal elements is of second order in it."""
         units = self.system.targets.new_zeros((len(self.system), len(positions)))
         units[positions, torch.arange(len(positions), device=units.device)] = 1
         return self._stored_solve(units, _COLUMN) if self.factor.exact else self.solved(units, _COLUMN)[0]
@@ -103,18 +103,18 @@ class _Refinement:
         missing = system.targets - fitted - system.ridge * weights
         inner = functools.partial(self._stored_solve, tolerance=0.1)
         product = system.repeated_product()[0] if self.factor.jitter else system.product
-        found = conjugate_gradients(product, inner, missing, goal / residual / 2, self.passes, report)
-        self.steps += found.steps
-        better = self._with(system, weights + found.weights)
+        solution = conjugate_gradients(product, inner, missing, goal / residual / 2, self.passes, report)
+        self.steps += solution.steps
+        better = self._with(system, weights + solution.weights)
         return better if better[2] < residual else (weights, fitted, residual)
 
     def _stored_solve(self, residuals: Tensor, tolerance: float) -> Tensor:
-        if self.factor.jitter:  # the stored matrix is singular to its rounding: what its factor says is all that it knows
+        if self.factor.jitter:  # the stored matrix is singular up to rounding: the factor has all its information
             return self.factor.solve(residuals)
         with self.system.phase("solve"):
-            found = conjugate_gradients(self.factor.product, self.factor.solve, residuals, min(tolerance, 0.5), _INNER_STEPS, report)
-        self.steps += found.steps
-        return found.weights
+            solution = conjugate_gradients(self.factor.product, self.factor.solve, residuals, min(tolerance, 0.5), _INNER_STEPS, report)
+        self.steps += solution.steps
+        return solution.weights
 
     def _with(self, system: System, weights: Tensor) -> tuple[Tensor, Tensor, float]:
         fitted = system.gram_times(weights)

@@ -16,14 +16,14 @@ from shatterlab.solvers.system import Solved, System, diagonal, report
 from shatterlab.training.device import free_memory, gibibytes
 
 _PIVOTS = 64  # drawn at a time
-_ROUNDS = 3  # fresh starts where the recurrence's residual was too good to be true
+_ROUNDS = 3  # restarts where the residual of the recurrence was too optimistic
 _WORKSPACE = 2**28  # tiles and what libraries take: 256 MiB
 _LEAST = 1e-10  # of the mean of the diagonal: no part of K is taken to be smaller
 _EPS = torch.finfo(torch.float64).eps
 
 
 def default_rank(n: int) -> int:
-    """Columns of the preconditioner where none are asked for: 10 sqrt(n), at most n; its making then costs as much as a few passes."""
+    """Default columns of the preconditioner: 10 sqrt(n), at most n; it then costs as much as a few passes."""
     return min(n, max(1, round(10 * math.sqrt(n))))
 
 
@@ -31,7 +31,7 @@ def require_room(owner: str, n: int, classes: int, rank: int, device: torch.devi
     """Refuses a preconditioner that the free memory cannot hold, before anything is allocated.
 
     Raises:
-        InvalidPart: it does not fit; the text tells the bytes.
+        InvalidPart: it does not fit; the text gives the bytes.
     """
     needed, free = 8 * n * (2 * rank + 12 * classes) + _WORKSPACE, free_memory(device)
     if needed > free:
@@ -40,12 +40,12 @@ def require_room(owner: str, n: int, classes: int, rank: int, device: torch.devi
 
 
 def solve_iteratively(system: System, tolerance: float, passes: int, rank: int, rng: np.random.Generator) -> Solved:
-    """Weights by conjugate gradients in float64, K made afresh at each step unless it fits half of the free memory.
+    """Weights by conjugate gradients in float64; K is recomputed at each step unless it fits half of the free memory.
 
     Args:
-        system: what is to be solved.
+        system: the system to solve.
         tolerance: on the relative residual.
-        passes: at most how many products with the Gram matrix, those that verify the result not counted.
+        passes: products with the Gram matrix, at most, without those that verify the result.
         rank: of the preconditioner; 0 for none but the diagonal's mean.
         rng: draws its pivots.
     """
@@ -56,9 +56,9 @@ def solve_iteratively(system: System, tolerance: float, passes: int, rank: int, 
     for _ in range(_ROUNDS):
         missing = system.targets - fitted - system.ridge * weights
         with system.phase("solve"):
-            found = conjugate_gradients(product, precondition, missing, tolerance / residual / 2, passes - steps, report)
-        steps += found.steps
-        new = weights + found.weights
+            solution = conjugate_gradients(product, precondition, missing, tolerance / residual / 2, passes - steps, report)
+        steps += solution.steps
+        new = weights + solution.weights
         image = system.gram_times(new)
         before, now = residual, system.relative(system.targets - image - system.ridge * new)
         if now < before:
@@ -70,7 +70,7 @@ def solve_iteratively(system: System, tolerance: float, passes: int, rank: int, 
 
 @dataclass(frozen=True)
 class LowRank:
-    """The inverse of U diag(values) U' + rest (I - U U'), U with orthonormal columns: what preconditions.
+    """The inverse of U diag(values) U' + rest (I - U U'), U with orthonormal columns: a preconditioner.
 
     Args:
         vectors: U, n x r.
@@ -84,7 +84,7 @@ class LowRank:
 
     @property
     def rank(self) -> int:
-        """How many columns U has."""
+        """Columns of U."""
         return self.vectors.shape[1]
 
     def __call__(self, residuals: Tensor) -> Tensor:
@@ -95,14 +95,14 @@ class LowRank:
 def low_rank_preconditioner(system: System, rank: int, rng: np.random.Generator) -> LowRank:
     """About (K + lambda I)^-1 from a partial Cholesky factor F of K with random pivots: (F F' + (lambda + t) I)^-1.
 
-    t is the mean of what F F' leaves of the diagonal, the scale of the eigenvalues that it misses.
+    t is the mean diagonal of K - F F', the scale of the eigenvalues that it misses.
 
     Source:
         Chen, Epperly, Tropp, Webber 2023 (pivots); Frangella, Tropp, Udell 2023 (the preconditioner).
     """
     factor, left = partial_factor(system.kernel, system.inputs, rank, rng)
     squares, turned = torch.linalg.eigh(factor.T @ factor)
-    kept = squares > 1e-12 * squares.sum()  # the smaller ones have lost their digits when the factor was squared
+    kept = squares > 1e-12 * squares.sum()  # squaring the factor took the digits of the smaller ones
     squares, turned = squares[kept], turned[:, kept]
     total = diagonal(system.kernel, system.inputs).mean().item()
     rest = system.ridge + max(left.mean().item(), _LEAST * total, torch.finfo(torch.float64).tiny)
@@ -114,7 +114,7 @@ def low_rank_preconditioner(system: System, rank: int, rng: np.random.Generator)
 def partial_factor(kernel: Kernel, inputs: Tensor, rank: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """F (n x r) with F F' near K, and the diagonal of K - F F'; each pivot is drawn in proportion to that diagonal.
 
-    Pivots are drawn 64 at a time; those whose rest the others of their batch leave at rounding level are dropped. Cost: r columns
+    Pivots are drawn 64 at a time; those that the others of their batch reduce to rounding level are dropped. Cost: r columns
     of K and n r^2 multiplications.
     """
     left = diagonal(kernel, inputs)
@@ -128,7 +128,7 @@ def partial_factor(kernel: Kernel, inputs: Tensor, rank: int, rng: np.random.Gen
         kernel.gram_into(columns, inputs, inputs[pivots])
         columns -= factor[:, :done] @ factor[pivots, :done].T
         values, vectors = torch.linalg.eigh((columns[pivots] + columns[pivots].T) / 2)
-        kept = values > values.max() * 1e-10  # beyond it cancellation has taken the digits
+        kept = values > values.max() * 1e-10  # below it cancellation has taken the digits
         if not kept.any():
             break
         new = columns @ (vectors[:, kept] / values[kept].sqrt())

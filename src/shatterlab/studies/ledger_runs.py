@@ -10,10 +10,8 @@ from shatterlab.corruptions.random_signs import RandomSigns
 from shatterlab.design.experiment import Scale
 from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
-from shatterlab.learners.prequential import Prequential
-from shatterlab.learners.randomized_part import RandomizedPart
 from shatterlab.learners.training import Training
-from shatterlab.learners.twins import Twins
+from shatterlab.learners.wrapped_learners import Prequential, RandomizedPart, Twins
 from shatterlab.measures.bounds import MarginBound, StabilityBound, VCBound
 from shatterlab.measures.certificates import CodeLengthCertificate, OccamCertificate, PACBayesCertificate, RATTCertificate
 from shatterlab.measures.flatness import Flatness, MagnitudeAwareFlatness

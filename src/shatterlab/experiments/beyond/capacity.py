@@ -15,7 +15,7 @@ from shatterlab.datasets.gaussian_cloud import GaussianCloud
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.experiments.paper import _figure1 as figure1
 from shatterlab.learners.estimator import Estimator
-from shatterlab.learners.linear_separator import LinearSeparator
+from shatterlab.learners.linear import LinearSeparator
 from shatterlab.learners.training import Training
 from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.optimizers.adam import Adam

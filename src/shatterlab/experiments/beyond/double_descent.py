@@ -11,7 +11,7 @@ from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.kernels.linear import LinearKernel
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
-from shatterlab.learners.linear_minimum_norm import LinearMinimumNorm
+from shatterlab.learners.linear import LinearMinimumNorm
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Table
 

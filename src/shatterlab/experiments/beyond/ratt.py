@@ -13,8 +13,8 @@ from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.kernels.radial import Gaussian
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
-from shatterlab.learners.randomized_part import RandomizedPart
 from shatterlab.learners.training import Training
+from shatterlab.learners.wrapped_learners import RandomizedPart
 from shatterlab.measures.certificates import RATTCertificate
 from shatterlab.optimizers.sgd import SGD
 from shatterlab.trials.trial import Trial

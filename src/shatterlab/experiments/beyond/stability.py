@@ -15,7 +15,7 @@ from shatterlab.design.experiment import Claim, Experiment, Scale
 from shatterlab.kernels.radial import Gaussian
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.learners.training import Training
-from shatterlab.learners.twins import Twins
+from shatterlab.learners.wrapped_learners import Twins
 from shatterlab.measures.bounds import StabilityBound
 from shatterlab.measures.leave_one_out import LeaveOneOut, ReplaceOne
 from shatterlab.optimizers.sgd import SGD

@@ -9,8 +9,7 @@ from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.mnist import MNIST
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
 from shatterlab.kernels.radial import Gaussian
-from shatterlab.learners.kernel_interpolation import KernelInterpolation
-from shatterlab.learners.random_centres import RandomCentres
+from shatterlab.learners.kernel_interpolation import KernelInterpolation, RandomCentres
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Scatter, Table
 

@@ -10,7 +10,7 @@ from shatterlab.corruptions.partial_labels import TrueLabels
 from shatterlab.datasets.cifar import CIFAR10
 from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Claim, Experiment, Scale, grid
-from shatterlab.learners.linear_minimum_norm import LinearMinimumNorm
+from shatterlab.learners.linear import LinearMinimumNorm
 from shatterlab.learners.training import Training
 from shatterlab.measures.linear_models import DistanceToMinimumNorm, LogCoshCurvature
 from shatterlab.optimizers.sgd import SGD
