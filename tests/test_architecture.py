@@ -136,6 +136,20 @@ def test_modules_have_no_circle():
     assert set(circle(imports | {"core.errors": {"cli.commands"}})) >= {"core.errors", "cli.commands"}  # planted
 
 
+def kept_to_themselves() -> list[str]:
+    """Imports of a file with an underscore, which is its own room's only, by another room."""
+    pairs = [(name, module) for name in modules() for module in imported(name) if home(name) != home(module)]
+    return [f"{name} imports {module}" for name, module in pairs if any(re.match("_[^_]", step) for step in module.split("."))]
+
+
+def test_no_room_imports_a_file_that_another_keeps_to_itself(tmp_path, monkeypatch):
+    assert kept_to_themselves() == []
+    file = tmp_path / "planted.py"
+    file.write_text("from shatterlab.architectures import _layers\nfrom shatterlab.constructions._points import table\n")
+    monkeypatch.setitem(modules(), "learners.planted", file)
+    assert kept_to_themselves() == ["learners.planted imports architectures._layers", "learners.planted imports constructions._points"]
+
+
 def test_the_import_check_bites(tmp_path, monkeypatch):
     file = tmp_path / "planted.py"
     file.write_text("def late():\n    from shatterlab.datasets import digits\n")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from shatterlab.architectures._images import SameConv2d, SameMaxPool2d
+from shatterlab.architectures._layers import SameConv2d, SameMaxPool2d
 from shatterlab.architectures.linear import Linear
 from shatterlab.architectures.mlp import MLP
 from shatterlab.architectures.small_alexnet import LocalResponseNorm, SmallAlexNet

@@ -1,4 +1,4 @@
-"""Anybody's network, by the name of the function or class that makes it."""
+"""The user's own network, by the name of the function or class that builds it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor, nn
 
-from shatterlab.core import Architecture, live_code
-from shatterlab.core import user_code as outside
+from shatterlab.core import Architecture, live_code, user_code
 from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
 
 _trained: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
@@ -21,17 +20,17 @@ _trained: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
 
 @dataclass(frozen=True)
 class Imported(Architecture):
-    """Any torch network: your own function or class, called for a fresh one.
+    """Any torch network, built by your own function or class.
 
     The factory is called with those of `shape`, `classes` (or `num_classes`) and, for images, `channels` that its
     signature names, with `height` and `width` where it names both (a lone `width` is more often a number of units),
-    and with `arguments`, which win. It draws its weights from torch's generator, which the learner seeds. Keys of
-    trials hold a fingerprint of the code, so an edited network never meets old results.
+    and with `arguments`, which take precedence. It draws its weights from torch's generator, which the learner seeds. Keys
+    of trials hold a fingerprint of the code, so an edited network never meets old results.
 
     Args:
         factory: "module:name" or "path/to/file.py:name" of a function or of a subclass of torch.nn.Module. In Python also
-            the callable itself: it becomes "module:name" where it can be imported, else a name that only this
-            process knows, which ends in a hash of its code and of the values it encloses.
+            the callable itself: it becomes "module:name" where it can be imported, else a name that only this process and
+            its workers know, which ends in a hash of its code and of the values it encloses.
         arguments: further arguments of the factory by name; numbers, text, lists and mappings.
 
     Example:
@@ -45,7 +44,7 @@ class Imported(Architecture):
 
     @classmethod
     def live(cls, factory: Callable[..., Any], arguments: Mapping[str, Any] | None = None, owner: str = "audit") -> Imported:
-        """The architecture of a callable; `owner` is whom its refusal names.
+        """The architecture of a callable; `owner` is the name used in errors.
 
         Raises:
             InvalidPart: the callable is a network itself, not what makes one.
@@ -74,20 +73,20 @@ class Imported(Architecture):
         object.__setattr__(self, "arguments", plain)
 
     def fingerprints(self) -> Mapping[str, str]:
-        return {"factory": self._reference if live_code.is_live(self._reference) else outside.fingerprint(self._reference, self.kind)}
+        return {"factory": self._reference if live_code.is_live(self._reference) else user_code.fingerprint(self._reference, self.kind)}
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """A fresh network from the factory.
 
         Raises:
-            InvalidPart: there is no such factory, it needs what is not given, or it is a network already.
+            InvalidPart: there is no such factory, it needs an argument that has no value, or it is a network already.
             UnknownName: the module has no such name, or the factory no such argument.
             UserCodeError: the factory fails, or returns no network, none that can learn, or one it returned before.
         """
-        factory = self._found()
-        given = self._given(factory, shape, classes)
-        with outside.user_code(f"{self.kind}: {self._name}"):
-            network = factory(**given)
+        factory = self._resolved()
+        arguments = self._filled(factory, shape, classes)
+        with user_code.user_code(f"{self.kind}: {self._name}"):
+            network = factory(**arguments)
             if isinstance(network, nn.Module):
                 _fill_lazy_layers(network, shape)
         return self._checked(network)
@@ -101,37 +100,38 @@ class Imported(Architecture):
     def _name(self) -> str:
         return self._reference.removeprefix("live:").partition("#")[0] if live_code.is_live(self._reference) else self._reference
 
-    def _found(self) -> Callable[..., Any]:
-        find = live_code.find if live_code.is_live(self._reference) else outside.resolve
-        found = find(self._reference, self.kind)
-        if isinstance(found, nn.Module):
-            got = f"a factory is required at {self._name}, got a live {type(found).__name__}"
+    def _resolved(self) -> Callable[..., Any]:
+        find = live_code.find if live_code.is_live(self._reference) else user_code.resolve
+        factory = find(self._reference, self.kind)
+        if isinstance(factory, nn.Module):
+            got = f"a factory is required at {self._name}, got a live {type(factory).__name__}"
             raise InvalidPart(f"{self.kind}: {got}. Name the function or class that makes it: each replicate needs a fresh initialization.")
-        if not callable(found):
-            raise InvalidPart(f"{self.kind}: a function or class is required at {self._name}, got {found!r}. Name what makes the network.")
-        return found
+        if not callable(factory):
+            raise InvalidPart(f"{self.kind}: a function or class is required at {self._name}, got {factory!r}. Name what makes the network.")
+        return factory
 
-    def _given(self, factory: Callable[..., Any], shape: tuple[int, ...], classes: int) -> dict[str, Any]:
+    def _filled(self, factory: Callable[..., Any], shape: tuple[int, ...], classes: int) -> dict[str, Any]:
+        """The arguments of the call: those of the signature that the data decides, and the user's own."""
         try:
             parameters = inspect.signature(factory).parameters
-        except (TypeError, ValueError):  # some callables written in C tell no signature
+        except (TypeError, ValueError):  # some callables written in C have no signature
             return dict(self.arguments)
         offered: dict[str, Any] = {"shape": shape, "classes": classes, "num_classes": classes}
         if len(shape) == 3:
             offered["channels"] = shape[0]
             if {"height", "width"} <= parameters.keys():
                 offered |= {"height": shape[1], "width": shape[2]}
-        named = [name for name, each in parameters.items() if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-        given = {name: value for name, value in offered.items() if name in named} | dict(self.arguments)
-        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        named = [name for name, parameter in parameters.items() if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
+        arguments = {name: value for name, value in offered.items() if name in named} | dict(self.arguments)
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         for name in self.arguments:
             if name not in named and not takes_any:
                 raise UnknownName(f"{self.kind}: {self._name}", name, named)
-        for name, each in parameters.items():
-            if each.default is each.empty and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL) and name not in given:
+        for name, parameter in parameters.items():
+            if parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) and name not in arguments:
                 required = f"a value is required for {name} of {self._name}, got none for inputs of shape {tuple(shape)}"
                 raise InvalidPart(f"{self.kind}: {required}. Give it in arguments, or take shape and classes.")
-        return given
+        return arguments
 
     def _checked(self, network: object) -> nn.Module:
         if not isinstance(network, nn.Module):
@@ -151,7 +151,7 @@ class Imported(Architecture):
 
 
 def _fill_lazy_layers(network: nn.Module, shape: tuple[int, ...]) -> None:
-    """Lets lazy layers see one input, so that they have parameters; running statistics stay as they are."""
+    """Runs one input through lazy layers, so that they have parameters; running statistics stay as they are."""
     if any(isinstance(parameter, nn.UninitializedParameter) for parameter in network.parameters()):
         training = network.training
         with torch.no_grad():

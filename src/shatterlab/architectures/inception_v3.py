@@ -11,7 +11,7 @@ import torch  # noqa: F401 (for the example)
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shatterlab.architectures._initialization import initialize
+from shatterlab.architectures._layers import initialize
 from shatterlab.architectures.small_inception import Concatenation, ShiftNorm2d
 from shatterlab.core import Architecture
 from shatterlab.core.errors import InvalidPart
@@ -34,7 +34,7 @@ class InceptionV3(Architecture):
     their loss. Grids smaller than 17 x 17 are pooled to 5 x 5 before that classifier's last convolution.
 
     Args:
-        auxiliary: have the auxiliary classifier (3,326,696 weights for 1,000 classes).
+        auxiliary: with the auxiliary classifier (3,326,696 weights for 1,000 classes).
         dropout: probability that a feature is dropped before the last layer, in [0, 1); the paper keeps 0.8.
         convention: what batch norm learns: "scale_shift" (the published count), or "shift" alone (TF-Slim's, 23,817,352 without the
             auxiliary classifier).
@@ -146,31 +146,31 @@ class Auxiliary(nn.Module):
 
 
 class Blocks:
-    """Makes one block after the other and keeps count of the channels."""
+    """Builds one block after the other and counts the channels."""
 
     def __init__(self, plan: InceptionV3, channels: int) -> None:
         self.plan, self.channels = plan, channels
 
     def filters(self, count: int) -> int:
-        """So many filters at this width."""
+        """This count of filters, scaled by the width."""
         return max(1, round(count * self.plan.width))
 
     def normalized(self, convolution: nn.Conv2d) -> nn.Sequential:
         """The convolution, batch norm, ReLU."""
-        made = nn.BatchNorm2d if self.plan.convention == "scale_shift" else ShiftNorm2d
-        return nn.Sequential(convolution, made(convolution.out_channels, self.plan.norm_eps, self.plan.norm_momentum), nn.ReLU())
+        norm = nn.BatchNorm2d if self.plan.convention == "scale_shift" else ShiftNorm2d
+        return nn.Sequential(convolution, norm(convolution.out_channels, self.plan.norm_eps, self.plan.norm_momentum), nn.ReLU())
 
     def stem(self) -> list[nn.Module]:
         """From the image to the 35 x 35 grid."""
-        made: list[nn.Module] = []
+        modules: list[nn.Module] = []
         for layer in ((32, 3, 2, 0), (32, 3, 1, 0), (64, 3, 1, 1), None, (80, 1, 1, 0), (192, 3, 1, 0), None):
             if layer is None:
-                made.append(nn.MaxPool2d(3, stride=2))
+                modules.append(nn.MaxPool2d(3, stride=2))
                 continue
             outputs = self.filters(layer[0])
-            made.append(self.normalized(nn.Conv2d(self.channels, outputs, layer[1], layer[2], layer[3], bias=False)))
+            modules.append(self.normalized(nn.Conv2d(self.channels, outputs, layer[1], layer[2], layer[3], bias=False)))
             self.channels = outputs
-        return made
+        return modules
 
     def square(self, pooled: int) -> nn.Module:
         """A block of 1x1, 5x5 and twice 3x3 filters beside a pooling."""
@@ -184,12 +184,12 @@ class Blocks:
         return self.side_by_side([(192, 1)], [(inner, 1), (inner, row), (192, column)], long, pool=192)
 
     def expanded(self) -> nn.Module:
-        """A block whose 3x3 filters part into rows and columns, side by side."""
+        """A block whose 3x3 filters split into rows and columns, side by side."""
         before = self.channels
         branches = [
             self._chain(before, [(320, 1)]),
-            self._parted(before, [(384, 1)]),
-            self._parted(before, [(448, 1), (384, 3)]),
+            self._split(before, [(384, 1)]),
+            self._split(before, [(448, 1), (384, 3)]),
             self._pooled(before, 192),
         ]
         self.channels = self.filters(320) + 4 * self.filters(384) + self.filters(192)
@@ -204,16 +204,16 @@ class Blocks:
         return Concatenation(branches)
 
     def _chain(self, channels: int, layers: Sequence[_Layer]) -> nn.Sequential:
-        made: list[nn.Module] = []
+        convolutions: list[nn.Module] = []
         for outputs, kernel, *stride in layers:
             sides = (kernel, kernel) if isinstance(kernel, int) else kernel
             step = stride[0] if stride else 1
             padding = (0, 0) if step == 2 else (sides[0] // 2, sides[1] // 2)
-            made.append(self.normalized(nn.Conv2d(channels, self.filters(outputs), sides, step, padding, bias=False)))
+            convolutions.append(self.normalized(nn.Conv2d(channels, self.filters(outputs), sides, step, padding, bias=False)))
             channels = self.filters(outputs)
-        return nn.Sequential(*made)
+        return nn.Sequential(*convolutions)
 
-    def _parted(self, channels: int, layers: Sequence[_Layer]) -> nn.Sequential:
+    def _split(self, channels: int, layers: Sequence[_Layer]) -> nn.Sequential:
         last = self.filters(layers[-1][0])
         ends = Concatenation([self._chain(last, [(384, (1, 3))]), self._chain(last, [(384, (3, 1))])])
         return nn.Sequential(*self._chain(channels, layers), ends)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import nn
 
-from shatterlab.architectures._initialization import initialize
+from shatterlab.architectures._layers import initialize
 from shatterlab.core import Architecture
 
 
@@ -22,7 +22,7 @@ class Linear(Architecture):
     """One linear layer from the flattened input to the scores.
 
     scores = W x + b, with d k weights and k biases. Without bias and from zero, gradient descent on squared loss
-    stays in the span of the data and reaches the interpolant of least norm. Takes images and tables.
+    stays in the span of the data and reaches the minimum-norm interpolant. Takes images and tables.
 
     Args:
         bias: learn b; without it the scores are W x.

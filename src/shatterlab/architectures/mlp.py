@@ -9,8 +9,7 @@ from typing import Literal
 
 from torch import nn
 
-from shatterlab.architectures._dropout import dropping, require_probability
-from shatterlab.architectures._initialization import initialize
+from shatterlab.architectures._layers import dropping, initialize, require_probability
 from shatterlab.core import Architecture
 
 

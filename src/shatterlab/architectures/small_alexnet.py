@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shatterlab.architectures._dropout import dropping, require_probability
-from shatterlab.architectures._images import SameMaxPool2d, image_shape
-from shatterlab.architectures._initialization import initialize
+from shatterlab.architectures._layers import SameMaxPool2d, dropping, image_shape, initialize, require_probability
 from shatterlab.core import Architecture
 
 _TUTORIAL = (("conv1", 0.05, 0.0), ("conv2", 0.05, 0.1), ("full1", 0.04, 0.1), ("full2", 0.04, 0.1), ("scores", 1 / 192, 0.0))

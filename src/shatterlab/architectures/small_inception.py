@@ -10,9 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from shatterlab.architectures._dropout import dropping, require_probability
-from shatterlab.architectures._images import SameConv2d, SameMaxPool2d, image_shape
-from shatterlab.architectures._initialization import initialize
+from shatterlab.architectures._layers import SameConv2d, SameMaxPool2d, dropping, image_shape, initialize, require_probability
 from shatterlab.core import Architecture
 
 _BLOCKS: tuple[int | tuple[int, int], ...] = ((32, 32), (32, 48), 80, (112, 48), (96, 64), (80, 80), (48, 96), 96, (176, 160), (176, 160))

@@ -64,8 +64,8 @@ def pickled(part: Part) -> dict[str, bytes]:
     Raises:
         InvalidPart: a factory encloses what cannot be pickled.
     """
-    texts = [(each, getattr(each, item.name)) for each in part.parts() for item in each.configuration()]
-    return {name: _pickled(_registered[name], each.kind) for each, name in texts if isinstance(name, str) and name in _registered}
+    fields = [(inner.kind, getattr(inner, item.name)) for inner in part.parts() for item in inner.configuration()]
+    return {name: _pickled(_registered[name], kind) for kind, name in fields if isinstance(name, str) and name in _registered}
 
 
 def receive(factories: Mapping[str, bytes]) -> None:
@@ -118,10 +118,10 @@ def _home(value: Any) -> ModuleType | None:
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     if module is None or module.__name__ == "__main__" or not _has_source(module):
         return None
-    found: Any = module
+    member: Any = module
     for step in getattr(value, "__qualname__", "?").split("."):
-        found = getattr(found, step, None)
-    return module if found is value else None
+        member = getattr(member, step, None)
+    return module if member is value else None
 
 
 def _has_source(module: ModuleType) -> bool:
@@ -196,7 +196,7 @@ class _Contents:
         skipped = (*_GENERATED, *(("__init__",) if parameters.init else ())) if parameters else ()
         for name, member in vars(value).items():
             if name == "__dataclass_fields__":
-                yield self._write([(each.name, each.default, each.default_factory) for each in member.values()])
+                yield self._write([(item.name, item.default, item.default_factory) for item in member.values()])
             elif name not in (*_SILENT, *skipped) and not isinstance(member, GetSetDescriptorType | MemberDescriptorType):
                 yield f"{name}={self._write(member)}"
 
@@ -212,7 +212,7 @@ def _inner(value: Any) -> Iterable[object] | None:
         case list() | tuple():
             return value
         case dict():
-            return [each for item in value.items() for each in item]
+            return [member for item in value.items() for member in item]
         case MethodType():
             return value.__func__, value.__self__
         case staticmethod() | classmethod():
@@ -228,7 +228,7 @@ def _inner(value: Any) -> Iterable[object] | None:
 
 def _outer_names(code: CodeType) -> set[tuple[str, str]]:
     """The globals that a function and those inside it read, and the modules that they import."""
-    names = {(each.opname, each.argval) for each in dis.get_instructions(code) if each.opname in _READS}
+    names = {(step.opname, step.argval) for step in dis.get_instructions(code) if step.opname in _READS}
     return names.union(*(_outer_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
 
 
@@ -243,7 +243,7 @@ def _named(module: str, name: str) -> str:
 
 def _is_its_attributes(value: object) -> bool:
     classes = type(value).__mro__[:-1]
-    return isinstance(getattr(value, "__dict__", None), Mapping) and all(each.__flags__ & _HEAP_TYPE and "__slots__" not in vars(each) for each in classes)
+    return isinstance(getattr(value, "__dict__", None), Mapping) and all(kind.__flags__ & _HEAP_TYPE and "__slots__" not in vars(kind) for kind in classes)
 
 
 def _token(value: object) -> str:

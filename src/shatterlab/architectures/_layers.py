@@ -1,4 +1,4 @@
-"""What the convolutional architectures share: which inputs they take, and TensorFlow's SAME padding at stride 2."""
+"""What several architectures share: initial weights, dropout, TensorFlow's SAME padding at stride 2, and the check of image sizes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,51 @@ from shatterlab.core import Architecture
 from shatterlab.core.errors import InvalidPart
 
 
+def initialize(network: nn.Module, scheme: str) -> None:
+    """Draws the weights of every convolution and linear layer, and sets their biases to 0.
+
+    Args:
+        network: changed in place; its other layers stay as they are.
+        scheme: "default" leaves torch's own (weights and biases uniform within 1/sqrt(fan-in)); "he" is normal with
+            variance 2/fan-in; "glorot" uniform with variance 2/(fan-in + fan-out); "zero" all zeros.
+
+    Source:
+        He et al. 2015, "Delving deep into rectifiers"; Glorot and Bengio 2010.
+    """
+    if scheme == "default":
+        return
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            if scheme == "he":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            elif scheme == "glorot":
+                nn.init.xavier_uniform_(layer.weight)
+            else:
+                nn.init.zeros_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def require_probability(owner: Architecture, dropout: float) -> None:
+    """Refuses a dropout outside [0, 1).
+
+    Raises:
+        InvalidPart: it lies outside.
+    """
+    owner.require(0 <= dropout < 1, "dropout is a probability in [0, 1)", dropout, "0 leaves dropout out")
+
+
+def dropping(dropout: float) -> list[nn.Module]:
+    """The layer that sets a share of the activations to 0 in training and divides the rest by 1 - dropout; none where it is 0.
+
+    Source:
+        Srivastava et al. 2014, in the form of torch.nn.Dropout, which draws from the order stream's generator.
+    """
+    return [nn.Dropout(dropout)] if dropout else []
+
+
 def image_shape(owner: Architecture, shape: tuple[int, ...], halvings: int) -> tuple[int, int, int]:
-    """Channels, height and width of the inputs, of which each halving must find at least two pixels a side.
+    """Channels, height and width of the inputs, which must leave at least two pixels a side to each halving.
 
     A halving leaves ceil(side / 2) pixels, so h of them need a side of at least 2^(h - 1) + 1.
 
