@@ -15,9 +15,7 @@ from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Row, Runtime, Seeds
 from shatterlab.corruptions.partial_labels import PartialLabels
 from shatterlab.datasets.digits import Digits
-from shatterlab.executors import Executor
-from shatterlab.executors.drive import drive
-from shatterlab.executors.in_process import InProcess
+from shatterlab.executors.drive import Executor, InProcess, drive
 from shatterlab.executors.local import LocalPool
 from shatterlab.learners.training import Training
 from shatterlab.store.database import Store

@@ -14,7 +14,6 @@ from shatterlab.augmentations.random_crop import RandomCrop as RandomCrop
 from shatterlab.augmentations.random_resized_crop import RandomResizedCrop as RandomResizedCrop
 from shatterlab.augmentations.rotation import Rotation as Rotation
 from shatterlab.core import catalog as catalog
-from shatterlab.core.augmentation import Augmentation as Augmentation
 from shatterlab.core.errors import DataError as DataError
 from shatterlab.core.errors import InvalidPart as InvalidPart
 from shatterlab.core.errors import LawBroken as LawBroken
@@ -24,6 +23,7 @@ from shatterlab.core.errors import StoreError as StoreError
 from shatterlab.core.errors import UnknownName as UnknownName
 from shatterlab.core.errors import UserCodeError as UserCodeError
 from shatterlab.core.kinds import Architecture as Architecture
+from shatterlab.core.kinds import Augmentation as Augmentation
 from shatterlab.core.kinds import Corruption as Corruption
 from shatterlab.core.kinds import Dataset as Dataset
 from shatterlab.core.kinds import Kernel as Kernel

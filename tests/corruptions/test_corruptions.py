@@ -84,7 +84,7 @@ def test_a_label_corruption_that_gives_other_labels_is_refused(wrong):
         def labels(self, labels, classes, rng):
             return wrong
 
-    with pytest.raises(DataError, match=r"^Wrong: 3 labels in 0\.\.2 are required, got shape .* Mend its `labels`\.$"):
+    with pytest.raises(DataError, match=r"^Wrong: 3 labels in 0\.\.2 are required, got shape .* Fix its `labels`\.$"):
         Wrong().apply(sample(distinct(3, 2)))
 
 

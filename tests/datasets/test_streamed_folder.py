@@ -14,7 +14,7 @@ from PIL import Image
 
 from shatterlab.core import Examples, Seeds, Splits
 from shatterlab.core.errors import DataError, InvalidPart
-from shatterlab.core.lazy_inputs import Streamed, ahead, parts
+from shatterlab.core.lazy_inputs import Streamed, ahead, chunks
 from shatterlab.core.losses import evaluate
 from shatterlab.corruptions.gaussian_pixels import GaussianPixels
 from shatterlab.corruptions.partial_labels import RandomLabels
@@ -182,7 +182,7 @@ def test_scoring_a_stream_is_scoring_the_same_images_in_memory():
         return inputs.flatten(1) @ weights
 
     assert evaluate(score, splits.train, "logits") == evaluate(score, held(splits).train, "logits")
-    assert [place.stop - place.start for place, _ in parts(splits.train.inputs, 20, 2)] == [20, 20, 8]
+    assert [place.stop - place.start for place, _ in chunks(splits.train.inputs, 20, 2)] == [20, 20, 8]
 
 
 # what is refused -------------------------------------------------------------------------------------------------------

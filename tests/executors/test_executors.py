@@ -19,9 +19,8 @@ from shatterlab.core import Fit, Learner, Row, Runtime, Seeds, catalog
 from shatterlab.core.errors import InvalidPart, ShatterlabError, StoreError
 from shatterlab.corruptions.partial_labels import PartialLabels
 from shatterlab.datasets.digits import Digits
-from shatterlab.executors import Executor, Task, local
-from shatterlab.executors.drive import drive
-from shatterlab.executors.in_process import InProcess
+from shatterlab.executors import local
+from shatterlab.executors.drive import Executor, InProcess, Task, drive
 from shatterlab.executors.local import LocalPool
 from shatterlab.kernels.radial import Gaussian
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
@@ -202,7 +201,7 @@ def test_what_no_table_can_hold_fails_its_own_trial_only(probe, store):
 def test_code_that_changed_while_trials_ran_fails_the_trial(probe, store):
     (row,) = drive([asked()], store, Instant(lambda trial: answered(trial, key="of other code")))
     assert (row["key"], row["status"]) == (asked().key, "failed")
-    assert row["error"] == "Trial: code and data that stay as they are required, they changed after this trial was asked for. Run it again."
+    assert row["error"] == "Trial: code and data that stay as they are required, they changed after this trial was submitted. Run it again."
 
 
 def test_driving_costs_little_beside_the_trial(probe, store):
@@ -315,7 +314,7 @@ def test_this_process_stops_where_its_gpu_failed_and_keeps_what_is_done(probe, s
     trials = [asked(), asked("ask for too much"), asked("lose the GPU"), asked(replicate=1), asked(replicate=2)]
     with pytest.raises(ShatterlabError) as problem:
         drive(trials, store, InProcess())
-    assert str(problem.value) == "InProcess: a GPU that answers this process is required, it failed and 2 trials are left. Start anew, or use worker processes."
+    assert str(problem.value) == "InProcess: a GPU that answers this process is required, it failed and 2 trials are left. Restart, or use worker processes."
     assert {row["key"]: row["error"] for row in store.rows()} == {trials[0].key: None, trials[1].key: SHORT, trials[2].key: LOST}
     assert [row["status"] for row in drive(trials[:2] + trials[3:], store, InProcess())] == ["ok", "failed", "ok", "ok"]
     assert drive([trials[2]], store, InProcess())[0]["error"] == LOST  # nothing is left to be stopped

@@ -25,8 +25,7 @@ from hypothesis import strategies as st
 import shatterlab
 from shatterlab.core import Row
 from shatterlab.core.errors import StoreError
-from shatterlab.store import connection as _database
-from shatterlab.store import schema as _schema
+from shatterlab.store import connection, tables
 from shatterlab.store.database import Store
 
 CURVES = [(epoch, 391 * epoch, name, epoch / 7) for epoch in range(1, 41) for name in ("test.loss", "train.loss")]
@@ -275,7 +274,7 @@ def test_no_space_costs_the_new_row_only(store):
     fill(store)
     with pytest.raises(StoreError) as problem:
         store.add(Row(made("second"), CURVES, {"w": np.zeros(50_000)}))
-    wanted = "Store: free space is required to add to results.sqlite, got none (database or disk is full). Free some and run again; what is done is kept."
+    wanted = "Store: free space is required to add to results.sqlite, got none (database or disk is full). Free some and run again; finished rows are kept."
     assert str(problem.value) == wanted
     assert [row["key"] for row in store.rows()] == ["first"]
     store._connection.execute("PRAGMA max_page_count = 100000")
@@ -542,7 +541,7 @@ def test_a_newer_schema_is_refused_untouched(path, create):
 
 
 def from_0_to_1(connection):
-    for statement in _schema.TABLES[1:]:
+    for statement in tables.TABLES[1:]:
         connection.execute(statement)
     connection.execute("INSERT INTO runs (uid, key, status, finished) SELECT 'u' || key, key, 'ok', '2020-01-01T00:00:00+00:00' FROM results")
     connection.execute("INSERT INTO scalars SELECT run, 'test.error', error FROM results JOIN runs USING (key)")
@@ -551,7 +550,7 @@ def from_0_to_1(connection):
 
 def test_an_older_schema_is_migrated_step_by_step(path, monkeypatch):
     steps = []
-    monkeypatch.setattr(_schema, "MIGRATIONS", {-1: lambda _: steps.append(-1), 0: lambda connection: (steps.append(0), from_0_to_1(connection))})
+    monkeypatch.setattr(tables, "MIGRATIONS", {-1: lambda _: steps.append(-1), 0: lambda connection: (steps.append(0), from_0_to_1(connection))})
     with_schema(path, -1)
     before = path.read_bytes()
     with Store(path, create=False) as store:  # a reader migrates a copy in memory
@@ -571,7 +570,7 @@ def test_a_migration_that_fails_leaves_the_older_store(path, monkeypatch):
         from_0_to_1(connection)
         connection.execute("INSERT INTO nowhere VALUES (1)")
 
-    monkeypatch.setattr(_schema, "MIGRATIONS", {0: breaks})
+    monkeypatch.setattr(tables, "MIGRATIONS", {0: breaks})
     with_schema(path, 0)
     with pytest.raises(StoreError, match=r"^Store: results\.sqlite cannot do this \(no such table: nowhere\)\.$"):
         Store(path)
@@ -614,11 +613,11 @@ tmpfs /home/me/ram tmpfs rw 0 0
 def test_network_disks_are_known_by_their_mount(tmp_path, path, network):
     mounts = tmp_path / "mounts"
     mounts.write_text(MOUNTS)
-    assert _database.on_network(Path(path), mounts) is network
+    assert connection.on_network(Path(path), mounts) is network
 
 
 def test_without_a_list_of_mounts_every_disk_is_local(tmp_path):
-    assert _database.on_network(tmp_path, tmp_path / "none") is False
+    assert connection.on_network(tmp_path, tmp_path / "none") is False
 
 
 def test_the_journal_follows_the_disk(path, monkeypatch):
@@ -628,7 +627,7 @@ def test_the_journal_follows_the_disk(path, monkeypatch):
     with Store(path) as store:
         store.add(made("local"))
         assert settings_of(store) == ("wal", 1, 1)
-    monkeypatch.setattr(_database, "on_network", lambda _: True)
+    monkeypatch.setattr(connection, "on_network", lambda _: True)
     with Store(path) as store:  # moved to a network disk
         assert settings_of(store) == ("delete", 2, 1)
         store.add(made("network"))
@@ -657,7 +656,7 @@ def test_the_documented_tables_are_the_tables(store):
     for (table,) in store._connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall():
         columns = ", ".join(f"`{column}`" for _, column, *_ in store._connection.execute(f"PRAGMA table_info({table})"))
         assert f"| `{table}` | {columns} |" in page.replace(" (a view)", "")
-    assert f"describes schema {_schema.VERSION}." in page
+    assert f"describes schema {tables.VERSION}." in page
 
 
 def test_a_trial_whose_measures_were_not_taken_is_missing(tmp_path):

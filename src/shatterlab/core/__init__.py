@@ -1,4 +1,4 @@
-"""Read this first: `kinds` has the kinds of part, `values` what travels between them; both are named here."""
+"""Read this first: the kinds of part, the values that travel between them, parts as values, seeds, the catalog and errors."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _fields(node: ast.ClassDef, module: str) -> dict[str, tuple[bool, str]]:
 
 
 def get(name: str) -> Any:
-    """The class or constructor of that name, of the package or of a loaded outside file.
+    """The class or constructor of that name, from the package or a loaded outside file.
 
     Raises:
         UnknownName: there is none; the text offers the nearest names.
@@ -127,7 +127,7 @@ def get(name: str) -> Any:
 
 
 def build(description: Any) -> Part:
-    """The part that a description says: the inverse of `Part.describe`.
+    """The part of a description: the inverse of `Part.describe`.
 
     Raises:
         UnknownName: no part or field has that name.
@@ -135,17 +135,17 @@ def build(description: Any) -> Part:
     """
     if not isinstance(description, Mapping) or not isinstance(description.get("kind"), str):
         raise InvalidPart(f'catalog: a description is a mapping with a "kind", got {description!r}')
-    made = get(description["kind"])
+    constructor = get(description["kind"])
     plain: set[str] = set()
-    if isinstance(made, type) and issubclass(made, Part):
-        known = [item.name for item in made.configuration()]
+    if isinstance(constructor, type) and issubclass(constructor, Part):
+        known = [item.name for item in constructor.configuration()]
         for name in description:
             if name not in (*known, "kind"):
-                raise UnknownName(made.__name__, name, known)
-        plain = made.mappings()
-    given = {name: value if name in plain else _built(value) for name, value in description.items() if name != "kind"}
+                raise UnknownName(constructor.__name__, name, known)
+        plain = constructor.mappings()
+    arguments = {name: value if name in plain else _built(value) for name, value in description.items() if name != "kind"}
     try:
-        part = made(**given)
+        part = constructor(**arguments)
     except TypeError as problem:
         raise InvalidPart(f"{description['kind']}: {problem}. Known fields: `shatterlab show {description['kind']}`.") from problem
     assert isinstance(part, Part)
@@ -161,7 +161,7 @@ def _built(value: Any) -> Any:
 
 
 def load(path: Path | str) -> ModuleType:
-    """Imports an outside file and makes the parts that it defines known by name.
+    """Imports an outside file and adds its parts to the catalog.
 
     Raises:
         InvalidPart: no such file, or one of its parts takes a name of the package.
@@ -179,5 +179,5 @@ def load(path: Path | str) -> ModuleType:
 
 def outside_files(part: Part) -> list[str]:
     """The outside files that another process must load to build this part."""
-    modules = {type(each).__module__ for each in part.parts() if type(each).outside_fingerprint}
+    modules = {type(inner).__module__ for inner in part.parts() if type(inner).outside_fingerprint}
     return sorted(str(importlib.import_module(module).__file__) for module in modules)

@@ -1,4 +1,4 @@
-"""What can go wrong, each told in one sentence: owner, what is required, what it got, what to do."""
+"""Errors of the package, each one sentence: owner, what is required, what it got, what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class ShatterlabError(Exception):
-    """Anything this package refuses; its text is meant for the person at the terminal."""
+    """Base class of the errors of this package; the text addresses the user."""
 
     exit_code = 2
 
@@ -17,7 +17,7 @@ class InvalidPart(ShatterlabError, ValueError):
 
 
 class UnknownName(ShatterlabError, LookupError):
-    """A name that is not known; the text offers the nearest ones."""
+    """An unknown name; the text lists the nearest known ones."""
 
     def __init__(self, owner: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -29,7 +29,7 @@ class UnknownName(ShatterlabError, LookupError):
 
 
 class DataError(ShatterlabError, ValueError):
-    """Data is missing, damaged or of a form that cannot be used."""
+    """Data is missing, damaged or in an unusable form."""
 
     exit_code = 3
 
@@ -58,6 +58,6 @@ class NotApplicable(ShatterlabError):
 
 
 class LawBroken(ShatterlabError, AssertionError):
-    """A part violates a law of its kind; the text names the law, what it demands and what was seen."""
+    """A part violates a law of its kind; the text names the law, what it demands and what the part did."""
 
     exit_code = 1

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from shatterlab.core.augmentation import Augmentation, Drawn
 from shatterlab.core.errors import DataError
 from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.core.part import Part, fitted_field
@@ -33,13 +32,15 @@ __all__ = [
     "fitted_field", "random_bits", "stratified",
 ]  # fmt: skip
 
+Drawn = Mapping[str, "Tensor"]  # the random numbers of an augmentation for one batch, by name
+
 _CHUNK = 64  # images corrupted at a time: their bits stay in the processor's cache
-_TILE = 1024  # rows and columns of a Gram matrix made at a time: 8 MiB in float64, near what a processor caches
+_TILE = 1024  # rows and columns of a Gram matrix computed at a time: 8 MiB in float64, near the size of a processor's cache
 
 
 @dataclass(frozen=True)
 class Dataset(Part, ABC):
-    """A training and a test split. A subclass writes `read`; `load` subsamples and checks for every data set.
+    """A training and a test split. A subclass writes `read`; `load` subsamples and checks every data set.
 
     Args:
         examples: how many training examples to keep, class-stratified, drawn from the data stream (None: all).
@@ -56,7 +57,7 @@ class Dataset(Part, ABC):
 
     @abstractmethod
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        """Both splits at full size, found under `root`."""
+        """Both splits at full size; `root` is the folder of the published data sets."""
 
     def load(self, root: Path | None = None, seeds: Seeds = Seeds()) -> Splits:
         """Both splits, subsampled and checked.
@@ -96,25 +97,25 @@ class Dataset(Part, ABC):
     def _check_finite(self, name: str, part: Examples) -> None:
         bad = [] if isinstance(part.inputs, Streamed) else (~part.inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         if bad:
-            where = f"the {name} split has NaN or infinity in {len(bad)} examples, the first at position {bad[0]}"
-            raise DataError(f"{self.kind}: finite inputs are required, {where}. Clean or drop them.")
+            got = f"the {name} split has NaN or infinity in {len(bad)} examples, the first at position {bad[0]}"
+            raise DataError(f"{self.kind}: finite inputs are required, {got}. Clean or drop them.")
 
 
 class Corruption(Part, ABC):
-    """A change of the data that removes what could be learned, drawn once from the corruption stream.
+    """A change of the data that removes information, drawn once from the corruption stream.
 
-    `random` is False for a corruption that draws nothing (a blur, say): another seed then changes nothing.
+    `random` is False for a deterministic corruption (a blur, for example): another seed then changes nothing.
     """
 
     random: ClassVar[bool] = True
 
     def fitted(self, train: Examples, seeds: Seeds) -> Corruption:
-        """This corruption with what it must know of the data (moments, say); by default itself."""
+        """This corruption with statistics of the data that it needs (moments, for example); by default itself."""
         return self
 
     @abstractmethod
     def apply(self, splits: Splits, seeds: Seeds = Seeds()) -> Splits:
-        """The corrupted sample; what it was made from stays unchanged."""
+        """The corrupted sample; the original stays unchanged."""
 
 
 class LabelCorruption(Corruption):
@@ -138,8 +139,8 @@ class LabelCorruption(Corruption):
         assert isinstance(ready, LabelCorruption)
         drawn = np.asarray(ready.labels(train.labels.numpy().copy(), train.classes, seeds.rng("corruption", "labels")))
         if drawn.shape != tuple(train.labels.shape) or drawn.min() < 0 or drawn.max() >= train.classes:
-            wanted, got = f"{len(train)} labels in 0..{train.classes - 1}", f"shape {drawn.shape} in {drawn.min()}..{drawn.max()}"
-            raise DataError(f"{self.kind}: {wanted} are required, got {got}. Mend its `labels`.")
+            required, got = f"{len(train)} labels in 0..{train.classes - 1}", f"shape {drawn.shape} in {drawn.min()}..{drawn.max()}"
+            raise DataError(f"{self.kind}: {required} are required, got {got}. Fix its `labels`.")
         return Splits(replace(train, labels=torch.from_numpy(drawn.astype(np.int64))), splits.test)
 
 
@@ -151,7 +152,7 @@ class PixelCorruption(Corruption):
         """The corrupted inputs of some examples, a pure function of each example's input and (seed, split, index).
 
         Args:
-            images: m inputs, not to be changed.
+            images: m inputs; must stay unchanged.
             indices: their positions in the split, shape (m,).
             split: "train" or "test".
             seed: the corruption stream's integer; `random_bits(seed, split, indices, count)` draws for all at once.
@@ -166,13 +167,50 @@ class PixelCorruption(Corruption):
     def _split(self, part: Examples, split: str, seed: int) -> Examples:
         import torch
 
-        if isinstance(part.inputs, Streamed):  # changed image by image whenever they are read
+        if isinstance(part.inputs, Streamed):  # changed whenever they are read
             return replace(part, inputs=part.inputs.mapped(lambda images, indices: self.inputs(images, indices, split, seed)))  # type: ignore[arg-type]
         corrupted = torch.empty_like(part.inputs)
         for start in range(0, len(part), _CHUNK):
-            some = slice(start, min(start + _CHUNK, len(part)))
-            corrupted[some] = self.inputs(part.inputs[some], np.arange(some.start, some.stop), split, seed)
+            chunk = slice(start, min(start + _CHUNK, len(part)))
+            corrupted[chunk] = self.inputs(part.inputs[chunk], np.arange(chunk.start, chunk.stop), split, seed)
         return replace(part, inputs=corrupted)
+
+
+class Augmentation(Part, ABC):
+    """A random change of training images that keeps their content; drawn again in every epoch, never at evaluation.
+
+    A subclass writes `draw` and `images`. Numbers are drawn on the CPU for the whole sample, once an epoch; a step
+    takes the numbers of its examples and changes the whole batch on the device, without a Python step an image.
+    An augmentation that combines several examples (mixup) sets `mixes` and writes `targets` too.
+    """
+
+    mixes: ClassVar[bool] = False
+
+    @abstractmethod
+    def draw(self, n: int, shape: tuple[int, ...], rng: np.random.Generator) -> Mapping[str, np.ndarray[Any, Any]]:
+        """The random numbers of one epoch by name, each array with one entry (or row) for each of n examples.
+
+        Args:
+            n: size of the sample.
+            shape: of one image as `images` receives it: channels, height, width.
+            rng: the stream of this augmentation in this epoch.
+
+        Raises:
+            InvalidPart: the augmentation does not apply to images of this shape.
+        """
+
+    @abstractmethod
+    def images(self, images: Tensor, drawn: Drawn) -> Tensor:
+        """The augmented images of a batch; the argument stays unchanged.
+
+        Args:
+            images: m x channels x height x width, in [0, 1], before any whitening.
+            drawn: the random numbers of this batch, m entries of each array that `draw` returned, on the device of the images.
+        """
+
+    def targets(self, targets: Tensor, drawn: Drawn) -> Tensor:
+        """The targets of a batch, m x k with rows that sum to 1; by default unchanged."""
+        return targets
 
 
 class Architecture(Part, ABC):
@@ -183,12 +221,12 @@ class Architecture(Part, ABC):
         """A network from inputs of this shape to k scores, weights drawn from torch's generator.
 
         Raises:
-            InvalidPart: the input is too small or of a form that the network cannot take.
+            InvalidPart: the network does not accept inputs of this shape.
         """
 
 
 class Optimizer(Part, ABC):
-    """A rule for steps downhill; its `lr` is the initial learning rate, > 0."""
+    """The update rule of a gradient step; its `lr` is the initial learning rate, > 0."""
 
     lr: float
 
@@ -199,22 +237,22 @@ class Optimizer(Part, ABC):
 
 @runtime_checkable
 class CodedGram(Protocol):
-    """A symmetric Gram matrix in 32 bits an entry, from which any part of it is had in float64 without loss."""
+    """A symmetric Gram matrix in 32 bits an entry; any tile decodes exactly to float64."""
 
     def tile(self, rows: slice, columns: slice) -> Tensor:
-        """The codes of a part; int32."""
+        """The codes of a tile; int32."""
 
     def decoded(self, codes: Tensor, dtype: torch.dtype) -> Tensor:
-        """The entries that these codes stand for, in this dtype."""
+        """The entries of these codes in this dtype."""
 
 
 class Kernel(Part, ABC):
     """A symmetric positive semidefinite function k(x, z) of two inputs. A subclass writes `gram` and `diagonal`.
 
-    Inputs come as `Examples` gives them and are flattened inside where that is needed. A kernel that must see data
-    first (a bandwidth chosen, filters drawn) has `fitted`; whoever uses a kernel calls it before anything else. `random`
-    is True for a kernel whose `fitted` draws from the init stream: another seed then gives another kernel. A kernel
-    of many explicit features overrides `gram_into` and `product`, so that no feature is computed twice.
+    Inputs have the shape that `Examples` gives them; a kernel flattens them where it needs to. A kernel that depends on
+    the sample (its bandwidth, its filters) overrides `fitted`, which must be called first. `random` is True for a kernel
+    whose `fitted` draws from the init stream: another seed then gives another kernel. A kernel of many explicit
+    features overrides `gram_into` and `product`, so that no feature is computed twice.
     """
 
     random: ClassVar[bool] = False
@@ -228,47 +266,47 @@ class Kernel(Part, ABC):
         """k(x_i, x_i), shape (n,), in the dtype of x: the diagonal of `gram(x, x)`."""
 
     def fitted(self, train: Examples, seeds: Seeds) -> Kernel:
-        """This kernel with what it must know of the data (a bandwidth, a whitening); by default itself."""
+        """This kernel with what depends on the data (a bandwidth, a whitening); by default itself."""
         return self
 
     def by_tiles(self, x: Tensor, z: Tensor, dtype: torch.dtype) -> Callable[[slice, slice], Tensor]:
-        """The map from rows and columns to that part of `gram(x, z)` in this dtype; what the parts share is prepared once."""
+        """A function of rows and columns that returns this tile of `gram(x, z)` in this dtype; shared work is done once."""
         return lambda rows, columns: self.gram(x[rows].to(dtype), z[columns].to(dtype))
 
     def coded(self, x: Tensor) -> CodedGram | None:
-        """`gram(x, x)` in 32 bits an entry without loss, where this kernel has such a code for these inputs; by default None."""
+        """`gram(x, x)` in a lossless code of 32 bits an entry, where this kernel has one for these inputs; by default None."""
         return None
 
     def gram_into(self, out: Tensor, x: Tensor, z: Tensor) -> None:
-        """Writes `gram(x, z)` in the dtype of `out`, tile by tile: nothing else of that size exists.
+        """Writes `gram(x, z)` in the dtype of `out`, tile by tile, with no second array of that size.
 
         Where x is z, half of the tiles are computed and mirrored, so that the result is exactly symmetric.
         """
-        part = self.by_tiles(x, z, out.dtype)
+        compute = self.by_tiles(x, z, out.dtype)
         for rows, columns in _tiles(len(x), len(z), x is z):
-            tile = part(rows, columns)
+            tile = compute(rows, columns)
             if x is z and rows == columns:
                 tile = (tile + tile.T) / 2
             out[rows, columns] = tile
             if x is z:
-                out[columns, rows] = tile.T.contiguous()  # torch transposes by blocks only into what is contiguous
+                out[columns, rows] = tile.T.contiguous()  # torch transposes by blocks only into contiguous memory
 
     def product(self, x: Tensor, z: Tensor, weights: Tensor) -> Tensor:
-        """`gram(x, z) @ weights` in the dtype of the weights (m x c), tile by tile: no Gram matrix is held.
+        """`gram(x, z) @ weights` in the dtype of the weights (m x c), tile by tile, without the whole Gram matrix.
 
         Where x is z, each tile serves twice, so that half of them are computed.
         """
-        part, turned = self.by_tiles(x, z, weights.dtype), weights.T.contiguous()  # c x m: a thin matrix is quicker from the left
+        compute, turned = self.by_tiles(x, z, weights.dtype), weights.T.contiguous()  # c x m: a thin matrix is quicker from the left
         out = turned.new_zeros((len(turned), len(x)))
         for rows, columns in _tiles(len(x), len(z), x is z):
-            tile = part(rows, columns)
+            tile = compute(rows, columns)
             out[:, rows] += turned[:, columns] @ tile.T
             if x is z and rows != columns:
                 out[:, columns] += turned[:, rows] @ tile
         return out.T.contiguous()
 
     def scorer(self, z: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
-        """The map from x to `product(x, z, weights)`, for many calls: what they share is prepared once."""
+        """A function of x that returns `product(x, z, weights)`; work that calls share is done once."""
         return lambda x: self.product(x, z, weights)
 
 
@@ -283,7 +321,7 @@ class Learner(Part, ABC):
 
     @abstractmethod
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        """The fitted model. Deterministic given the seeds; an observer changes nothing."""
+        """The fitted model. Deterministic for given seeds; an observer changes nothing."""
 
 
 class Measure(Part, ABC):
@@ -294,5 +332,5 @@ class Measure(Part, ABC):
         """Scalars and arrays by name.
 
         Raises:
-            NotApplicable: this fit has no such quantity; the reason is shown in the empty cell.
+            NotApplicable: the quantity is not defined for this fit; the text is shown in the empty cell.
         """

@@ -11,14 +11,14 @@ from torch.nn import functional
 
 from shatterlab.core import Examples
 from shatterlab.core.errors import UserCodeError
-from shatterlab.core.lazy_inputs import parts
+from shatterlab.core.lazy_inputs import chunks
 
 _BATCH = 2048  # examples scored at a time
-TOP = 10  # of so many classes, or fewer, the top 5 say nothing
+TOP = 10  # with so many classes or fewer, top-5 accuracy is not reported
 
 
 class Evaluation(NamedTuple):
-    """Mean loss, and the fractions whose label has the highest score, and one of the five highest (None of 10 classes or fewer)."""
+    """Mean loss, top-1 accuracy, and top-5 accuracy (None with 10 classes or fewer)."""
 
     loss: float
     accuracy: float
@@ -45,7 +45,7 @@ def losses(scores: Tensor, labels: Tensor, output: str) -> Tensor:
 
 
 def soft_losses(scores: Tensor, targets: Tensor, output: str) -> Tensor:
-    """The loss of each example where its target is a distribution over the classes: the mean of `losses` under it, for logits.
+    """The loss of each example whose target is a distribution over the classes: for logits, the mean of `losses` under it.
 
     Args:
         scores: n x k.
@@ -53,7 +53,7 @@ def soft_losses(scores: Tensor, targets: Tensor, output: str) -> Tensor:
         output: "logits" for cross-entropy, or "values" for the squared error to the target.
 
     Returns:
-        Shape (n,). One-hot targets give what `losses` gives.
+        Shape (n,). One-hot targets give the values of `losses`.
     """
     if output == "logits":
         return functional.cross_entropy(scores, targets, reduction="none")
@@ -61,7 +61,7 @@ def soft_losses(scores: Tensor, targets: Tensor, output: str) -> Tensor:
 
 
 def evaluate(score: Callable[[Tensor], Tensor], examples: Examples, output: str) -> tuple[float, float]:
-    """`evaluation` without the top 5: mean loss an example, and the fraction whose highest score is the label's.
+    """Mean loss and accuracy: `evaluation` without top-5 accuracy.
 
     Raises:
         UserCodeError: the scores are not n x k.
@@ -81,32 +81,32 @@ def evaluation(
 
     Args:
         score: inputs -> scores, n x k.
-        examples: what is scored.
-        output: what the scores are.
+        examples: the sample to score.
+        output: the meaning of the scores, as for `losses`.
         batch: examples scored at a time.
-        threads: that read streamed inputs ahead (None: as many as torch has).
-        total: the sum over the processes that score a share each.
+        threads: that read streamed inputs ahead (None: as many as torch uses).
+        total: sums a tensor over the processes that score a share each.
 
     Raises:
         UserCodeError: the scores are not n x k.
     """
-    loss, correct, among = torch.zeros(3, dtype=torch.float64)
-    for some, inputs in parts(examples.inputs, batch, threads or torch.get_num_threads()):
+    loss, correct, top5 = torch.zeros(3, dtype=torch.float64)
+    for chunk, inputs in chunks(examples.inputs, batch, threads or torch.get_num_threads()):
         scores = score(inputs).detach().float()
-        labels = examples.labels[some].to(scores.device)
+        labels = examples.labels[chunk].to(scores.device)
         if scores.shape != (len(labels), examples.classes):
-            wanted = (len(labels), examples.classes)
-            raise UserCodeError(f"scores: examples x classes, {wanted}, are required, got {tuple(scores.shape)}. Give the model one output a class.")
+            required = (len(labels), examples.classes)
+            raise UserCodeError(f"scores: examples x classes, {required}, are required, got {tuple(scores.shape)}. Give the model one output a class.")
         loss = loss.to(scores.device) + losses(scores, labels, output).double().sum()
         correct = correct.to(scores.device) + (scores.argmax(1) == labels).sum()
-        among = among.to(scores.device) + top_five(scores, labels)
+        top5 = top5.to(scores.device) + top_five(scores, labels)
     count = torch.tensor(len(examples), dtype=torch.float64, device=loss.device)
-    *sums, n = total(torch.stack([loss, correct, among, count])).tolist()
+    *sums, n = total(torch.stack([loss, correct, top5, count])).tolist()
     return Evaluation(sums[0] / n, sums[1] / n, sums[2] / n if examples.classes > TOP else None)
 
 
 def top_five(scores: Tensor, labels: Tensor) -> Tensor:
-    """How many labels are among the five highest scores of their example; 0 where there are too few classes for that to say anything."""
+    """The number of labels among the five highest scores of their example; 0 with `TOP` classes or fewer."""
     if scores.shape[1] <= TOP:
         return torch.zeros((), device=scores.device)
     return (scores.topk(5, dim=1).indices == labels[:, None]).any(1).sum()

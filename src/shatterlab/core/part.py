@@ -1,4 +1,4 @@
-"""A part is a frozen dataclass that is its own configuration: described, built again, hashed."""
+"""Part: a frozen dataclass that is its own configuration, with a description, a key and columns."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from shatterlab.core.errors import InvalidPart, ShatterlabError
 
 
 def fitted_field(default: Any = None) -> Any:
-    """A field that `fitted` fills from data: no part of the configuration, of the key or of equality."""
+    """A field that `fitted` computes from data; the configuration, the key and equality ignore it."""
     return field(default=default, metadata={"fitted": True}, repr=False, compare=False, kw_only=True)
 
 
 def canonical(value: Any) -> str:
-    """The one JSON text of a description: sorted keys, no spaces, no NaN."""
+    """The canonical JSON text of a description: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -41,7 +41,7 @@ class Part:
     """A piece of an experiment whose fields are its whole configuration.
 
     Subclasses are frozen dataclasses. Numbers are normalized by declared type (`PartialLabels(1)` equals
-    `PartialLabels(1.0)`), lists become tuples where a tuple is declared, and `validate` refuses the rest.
+    `PartialLabels(1.0)`), lists become tuples where a tuple is declared, and `validate` checks the values.
     Raise `version` when a default or the meaning of a field changes: it enters every key.
     """
 
@@ -58,53 +58,53 @@ class Part:
         self.validate()
 
     def validate(self) -> None:
-        """Raises InvalidPart where a field is out of range; the base class accepts everything."""
+        """Raises InvalidPart where a field is out of range; the base class accepts all values."""
 
     def require(self, condition: object, required: str, got: object, remedy: str = "") -> None:
-        """Raises InvalidPart in the one form of this package unless the condition holds."""
+        """Raises InvalidPart, `owner: required, got value. Remedy.`, unless the condition holds."""
         if not condition:
             raise InvalidPart(f"{self.kind}: {required}, got {got!r}" + (f". {remedy.rstrip('.')}." if remedy else ""))
 
     @property
     def kind(self) -> str:
-        """The name that descriptions and columns use for this part: its class's."""
+        """The name of this part in descriptions and columns: its class's."""
         return type(self).__name__
 
     @classmethod
     def configuration(cls) -> list[dataclasses.Field[Any]]:
-        """The fields that make up the configuration, in order; fitted values are not among them."""
+        """The fields of the configuration, in order, without fitted values."""
         return [item for item in dataclasses.fields(cls) if not item.metadata.get("fitted")]
 
     @classmethod
     def mappings(cls) -> set[str]:
-        """The fields declared as mappings: plain data, whatever their keys are called."""
+        """The names of fields declared as mappings, whose values are plain data, never parts."""
         return {name for name, declared in _declared_types(typing.cast(Any, cls)).items() if typing.get_origin(declared) in (Mapping, dict)}
 
     @classmethod
     def specimens(cls) -> tuple[Part, ...]:
-        """Instances that the laws of the kind are tried on; override where a field has no default."""
+        """Instances on which the laws of the kind are checked; override where a field has no default."""
         return (cls(),)
 
     def fingerprints(self) -> Mapping[str, str]:
-        """Field name -> fingerprint of the content behind it, which stands for the value in keys."""
+        """Field name -> fingerprint of the content behind it (a file, say), which keys use in place of the value."""
         return {}
 
     def describe(self, *, defaults: bool = False) -> dict[str, Any]:
-        """The plain-JSON description from which `catalog.build` makes an equal part.
+        """The plain-JSON description, from which `catalog.build` builds an equal part.
 
         Args:
             defaults: also list the fields that equal their default.
         """
-        return self._written(lambda part: part.describe(defaults=defaults), defaults)
+        return self._as_mapping(lambda part: part.describe(defaults=defaults), defaults)
 
     def identity(self) -> dict[str, Any]:
-        """What a trial's key hashes: the description, contents in place of paths, version where raised."""
-        written = self._written(Part.identity, False) | dict(self.fingerprints())
+        """The description that a trial's key hashes: fingerprints in place of paths, and `version` unless it is 1."""
+        identity = self._as_mapping(Part.identity, False) | dict(self.fingerprints())
         if self.version != 1:
-            written["version"] = self.version
+            identity["version"] = self.version
         if self.outside_fingerprint:
-            written["source"] = self.outside_fingerprint
-        return written
+            identity["source"] = self.outside_fingerprint
+        return identity
 
     def columns(self, prefix: str) -> dict[str, str | int | float | bool | None]:
         """Every field, defaults included, as dotted columns of a row; sequences and mappings as JSON text."""
@@ -119,13 +119,13 @@ class Part:
                 if isinstance(inner, Part):
                     yield from inner.parts()
 
-    def _written(self, write: Callable[[Part], dict[str, Any]], defaults: bool) -> dict[str, Any]:
-        written: dict[str, Any] = {"kind": self.kind}
+    def _as_mapping(self, describe: Callable[[Part], dict[str, Any]], defaults: bool) -> dict[str, Any]:
+        mapping: dict[str, Any] = {"kind": self.kind}
         for item in self.configuration():
             value = getattr(self, item.name)
             if defaults or not _is_default(value, item):
-                written[item.name] = _plain(value, write, f"{self.kind}: {item.name}")
-        return written
+                mapping[item.name] = _plain(value, describe, f"{self.kind}: {item.name}")
+        return mapping
 
 
 def _is_default(value: Any, item: dataclasses.Field[Any]) -> bool:
@@ -136,13 +136,13 @@ def _is_default(value: Any, item: dataclasses.Field[Any]) -> bool:
     return False
 
 
-def _plain(value: Any, write: Callable[[Part], dict[str, Any]], owner: str) -> Any:
+def _plain(value: Any, describe: Callable[[Part], dict[str, Any]], owner: str) -> Any:
     if isinstance(value, Part):
-        return write(value)
+        return describe(value)
     if isinstance(value, list | tuple):
-        return [_plain(inner, write, owner) for inner in value]
+        return [_plain(inner, describe, owner) for inner in value]
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner, write, owner) for key, inner in value.items()}
+        return {str(key): _plain(inner, describe, owner) for key, inner in value.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InvalidPart(f"{owner} must be plain data (numbers, text, lists, mappings, parts), got {value!r}")
@@ -157,7 +157,7 @@ def _flatten(value: Any, prefix: str) -> Iterator[tuple[str, str | int | float |
 
 
 def _normalize(value: Any, declared: Any, owner: str) -> Any:
-    """The value in its declared type, or InvalidPart; types it does not know pass unchanged."""
+    """The value in its declared type, or InvalidPart; values of other declared types pass unchanged."""
     origin, inner = typing.get_origin(declared), typing.get_args(declared)
     if origin in (Union, types.UnionType):
         return _normalize_union(value, inner, owner)
@@ -167,7 +167,7 @@ def _normalize(value: Any, declared: Any, owner: str) -> Any:
         _expect(value, isinstance(value, list | tuple), "a sequence", owner)
         items = inner[:1] * len(value) if inner[1:] == (...,) else inner
         _expect(value, len(items) == len(value), f"{len(items)} values", owner)
-        normal = tuple(_normalize(one, each, owner) for one, each in zip(value, items, strict=True))
+        normal = tuple(_normalize(element, kind, owner) for element, kind in zip(value, items, strict=True))
         unchanged = isinstance(value, tuple) and all(a is b for a, b in zip(normal, value, strict=True))
         return value if unchanged else normal
     if declared is float:
@@ -197,11 +197,11 @@ def _normalize_union(value: Any, options: tuple[Any, ...], owner: str) -> Any:
             return _normalize(value, option, owner)
         except ShatterlabError as problem:
             problems.append(problem)
-    wanted = " or ".join(str(problem).removeprefix(f"{owner} is ").removesuffix(f", got {value!r}") for problem in problems)
-    raise InvalidPart(f"{owner} is {wanted}, got {value!r}")
+    required = " or ".join(str(problem).removeprefix(f"{owner} is ").removesuffix(f", got {value!r}") for problem in problems)
+    raise InvalidPart(f"{owner} is {required}, got {value!r}")
 
 
-def _expect(value: Any, condition: bool, wanted: str, owner: str) -> Any:
+def _expect(value: Any, condition: bool, required: str, owner: str) -> Any:
     if not condition:
-        raise InvalidPart(f"{owner} is {wanted}, got {value!r}")
+        raise InvalidPart(f"{owner} is {required}, got {value!r}")
     return value

@@ -1,4 +1,4 @@
-"""Randomness by name: four seeds, independent streams, and random bits that any worker can draw in any order."""
+"""Seeds: independent random streams by name, and random bits that any worker can draw in any order."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Seeds(Part):
         return np.random.default_rng(self.sequence(stream, *names))
 
     def integer(self, stream: str, *names: str) -> int:
-        """A 63-bit integer from the stream, for generators that want one (torch, scikit-learn)."""
+        """A 63-bit integer from the stream, for generators that are seeded by one (torch, scikit-learn)."""
         return int(self.sequence(stream, *names).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -93,7 +93,7 @@ def random_bits(seed: int, split: str, indices: np.ndarray[Any, Any], count: int
 
 
 def _mix(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """SplitMix64's finalizer, a bijection of 64-bit words, worked in place on the one buffer given."""
+    """SplitMix64's finalizer, a bijection of 64-bit words; changes its argument in place."""
     shifted = bits >> np.uint64(30)
     bits ^= shifted
     bits *= np.uint64(0xBF58476D1CE4E5B9)

@@ -1,4 +1,4 @@
-"""Things that live outside the package: a user's factory, recipe, estimator or file of parts."""
+"""Code outside the package: a user's factory, recipe, estimator or file of parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGE = str(Path(__file__).parent.parent)
 
 @contextlib.contextmanager
 def user_code(owner: str) -> Iterator[None]:
-    """Turns any exception of a user's code into UserCodeError that carries the user's frames, not ours."""
+    """Turns any exception of user code into a UserCodeError with the frames of the user's code only."""
     try:
         yield
     except ShatterlabError:
@@ -38,7 +38,7 @@ def user_code(owner: str) -> Iterator[None]:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Imports a .py file under a name made from its content, once a process, so workers agree on it.
+    """Imports a .py file under a name derived from its content, once a process, so that workers agree on it.
 
     Raises:
         InvalidPart: there is no such file.
@@ -69,7 +69,7 @@ def resolve(reference: str, owner: str) -> Any:
 
     Raises:
         InvalidPart: the reference has no colon, or its module cannot be found.
-        UnknownName: the module has no such name; the nearest are offered.
+        UnknownName: the module has no such name; the text lists the nearest.
         UserCodeError: the module fails while it is imported.
     """
     place, name = _split(reference, owner)
@@ -82,12 +82,12 @@ def resolve(reference: str, owner: str) -> Any:
                 raise InvalidPart(f"{owner}: an importable module is required, got {place!r}. {remedy}")
             module = importlib.import_module(place)
     _require_unchanged(reference, module, owner)
-    found: Any = module
+    value: Any = module
     for step in name.split("."):
-        if not hasattr(found, step):
+        if not hasattr(value, step):
             raise UnknownName(f"{owner}: {place}", name, [known for known in vars(module) if not known.startswith("_")])
-        found = getattr(found, step)
-    return found
+        value = getattr(value, step)
+    return value
 
 
 def fingerprint(reference: str, owner: str) -> str:
@@ -109,11 +109,11 @@ _imported: dict[ModuleType, str] = {}
 
 
 def _require_unchanged(reference: str, module: ModuleType, owner: str) -> None:
-    """An edited file must not run as its old self under the new fingerprint."""
+    """Refuses a file that was edited after its import: the old code would run under the new fingerprint."""
     now = fingerprint(reference, owner).rpartition("@")[2]
     if _imported.setdefault(module, now) != now:
         place = reference.rpartition(":")[0]
-        raise InvalidPart(f"{owner}: code that stays as it was imported is required, {place} or a file that it imports has changed. Start Python anew.")
+        raise InvalidPart(f"{owner}: code that stays as it was imported is required, {place} or a file that it imports has changed. Restart Python.")
 
 
 def _split(reference: str, owner: str) -> tuple[str, str]:
@@ -134,11 +134,11 @@ _digests: dict[Path, tuple[dict[Path, tuple[int, int]], str]] = {}
 
 
 def _digest(path: Path) -> str:
-    """sha256 over a file and the local files that it imports; read again only when one of them has changed."""
+    """sha256 over a file and the local files that it imports; cached until one of them changes."""
     known, digest = _digests.get(path, ({}, ""))
     if not known or known != _stamps(known):
         sources = _local_sources(path)
-        digest = hashlib.sha256(b"".join(each.read_bytes() for each in sources)).hexdigest()[:16]
+        digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
         _digests[path] = _stamps(sources), digest
     return digest
 
@@ -168,7 +168,7 @@ def is_own(module: ModuleType) -> bool:
     return path is not None and not path.is_relative_to(_PACKAGE)
 
 
-@functools.cache  # the list of installed packages takes 0.2 s to read, and each key of an estimator asks
+@functools.cache  # reading the list of installed packages takes 0.2 s, and every key of an estimator needs it
 def _version(place: str) -> str:
     top = place.partition(".")[0]
     names = importlib.metadata.packages_distributions().get(top, [])
@@ -177,7 +177,7 @@ def _version(place: str) -> str:
 
 @contextlib.contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """The folder leads sys.path while a user's module is imported, as it would for `python file.py`."""
+    """Puts the folder first on sys.path while a user's module is imported, as `python file.py` does."""
     entry = str(folder)
     sys.path.insert(0, entry)
     importlib.invalidate_caches()
@@ -190,12 +190,12 @@ def _importable(folder: Path) -> Iterator[None]:
 
 def _local_sources(path: Path) -> list[Path]:
     """The file and the files below its folder that it imports, in a fixed order."""
-    root, seen, todo = path.parent, set[Path](), [path]
+    root, visited, todo = path.parent, set[Path](), [path]
     while todo:
         current = todo.pop()
-        if current in seen:
+        if current in visited:
             continue
-        seen.add(current)
+        visited.add(current)
         try:
             tree = ast.parse(current.read_bytes())
         except (SyntaxError, ValueError):
@@ -211,4 +211,4 @@ def _local_sources(path: Path) -> list[Path]:
                 for name in filter(None, names):
                     target = base.joinpath(*name.split("."))
                     todo += [file for file in (target.with_suffix(".py"), target / "__init__.py") if file.is_file()]
-    return sorted(seen)
+    return sorted(visited)

@@ -1,4 +1,4 @@
-"""The values that travel down the line: samples, what a fit reports, what it is, and the row it makes."""
+"""The values that travel from a data set to a row: samples, progress, fits, rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Examples:
 
     Args:
         inputs: images (n x channels x height x width) in [0, 1], or table rows (n x d); float32. A streamed sample has a `Streamed`
-            in place of the tensor: `inputs[indices]` reads those images.
+            in place of the tensor: `inputs[indices]` reads these images from disk.
         labels: int64 in 0 .. classes - 1, shape (n,).
         classes: k, the number of classes, >= 2.
         levels: 255 where the source had 8-bit pixels (16 for scikit-learn's digits), else None.
@@ -66,10 +66,10 @@ class Runtime:
         threads: threads a process, >= 1; one is fastest where processes fill the cores.
         data: the folder that holds the data sets (None: SHATTERLAB_DATA, else the user's cache folder).
         test_every: epochs between evaluations of the test split, >= 1; more where it is larger than the training
-            split, so that watching never costs more than training. The last epoch is always evaluated.
+            split, so that evaluation never costs more than training. The last epoch is always evaluated.
         readers: threads that read streamed images ahead of their use, >= 1 (None: as many as `threads`).
-        checkpoints: the folder where a learner that can go on in the middle keeps its state (None: nowhere).
-        checkpoint_every: seconds between such states, >= 0.
+        checkpoints: the folder where learners store checkpoints, from which an interrupted run resumes (None: no checkpoints).
+        checkpoint_every: seconds between checkpoints, >= 0.
     """
 
     device: str = "cpu"
@@ -83,7 +83,7 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Batch:
-    """What the model was given in one step, before augmentation: positions in the training split, inputs, labels."""
+    """The examples of one step, before augmentation: positions in the training split, inputs, labels."""
 
     indices: Tensor
     inputs: Tensor
@@ -92,13 +92,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Progress:
-    """One epoch of a fit, as its observer sees it.
+    """One epoch of a fit, as a learner reports it to its observer.
 
-    `scores` are the current model's; losses are means an example, accuracies fractions. The train figures are in
-    evaluation mode over the full training split, the online ones over the batches as they went by. `batch` is there
-    in the first and in the last epoch. The validation figures are those of the examples that a learner itself held out of the training
-    split, in evaluation mode. `train_top5_accuracy` is the fraction whose label is among the five highest scores. A figure that a learner does not have is
-    None.
+    `scores` is the current model. Losses are means over examples, accuracies fractions. Train figures are measured in
+    evaluation mode on the full training split, online figures on the batches during the epoch, validation figures in
+    evaluation mode on examples that the learner held out. `train_top5_accuracy` counts labels among the five highest
+    scores. `batch` is set in the first and in the last epoch. Figures that a learner does not have are None.
     """
 
     epoch: int
@@ -119,22 +118,22 @@ class Progress:
 
 @runtime_checkable
 class Resumable(Protocol):
-    """An observer whose memory goes into a learner's checkpoints, so that a run that goes on in the middle reports as one that was never stopped."""
+    """An observer whose state is stored in a learner's checkpoints, so that a resumed run reports as an uninterrupted one."""
 
     def state(self) -> dict[str, Any]:
-        """What it remembers: plain numbers, text, lists, mappings."""
+        """Its state in plain numbers, text, lists and mappings."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes that up again."""
+        """Continues from such a state."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model: a scoring function and what was learned while fitting it.
+    """A fitted model: its scoring function and facts about the fit.
 
     Args:
         scores: inputs as `Examples` gives them -> n x k tensor on the CPU.
-        output: what the scores are, from which the loss follows: "logits" (cross-entropy), "probabilities"
+        output: the meaning of the scores, which decides the loss: "logits" (cross-entropy), "probabilities"
             (-log p), "values" (squared error to one-hot).
         model: the fitted torch module or estimator, where there is one.
         initial: parameters at initialization by name, where there are any.
@@ -180,16 +179,16 @@ class Row(Mapping[str, Scalar]):
 
     def curve(self, name: str) -> list[tuple[int, int, float | None]]:
         """(epoch, step, value) of one named curve, in order of steps."""
-        return [(epoch, step, value) for epoch, step, each, value in self.curves if each == name]
+        return [(epoch, step, value) for epoch, step, curve, value in self.curves if curve == name]
 
 
 def stratified(labels: np.ndarray[Any, Any], n: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    """N positions, drawn without replacement so that class shares match to within one example; sorted.
+    """Positions of n examples, drawn without replacement so that class shares match to within one example; sorted.
 
     Args:
         labels: int64, shape (total,).
         n: how many to draw, 1 <= n <= total.
-        rng: the stream to draw from.
+        rng: the source of randomness.
     """
     order = rng.permutation(len(labels))
     counts = np.bincount(labels)
@@ -198,5 +197,4 @@ def stratified(labels: np.ndarray[Any, Any], n: int, rng: np.random.Generator) -
     remainder = np.lexsort((rng.permutation(len(counts)), take - quota))
     take[remainder[: n - take.sum()]] += 1
     shuffled = labels[order]
-    chosen = [order[shuffled == each][:count] for each, count in enumerate(take)]
-    return np.sort(np.concatenate(chosen))
+    return np.sort(np.concatenate([order[shuffled == label][:count] for label, count in enumerate(take)]))

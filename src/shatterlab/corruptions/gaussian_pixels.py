@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shatterlab.core import Examples, PixelCorruption, Seeds, fitted_field, random_bits
-from shatterlab.core.lazy_inputs import Streamed, parts
+from shatterlab.core.lazy_inputs import Streamed, chunks
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class GaussianPixels(PixelCorruption):
 def _moments(inputs: Float[Tensor, "n *shape"] | Streamed) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
     """Mean of each value and of its square, accumulated in float64 over blocks that stay in the cache; one pass, also over a stream."""
     total, squares = torch.zeros(2, math.prod(inputs.shape[1:]), dtype=torch.float64)
-    for _, block in parts(inputs, 64, torch.get_num_threads()):
+    for _, block in chunks(inputs, 64, torch.get_num_threads()):
         wide = block.flatten(1).double()
         total += wide.sum(0)
         squares += wide.square_().sum(0)

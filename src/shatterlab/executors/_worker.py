@@ -1,4 +1,4 @@
-"""What happens inside a worker process. Importing this module imports neither torch nor numpy."""
+"""The code of a worker process. Importing this module imports neither torch nor numpy."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from shatterlab.core import Row, Runtime
 
 Message = tuple[str, list[str], dict[str, bytes], "Runtime"]  # the trial's description, files to load, pickled factories, runtime
-Answer = tuple["Row | None", str, str]  # the row, or None with the error and its traceback
-LOG = "shatterlab"  # its messages of level INFO, which tell how far a long computation is, go to the parent
-_SILENCE = 0.5  # seconds between two of them at least
+Reply = tuple["Row | None", str, str]  # the row, or None with the error and its traceback
+LOG = "shatterlab"  # its INFO messages, the progress of long computations, go to the parent
+_SILENCE = 0.5  # seconds, at least, between two of them
 
 
 def serve(line: Connection, threads: int) -> None:
-    """The life of a worker: runs what comes down the line, one trial after the other, until the line is closed.
+    """Runs the trials that arrive through the pipe, one after the other, until the pipe is closed.
 
     Args:
-        line: brings a Message and takes an Answer, before it some messages of the log (str).
-        threads: how many threads this process may use, >= 1.
+        line: the pipe; it brings a Message and takes a Reply, and before it messages of the log (str).
+        threads: of this process, >= 1.
     """
     _prepare(threads)
-    logging.getLogger(LOG).addHandler(_Teller(line))
+    logging.getLogger(LOG).addHandler(_LogSender(line))
     logging.getLogger(LOG).setLevel(logging.INFO)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            answer = _answer(*line.recv())
+            reply = _run(*line.recv())
             try:
-                line.send(answer)
+                line.send(reply)
             except OSError:
                 raise
-            except Exception as problem:  # something in the row cannot be pickled
-                line.send(_told(problem))
+            except Exception as problem:  # the row cannot be pickled
+                line.send(_failure(problem))
 
 
-class _Teller(logging.Handler):
-    """Sends messages of the log down the line, not too many."""
+class _LogSender(logging.Handler):
+    """Sends messages of the log through the pipe, at most one every `_SILENCE` seconds."""
 
     def __init__(self, line: Connection) -> None:
         super().__init__(logging.INFO)
@@ -60,7 +60,7 @@ class _Teller(logging.Handler):
 
 
 def _prepare(threads: int) -> None:
-    """Limits the threads before torch is imported, and sees to it that this process never outlives its parent."""
+    """Limits the threads before torch is imported, and ends this process when its parent ends."""
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent decides
@@ -80,7 +80,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _answer(description: str, files: list[str], factories: dict[str, bytes], runtime: Runtime) -> Answer:
+def _run(description: str, files: list[str], factories: dict[str, bytes], runtime: Runtime) -> Reply:
     from shatterlab.core.catalog import load
     from shatterlab.core.live_code import receive
     from shatterlab.trials.trial import Trial, run
@@ -90,9 +90,9 @@ def _answer(description: str, files: list[str], factories: dict[str, bytes], run
             load(file)
         receive(factories)
         return run(Trial.of(json.loads(description)), runtime), "", ""
-    except BaseException as problem:  # also SystemExit: a user's code does not end the worker
-        return _told(problem)
+    except BaseException as problem:  # also SystemExit: user code must not end the worker
+        return _failure(problem)
 
 
-def _told(problem: BaseException) -> Answer:
+def _failure(problem: BaseException) -> Reply:
     return None, f"{type(problem).__name__}: {problem}".partition("\n")[0], "".join(traceback.format_exception(problem))

@@ -1,14 +1,72 @@
-"""Trials in, rows in the store: only what is missing runs, and what is done stays."""
+"""Runs the trials that a store lacks: what an executor is, the executor of this process, and `drive`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 from shatterlab.core import Row, Runtime
-from shatterlab.executors import Executor, Task
+from shatterlab.core.errors import ShatterlabError
 from shatterlab.store.database import Store
 from shatterlab.store.tables import Unstorable
-from shatterlab.trials.trial import Trial, failed
+from shatterlab.trials.machine_limits import gpu_lost
+from shatterlab.trials.trial import Trial, failed, run
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial and the runtime to run it with."""
+
+    trial: Trial
+    runtime: Runtime
+
+
+class Executor(Protocol):
+    """Runs trials somewhere and returns a row for every task, also where its trial fails."""
+
+    def submit(self, task: Task) -> None:
+        """Queues a task; it may start at once or later."""
+        ...
+
+    def as_completed(self) -> Iterator[tuple[Task, Row]]:
+        """Each task with its row as it finishes, until none is left; tasks may be submitted meanwhile."""
+        ...
+
+    def shutdown(self, cancel: bool = False) -> None:
+        """Releases the executor's resources; `cancel` also stops running trials and drops the queue."""
+        ...
+
+
+class InProcess:
+    """Runs one trial after the other in this process, when its row is requested."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Task] = deque()
+
+    def submit(self, task: Task) -> None:
+        """Queues a task; it runs when its turn comes in `as_completed`."""
+        self._waiting.append(task)
+
+    def as_completed(self) -> Iterator[tuple[Task, Row]]:
+        """Each task with its row, in the order of submission.
+
+        Raises:
+            ShatterlabError: the GPU failed during a trial and no longer answers this process, and trials are left. The
+                row of the failed trial comes first.
+        """
+        while self._waiting:
+            task = self._waiting.popleft()
+            row = run(task.trial, task.runtime)
+            yield task, row
+            if gpu_lost(row) and self._waiting:
+                left = f"{len(self._waiting)} trials are left"
+                raise ShatterlabError(f"InProcess: a GPU that answers this process is required, it failed and {left}. Restart, or use worker processes.")
+
+    def shutdown(self, cancel: bool = False) -> None:
+        """Drops the queue; this executor has no other resources."""
+        self._waiting.clear()
 
 
 def drive(
@@ -20,16 +78,16 @@ def drive(
 ) -> list[Row]:
     """Runs the trials that the store is missing and adds each row as it finishes.
 
-    This process is the store's only writer. Where it is interrupted, or the store cannot be written, the executor is
-    stopped and what was added stays; the same call then does only what is missing. Otherwise the executor is left
+    This process is the store's only writer. After an interruption, or where the store cannot be written, the executor is
+    stopped and added rows stay; the same call then runs only the missing trials. Otherwise the executor keeps
     running for the next call.
 
     Args:
-        trials: what is asked for.
-        store: where the rows go.
-        executor: where the trials run.
+        trials: the trials whose rows to return.
+        store: where rows are looked up and added.
+        executor: where missing trials run.
         runtime: how they run.
-        on_row: called after each row was added with the row, how many are done and how many were missing.
+        on_row: called after each row is added with the row, the number of rows added and the number of trials that were missing.
 
     Returns:
         The rows of all trials from the store, in the order of the trials, each key once.
@@ -38,8 +96,8 @@ def drive(
         StoreError: the store cannot be read or written.
         KeyboardInterrupt: passed on once the executor is stopped.
     """
-    asked = {trial.key: trial for trial in trials}
-    missing = store.missing(asked.values())
+    by_key = {trial.key: trial for trial in trials}
+    missing = store.missing(by_key.values())
     try:
         for trial in missing:
             executor.submit(Task(trial, runtime))
@@ -50,14 +108,14 @@ def drive(
     except BaseException:
         executor.shutdown(cancel=True)
         raise
-    found = {row["key"]: row for row in store.rows(keys=asked)}
-    return [found[key] for key in asked]
+    rows = {row["key"]: row for row in store.rows(keys=by_key)}
+    return [rows[key] for key in by_key]
 
 
 def _added(store: Store, trial: Trial, row: Row) -> Row:
-    """The row as it was added; a failed one in its place where the row is not this trial's or cannot be stored."""
+    """Adds the row and returns it; adds a failed row instead where it belongs to another trial or cannot be stored."""
     if row["key"] != trial.key:
-        row = failed(trial, "Trial: code and data that stay as they are required, they changed after this trial was asked for. Run it again.")
+        row = failed(trial, "Trial: code and data that stay as they are required, they changed after this trial was submitted. Run it again.")
     try:
         store.add(row)
     except Unstorable as problem:

@@ -21,17 +21,17 @@ from shatterlab.core import Row, live_code
 from shatterlab.core.catalog import outside_files
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 from shatterlab.core.part import canonical
-from shatterlab.executors import Task
-from shatterlab.executors._worker import LOG, Answer, Message, serve
+from shatterlab.executors._worker import LOG, Message, Reply, serve
+from shatterlab.executors.drive import Task
 from shatterlab.trials.machine_limits import gpu_lost
 from shatterlab.trials.trial import Trial, failed
 
-_LIVES = 2  # workers that a trial may take down with it before it counts as failed
-_LOOK_EVERY = 2.0  # seconds between looks for dead workers whose line a process of their own holds open
+_LIVES = 2  # worker deaths after which a trial counts as failed
+_CHECK_EVERY = 2.0  # seconds between checks for dead workers whose pipe a child process of theirs holds open
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -39,8 +39,8 @@ class LocalPool:
     """Runs trials in worker processes of this machine, each with its own few threads.
 
     A worker receives the trial's description, the files that define its parts and the callables that only this process
-    has, pickled; it never imports the script that started it. The death of a worker takes down its own trial only, which
-    is tried once more and then `failed`. A worker whose GPU failed under a trial is replaced before the next one.
+    has, pickled; it never imports the script that started it. The death of a worker affects its own trial only, which
+    runs once more and is then `failed`. A worker whose GPU failed during a trial is replaced before the next one.
 
     Args:
         workers: how many trials run at once, >= 1; one a core is fastest, and more bring a warning.
@@ -63,7 +63,7 @@ class LocalPool:
         atexit.register(self.shutdown, cancel=True)
 
     def submit(self, task: Task) -> None:
-        """Takes a task, and starts it where a worker is idle.
+        """Queues a task, and starts it where a worker is idle.
 
         Raises:
             InvalidPart: a part is defined where a worker cannot find it, in the running script, say, or a factory cannot be pickled.
@@ -79,8 +79,8 @@ class LocalPool:
         """Each task with its row as it finishes, until none is left."""
         while self._waiting or self._running:
             self._dispatch()
-            wait([slot.line for slot, _ in self._running], timeout=_LOOK_EVERY)
-            for slot, attempt in [(slot, attempt) for slot, attempt in self._running if slot.has_news()]:
+            wait([slot.line for slot, _ in self._running], timeout=_CHECK_EVERY)
+            for slot, attempt in [(slot, attempt) for slot, attempt in self._running if slot.has_result()]:
                 row = self._result(slot, attempt)
                 self._running.remove((slot, attempt))
                 self._idle.insert(0 if slot.is_started else len(self._idle), slot)
@@ -89,7 +89,7 @@ class LocalPool:
                     yield attempt.task, row
 
     def shutdown(self, cancel: bool = False) -> None:
-        """Ends the workers, after their trials unless `cancel`; what waits is forgotten."""
+        """Ends the workers, after their trials unless `cancel`; drops the queue."""
         self._waiting.clear()
         slots = [slot for slot, _ in self._running] + self._idle
         if cancel:
@@ -106,21 +106,22 @@ class LocalPool:
             slot.start(attempt.message)
 
     def _result(self, slot: _Slot, attempt: _Attempt) -> Row | None:
-        """The row; None where the worker died and the trial is to be tried again."""
+        """The row; None where the worker died and the trial waits for its second attempt."""
         try:
-            row, error, trace = slot.answer()
+            row, error, trace = slot.reply()
         except (EOFError, OSError):
             attempt.deaths += 1
-            cause = slot.bury()
+            cause = slot.remove_dead()
             if attempt.deaths < _LIVES:
                 self._waiting.appendleft(attempt)
                 return None
             remedy = "Out of memory? Use fewer --workers, or a smaller network or batch_size." if cause == "signal 9" else "Run it alone to see why."
             row, error, trace = None, f"LocalPool: a worker process died ({cause}) twice while running this trial. {remedy}", ""
-        except Exception as problem:  # the row holds something that this process cannot read
+        except Exception as problem:  # this process cannot unpickle the row
             row, error, trace = None, f"{type(problem).__name__}: {problem}".partition("\n")[0], ""
         if row is not None and gpu_lost(row):
-            slot.replace()
+            slot.kill()  # the next task starts another worker
+            slot.end()
         return failed(attempt.task.trial, error, trace) if row is None else row
 
 
@@ -132,23 +133,23 @@ class _Attempt:
 
 
 class _Slot:
-    """Room for one worker process, which is started for the first task and again after a death."""
+    """One worker process, started for the first task and again after a death."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._process: BaseProcess | None = None
         self._line: Connection | None = None
-        self._heard: Answer | Exception | None = None
+        self._received: Reply | Exception | None = None
 
     @property
     def is_started(self) -> bool:
-        """Whether it has a process, which may yet have died idle."""
+        """Whether it has a process, alive or dead."""
         return self._process is not None
 
     @property
     def line(self) -> Connection:
-        """Where the answer comes from; readable too when the worker has died."""
-        assert self._line is not None  # asked of running slots only
+        """The pipe that brings the reply; readable too when the worker has died."""
+        assert self._line is not None  # only running slots are asked
         return self._line
 
     def start(self, message: Message) -> None:
@@ -156,61 +157,56 @@ class _Slot:
             with contextlib.suppress(OSError):
                 self.line.send(message)
                 return
-            self.bury()  # it died idle: no fault of this task
+            self.remove_dead()  # it died idle, which is no fault of this task
         spawn = multiprocessing.get_context("spawn")
-        self._line, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=serve, args=(theirs, self._threads), name="shatterlab worker")
+        self._line, worker_end = spawn.Pipe()
+        self._process = spawn.Process(target=serve, args=(worker_end, self._threads), name="shatterlab worker")
         try:
-            with _unseen_by_the_child():
+            with _no_script_no_interrupt():
                 self._process.start()
         except OSError as problem:
             self._process = self._line = None
             raise ShatterlabError(f"LocalPool: a worker process that starts is required, got {problem}. Use fewer --workers.") from problem
-        theirs.close()  # so that the death of the worker ends the line
-        with contextlib.suppress(OSError):  # it died at once: `answer` tells
+        worker_end.close()  # so that the death of the worker closes the pipe
+        with contextlib.suppress(OSError):  # it died at once, which `reply` reports
             self.line.send(message)
 
-    def has_news(self) -> bool:
-        """Whether it has answered or died; what it tells of its work meanwhile goes to the log of this process."""
-        while self._heard is None and self.line.poll():
+    def has_result(self) -> bool:
+        """Whether the worker has replied or died; messages of its log go to the log of this process."""
+        while self._received is None and self.line.poll():
             try:
-                heard: Answer | str = self.line.recv()
-            except Exception as problem:  # the line's end, or a row that this process cannot read
-                self._heard = problem
+                received: Reply | str = self.line.recv()
+            except Exception as problem:  # the pipe is closed, or this process cannot unpickle the row
+                self._received = problem
                 break
-            if isinstance(heard, str):
-                logging.getLogger(LOG).info("%s", heard)
+            if isinstance(received, str):
+                logging.getLogger(LOG).info("%s", received)
             else:
-                self._heard = heard
-        return self._heard is not None or (self._process is not None and not self._process.is_alive())
+                self._received = received
+        return self._received is not None or (self._process is not None and not self._process.is_alive())
 
-    def answer(self) -> Answer:
-        heard, self._heard = self._heard, None
-        if heard is None or isinstance(heard, Exception):
-            raise heard or EOFError
-        return heard
+    def reply(self) -> Reply:
+        received, self._received = self._received, None
+        if received is None or isinstance(received, Exception):
+            raise received or EOFError
+        return received
 
-    def bury(self) -> str:
-        """Lets go of a dead worker; says what it died of."""
+    def remove_dead(self) -> str:
+        """Removes a dead worker; returns the cause of its death."""
         process = self._process
         if process is not None:
-            process.join(_LOOK_EVERY)
+            process.join(_CHECK_EVERY)
         self.kill()
         self.end()
         code = process.exitcode if process else None
         return "no exit code" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
-
-    def replace(self) -> None:
-        """Ends a worker that has answered but cannot go on; the next task starts another one."""
-        self.kill()
-        self.end()
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
 
     def end(self) -> None:
-        """Closes the line, upon which a worker ends, and waits for that."""
+        """Closes the pipe, upon which the worker ends, and waits for its end."""
         if self._process is not None:
             self.line.close()
             self._process.join()
@@ -218,8 +214,8 @@ class _Slot:
 
 
 @contextlib.contextmanager
-def _unseen_by_the_child() -> Iterator[None]:
-    """A process started inside is told of no script to import, and is not interrupted from the keyboard."""
+def _no_script_no_interrupt() -> Iterator[None]:
+    """A process started inside does not import the running script, and Ctrl-C does not interrupt it."""
     script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:

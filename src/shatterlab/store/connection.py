@@ -1,4 +1,4 @@
-"""Opening a SQLite file: how it is journalled where it lies, and what went wrong in one sentence."""
+"""Opens the SQLite file of a store: checks of the path, journal mode, and SQLite's errors in one sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shatterlab.core.errors import StoreError
-from shatterlab.store import schema as _schema
+from shatterlab.store import tables
 
 _MOUNTS = Path("/proc/mounts")
 _NETWORK = {
@@ -24,7 +24,7 @@ def open_database(path: Path | None, create: bool, patience: float) -> sqlite3.C
 
     Args:
         path: the file; None: a database in memory.
-        create: open for writing, and make the file where there is none; else open what is there for reading only.
+        create: open for writing, and create the file where there is none; else open an existing file for reading only.
         patience: seconds to wait for another process.
 
     Raises:
@@ -33,10 +33,10 @@ def open_database(path: Path | None, create: bool, patience: float) -> sqlite3.C
     name = path.name if path else ":memory:"
     if path is not None:
         _require_place(path, create)
-    with told(name, patience):
+    with store_errors(name, patience):
         connection = _connect(path, create, patience)
         try:
-            return _made_ready(connection, path, name, create)
+            return _up_to_date(connection, path, name, create)
         except BaseException:
             connection.close()
             raise
@@ -79,7 +79,7 @@ def _connect(path: Path | None, create: bool, patience: float) -> sqlite3.Connec
     if path is None or create:
         return connect("mode=rwc")
     if _may(path, os.W_OK) and _may(path.parent, os.W_OK | os.X_OK):
-        return connect("mode=rw")  # lets SQLite finish what a killed process left; query_only follows
+        return connect("mode=rw")  # lets SQLite recover after a killed process; query_only follows
     connection = connect("mode=ro")
     try:
         connection.execute("SELECT count(*) FROM sqlite_master")
@@ -92,38 +92,38 @@ def _connect(path: Path | None, create: bool, patience: float) -> sqlite3.Connec
     return connection
 
 
-def _made_ready(connection: sqlite3.Connection, path: Path | None, name: str, create: bool) -> sqlite3.Connection:
-    version = _schema.found_version(connection, name)
+def _up_to_date(connection: sqlite3.Connection, path: Path | None, name: str, create: bool) -> sqlite3.Connection:
+    version = tables.schema_version(connection, name)
     if not create:
         if version is None:
             raise StoreError(f"Store: a results database is required, {name} is empty. Run an experiment first, or give its --store.")
-        if version < _schema.VERSION:
+        if version < tables.VERSION:
             connection = _migrated_copy(connection, name)
         connection.execute("PRAGMA query_only = ON")
         return connection
     if version is None:
-        _schema.bring_up_to_date(connection, name)  # before any other write: a file with content is a whole store
+        tables.bring_up_to_date(connection, name)  # before any other write: a file with content is a whole store
     mode = "DELETE" if path is not None and on_network(path) else "WAL"
     if path is not None:
         _set_journal(connection, mode)
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'WAL' else 'FULL'}")
     connection.execute("PRAGMA foreign_keys = ON")
-    if version is not None and version < _schema.VERSION:
-        _schema.bring_up_to_date(connection, name)
+    if version is not None and version < tables.VERSION:
+        tables.bring_up_to_date(connection, name)
     return connection
 
 
 def _migrated_copy(connection: sqlite3.Connection, name: str) -> sqlite3.Connection:
-    """An older database that may only be read is brought up to date in memory."""
+    """A copy in memory, brought up to date, of an older database that is read only."""
     copy = sqlite3.connect(":memory:", isolation_level=None)
     connection.backup(copy)
     connection.close()
-    _schema.bring_up_to_date(copy, name)
+    tables.bring_up_to_date(copy, name)
     return copy
 
 
 def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
-    """Sets the journal mode unless it is so already; SQLite does not wait by itself while another process has the file."""
+    """Sets the journal mode where it differs; SQLite itself does not wait here while another process holds the file."""
     (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
     deadline = time.monotonic() + patience / 1000
     while connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != mode:
@@ -153,7 +153,7 @@ def on_network(path: Path, mounts: Path = _MOUNTS) -> bool:
 
 
 @contextlib.contextmanager
-def told(name: str, patience: float) -> Iterator[None]:
+def store_errors(name: str, patience: float) -> Iterator[None]:
     """Turns SQLite's errors into StoreError in the one form of this package."""
     try:
         yield
@@ -164,7 +164,7 @@ def told(name: str, patience: float) -> Iterator[None]:
 def _sentence(problem: sqlite3.Error, name: str, patience: float) -> str:
     code = getattr(problem, "sqlite_errorcode", -1) & 0xFF
     if code == sqlite3.SQLITE_FULL:
-        return f"Store: free space is required to add to {name}, got none ({problem}). Free some and run again; what is done is kept."
+        return f"Store: free space is required to add to {name}, got none ({problem}). Free some and run again; finished rows are kept."
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"Store: {name} must be free within {patience:g} s, another process holds it. Wait until that ends, or use another --store."
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):

@@ -1,4 +1,4 @@
-"""The results database: one SQLite file to which rows are only ever added."""
+"""Store: one SQLite file to which rows are only ever added."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Protocol, TypeVar
 
 from shatterlab.core import Row
 from shatterlab.core.errors import StoreError
-from shatterlab.store.connection import open_database, told
+from shatterlab.store.connection import open_database, store_errors
 from shatterlab.store.tables import STATUSES, Record, read_rows, record
 
 
 class Keyed(Protocol):
-    """Anything with a key, and perhaps `measures` that have a kind; a trial, to the store."""
+    """What the store needs of a trial: a key, and optionally `measures` that have a kind."""
 
     @property
     def key(self) -> str:
-        """What the trial says, hashed."""
+        """The hash of the trial's description."""
         ...
 
 
 K = TypeVar("K", bound=Keyed)
 
-# (key, kind of measure) of the runs that speak for their keys; a column is measure.KIND or measure.KIND.name
+# (key, kind of measure) of the newest runs; a column is measure.KIND or measure.KIND.name
 _MEASURED = """
     WITH named AS (
         SELECT run, substr(name, 9) || '.' AS rest FROM scalars WHERE name LIKE 'measure.%'
@@ -40,11 +40,11 @@ class Store:
     """A results database: rows in, rows out, and which trials are missing.
 
     One SQLite file, readable by pandas or any SQLite tool (docs/store.md has the tables). A key may have several
-    runs; the newest that is ok or diverged speaks for it, else the newest that failed.
+    runs; its row is the newest that is ok or diverged, else the newest that failed.
 
     Args:
         path: the file, or ":memory:".
-        create: open for writing, and make the file where there is none; False: read what is there, write nothing.
+        create: open for writing, and create the file where there is none; False: only read an existing file.
         patience: seconds to wait for another process that writes, >= 0.
 
     Raises:
@@ -67,13 +67,13 @@ class Store:
         self._connection = open_database(file, create, patience)
 
     def add(self, row: Row) -> int:
-        """Adds a row in one transaction: after a crash all of it is there or nothing.
+        """Adds a row in one transaction: after a crash the store has the whole row or nothing of it.
 
         Returns:
             The number of its run.
 
         Raises:
-            StoreError: the row has no key or status, or something that a database cannot hold; there is no
+            StoreError: the row has no key or status, or a value that SQLite cannot store; there is no
                 space; another process holds the file for too long. The store stays as it was.
         """
         prepared = Record.of(row)
@@ -81,7 +81,7 @@ class Store:
             return prepared.insert(connection)
 
     def rows(self, status: str | None = None, keys: Iterable[str] | None = None, *, curves: bool = True, arrays: bool = True) -> list[Row]:
-        """One row a key, in the order in which the keys first came.
+        """One row a key, in the order in which the keys were first added.
 
         Args:
             status: only rows of this status (ok, diverged, failed); None: all.
@@ -94,26 +94,26 @@ class Store:
         """
         if status is not None and status not in STATUSES:
             raise StoreError(f"Store: a status is one of {', '.join(STATUSES)}, got {status!r}.")
-        wanted = None if keys is None else set(keys)
+        selected = None if keys is None else set(keys)
         with self._snapshot() as connection:
             newest = connection.execute("SELECT run, key, status, finished FROM newest ORDER BY first").fetchall()
-            chosen = [heading for heading in newest if status in (None, heading[2]) and (wanted is None or heading[1] in wanted)]
-            return read_rows(connection, chosen, curves, arrays)
+            headings = [heading for heading in newest if status in (None, heading[2]) and (selected is None or heading[1] in selected)]
+            return read_rows(connection, headings, curves, arrays)
 
     def missing(self, trials: Iterable[K]) -> list[K]:
         """The trials without an ok or diverged run that has their measures, in their order, each key once."""
         with self._snapshot() as connection:
-            seen = {key for (key,) in connection.execute("SELECT key FROM runs WHERE status <> 'failed'")}
+            done = {key for (key,) in connection.execute("SELECT key FROM runs WHERE status <> 'failed'")}
             measured = set(connection.execute(_MEASURED))
         absent: dict[str, K] = {}
         for trial in trials:
             key, kinds = trial.key, [measure.kind for measure in getattr(trial, "measures", ())]
-            if key not in seen or any((key, kind) not in measured for kind in kinds):
+            if key not in done or any((key, kind) not in measured for kind in kinds):
                 absent.setdefault(key, trial)
         return list(absent.values())
 
     def merge(self, other: Store | str | Path) -> int:
-        """Copies the runs of another store that are not here yet; a second time it copies none.
+        """Copies the runs of another store that this one lacks; merging again copies none.
 
         Returns:
             How many runs were copied.
@@ -132,7 +132,7 @@ class Store:
             absent = [(run, heading) for run, *heading in headings if heading[0] not in known]
             for run, heading in absent:
                 copy = record(theirs, run, heading)
-                with told(self._name, self._patience):
+                with store_errors(self._name, self._patience):
                     copy.insert(connection)
         return len(absent)
 
@@ -151,7 +151,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Closes the file; a second time does nothing."""
+        """Closes the file; closing again does nothing."""
         self._connection.close()
 
     @contextlib.contextmanager
@@ -170,7 +170,7 @@ class Store:
 
     @contextlib.contextmanager
     def _within(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with told(self._name, self._patience):
+        with store_errors(self._name, self._patience):
             try:
                 self._connection.execute(begin)
                 yield self._connection

@@ -1,4 +1,4 @@
-"""What a row becomes in the tables of a results database, and back."""
+"""The tables of a results database, the steps that bring an older one up to date, and how rows are written to them and read back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sqlite3
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, groupby, pairwise
@@ -15,25 +15,68 @@ from typing import Any
 
 import numpy as np
 
+from shatterlab import __version__
 from shatterlab.core import Row, Scalar
 from shatterlab.core.errors import StoreError
 
+VERSION = 1
+
+TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    """CREATE TABLE runs (
+        run INTEGER PRIMARY KEY,
+        uid TEXT NOT NULL UNIQUE,
+        key TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('ok', 'diverged', 'failed')),
+        finished TEXT NOT NULL)""",
+    "CREATE INDEX runs_by_key ON runs (key, status)",
+    """CREATE TABLE scalars (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        value,
+        PRIMARY KEY (run, name)) WITHOUT ROWID""",
+    """CREATE TABLE curves (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        epoch INTEGER NOT NULL,
+        step INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        value REAL,
+        PRIMARY KEY (run, epoch, step, name)) WITHOUT ROWID""",
+    """CREATE TABLE arrays (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        dtype TEXT NOT NULL,
+        shape TEXT NOT NULL,
+        data BLOB NOT NULL,
+        UNIQUE (run, name))""",
+    """CREATE VIEW newest AS
+        SELECT run, key, status, finished, first FROM (
+            SELECT run, key, status, finished,
+                min(run) OVER (PARTITION BY key) AS first,
+                row_number() OVER (PARTITION BY key ORDER BY status = 'failed', finished DESC, run DESC) AS place
+            FROM runs)
+        WHERE place = 1""",
+)
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
+"""From version -> the step to the next one. A step executes single statements (`executescript` would commit)."""
+
 STATUSES = ("ok", "diverged", "failed")
-IN_RUNS = ("key", "status", "finished")  # columns of a row that stand in `runs`, not in `scalars`
+IN_RUNS = ("key", "status", "finished")  # columns of a row that table `runs` has, not `scalars`
 COLUMNS = {"scalars": "name, value", "curves": "epoch, step, name, value", "arrays": "name, dtype, shape, data"}
-_AT_ONCE = 30  # entries an INSERT: three times faster than one by one, and far below SQLite's limit of variables
+_BATCH = 30  # entries an INSERT: three times faster than one by one, and far below SQLite's limit of variables
 _ARRAY_KINDS = "biufcSU"
 _Numbers = np.ndarray[Any, Any]
 _Entry = Sequence[Any]
 
 
 class Unstorable(StoreError):
-    """A row that no database could hold: its content is at fault, not the file or the disk."""
+    """A row that no database can store: its content is at fault, not the file or the disk."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A row as the tables hold it: uid, key, status, finished; and the entries of each table, less the run."""
+    """A row as the tables store it: the heading (uid, key, status, finished), and the entries of each table without the run."""
 
     heading: _Entry
     scalars: Sequence[_Entry]
@@ -50,7 +93,7 @@ class Record:
         return cls((uuid.uuid4().hex, *_heading(row)), _scalars(row), _curves(row), [_encoded(name, array) for name, array in row.arrays.items()])
 
     def insert(self, connection: sqlite3.Connection) -> int:
-        """Writes the record inside the caller's transaction and gives its run."""
+        """Writes the record inside the caller's transaction; returns the number of its run."""
         run = connection.execute("INSERT INTO runs (uid, key, status, finished) VALUES (?, ?, ?, ?)", self.heading).lastrowid
         assert run is not None  # SQLite numbers every inserted run
         for table in COLUMNS:
@@ -64,14 +107,7 @@ def record(connection: sqlite3.Connection, run: int, heading: _Entry) -> Record:
 
 
 def read_rows(connection: sqlite3.Connection, headings: Sequence[_Entry], curves: bool, arrays: bool) -> list[Row]:
-    """The rows of these runs, in their order; one query a table.
-
-    Args:
-        connection: to the database, inside a transaction.
-        headings: run, key, status, finished.
-        curves: whether to read them.
-        arrays: whether to read them.
-    """
+    """The rows of these runs, in the order of the headings (run, key, status, finished); one query a table."""
     runs = [run for run, *_ in headings]
     columns: dict[int, dict[str, Scalar]] = {run: dict(zip(IN_RUNS, rest, strict=True)) for run, *rest in headings}
     for run, name, value in _entries(connection, "scalars", runs):
@@ -107,7 +143,7 @@ def _scalars(row: Row) -> list[tuple[str, Scalar]]:
 
 
 def _scalar(name: str, value: Any) -> Scalar:
-    """What SQLite can hold; NaN becomes NULL in SQLite itself, true and false become 1 and 0."""
+    """The value as SQLite stores it: NaN becomes NULL, true and false become 1 and 0."""
     plain = value.item() if isinstance(value, np.generic) else value
     if plain is None or isinstance(plain, float):
         return plain
@@ -121,7 +157,7 @@ def _scalar(name: str, value: Any) -> Scalar:
 
 
 def _text(text: str) -> str:
-    """Text that UTF-8 can hold: stray bytes of a file name are written as backslash escapes."""
+    """The text in valid UTF-8: stray bytes of a file name become backslash escapes."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
@@ -157,14 +193,14 @@ def _insert(connection: sqlite3.Connection, table: str, entries: Sequence[_Entry
     if not entries:
         return
     slots = f"({', '.join('?' * len(entries[0]))})"
-    whole = len(entries) - len(entries) % _AT_ONCE
-    batches = (list(chain.from_iterable(entries[start : start + _AT_ONCE])) for start in range(0, whole, _AT_ONCE))
-    connection.executemany(f"INSERT INTO {table} VALUES {', '.join([slots] * _AT_ONCE)}", batches)
+    whole = len(entries) - len(entries) % _BATCH
+    batches = (list(chain.from_iterable(entries[start : start + _BATCH])) for start in range(0, whole, _BATCH))
+    connection.executemany(f"INSERT INTO {table} VALUES {', '.join([slots] * _BATCH)}", batches)
     connection.executemany(f"INSERT INTO {table} VALUES {slots}", entries[whole:])
 
 
 def _entries(connection: sqlite3.Connection, table: str, runs: Sequence[int]) -> Iterable[_Entry]:
-    """The entries of these runs, each led by its run, in the order of the table's own key."""
+    """The entries of these runs, run first, in the order of the table's key."""
     order = "run, epoch, step, name" if table == "curves" else "run, name"
     query = f"SELECT run, {COLUMNS[table]} FROM {table} WHERE run IN (SELECT value FROM json_each(?)) ORDER BY {order}"
     return connection.execute(query, (json.dumps(runs),))
@@ -172,3 +208,58 @@ def _entries(connection: sqlite3.Connection, table: str, runs: Sequence[int]) ->
 
 def _grouped(connection: sqlite3.Connection, table: str, runs: Sequence[int], read: Callable[[_Entry], Any]) -> dict[int, list[Any]]:
     return {run: [read(entry) for entry in group] for run, group in groupby(_entries(connection, table, runs), key=itemgetter(0))}
+
+
+def schema_version(connection: sqlite3.Connection, name: str) -> int | None:
+    """The schema version of a results database; None for a database without any table.
+
+    Raises:
+        StoreError: the database belongs to another program, or to a newer shatterlab.
+    """
+    tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return None
+    notes = dict(connection.execute("SELECT name, value FROM meta")) if _has_notes(connection, tables) else {}
+    version = notes.get("schema_version")
+    if not str(notes.get("created_by", "")).startswith("shatterlab") or not isinstance(version, int):
+        first = ", ".join(sorted(tables)[:3])
+        raise StoreError(f"Store: a results database is required, {name} belongs to another program (tables: {first}). Use another --store.")
+    if version > VERSION:
+        raise StoreError(f"Store: {name} has schema {version}, this shatterlab reads up to {VERSION}. Upgrade shatterlab, or use another --store.")
+    return version
+
+
+def _has_notes(connection: sqlite3.Connection, tables: set[str]) -> bool:
+    columns = [column for _, column, *_ in connection.execute("PRAGMA table_info(meta)")] if "meta" in tables else []
+    return columns == ["name", "value"]
+
+
+def bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:
+    """Creates the tables of a new database, or migrates an older one step by step, in one transaction.
+
+    Raises:
+        StoreError: there is no step from its version; the database stays as it was.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = schema_version(connection, name)
+        if version is None:
+            for statement in TABLES:
+                connection.execute(statement)
+            notes = [("schema_version", VERSION), ("created_by", f"shatterlab {__version__}")]
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", notes)
+        else:
+            _migrate(connection, name, version)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _migrate(connection: sqlite3.Connection, name: str, version: int) -> None:
+    for older in range(version, VERSION):
+        if older not in MIGRATIONS:
+            raise StoreError(f"Store: {name} has schema {older}, this shatterlab has no step to schema {older + 1}. Use another --store.")
+        MIGRATIONS[older](connection)
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'schema_version'", (older + 1,))

@@ -13,8 +13,7 @@ from shatterlab.core import Dataset, Learner, Part, Row, Runtime, Seeds
 from shatterlab.core.errors import ShatterlabError
 from shatterlab.core.part import canonical
 from shatterlab.design.experiment import Experiment
-from shatterlab.executors.drive import drive
-from shatterlab.executors.in_process import InProcess
+from shatterlab.executors.drive import InProcess, drive
 from shatterlab.executors.local import LocalPool
 from shatterlab.learners.training import Training
 from shatterlab.report import render, text_report, write

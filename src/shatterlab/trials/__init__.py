@@ -1,1 +1,1 @@
-"""One trial: from data to a row, checked while it runs."""
+"""What a trial is, how it runs from data to one row, and how it checks itself."""

@@ -1,4 +1,4 @@
-"""What a machine runs out of in mid-sweep, told as a person needs it: memory, or a GPU that answers."""
+"""Failures of the machine during a trial, in plain words: memory runs out, or the GPU no longer answers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _BLOCK = re.compile(r"(?:tried|unable) to allocate ([\d.]*\d)\.? ?(bytes|[KMGT]i
 _DEVICE = re.compile(r"\b(CUDA|HIP|cuDNN|cuBLAS)( driver)? error\b|\b(CUBLAS|CUDNN)_STATUS_", re.IGNORECASE)
 
 
-def told(problem: BaseException, device: str) -> str | None:
-    """The error of a row where the machine, not the code, is what failed; else None.
+def machine_error(problem: BaseException, device: str) -> str | None:
+    """The error text of a row where the machine failed, not the code; else None.
 
     Args:
-        problem: what a trial raised; of a user's code the exception that it hides counts.
+        problem: the exception of a trial; for a UserCodeError its cause is examined.
         device: where the trial ran.
     """
     while isinstance(problem, UserCodeError) and problem.__cause__ is not None:
@@ -40,12 +40,12 @@ def told(problem: BaseException, device: str) -> str | None:
 
 
 def gpu_lost(row: Row) -> bool:
-    """Whether the GPU failed under this trial so that it refuses whatever the same process asks of it next."""
+    """Whether the GPU failed during this trial and refuses all further work of the same process."""
     return str(row.get("error") or "").startswith(_GPU_LOST)
 
 
 def release_after(row: Row) -> None:
-    """Gives back the memory that a trial left behind where it ran short: what follows may need it."""
+    """Frees the memory of a trial that ran out of it, for the trials that follow."""
     if not str(row.get("error") or "").startswith(_MEMORY_SHORT):
         return
     gc.collect()
@@ -57,16 +57,17 @@ def release_after(row: Row) -> None:
 def _is_shortage(problem: BaseException) -> bool:
     if isinstance(problem, OSError):
         return problem.errno == errno.ENOMEM
-    named = isinstance(problem, RuntimeError) and _SHORTAGE.search(str(problem)) is not None
-    return named or isinstance(problem, MemoryError | torch.OutOfMemoryError)
+    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(problem, RuntimeError) and _SHORTAGE.search(str(problem)) is not None
 
 
 def _block(text: str) -> str:
-    """What was asked for in vain, in GiB; nothing where the message does not tell."""
-    asked = _BLOCK.search(text)
-    if asked is None:
+    """The size of the block that could not be allocated, in GiB; empty where the message does not say."""
+    match = _BLOCK.search(text)
+    if match is None:
         return ""
-    size = float(asked[1]) / 1024 ** "GMKb".index(asked[2][0]) if asked[2][0] in "GMKb" else float(asked[1]) * 1024
+    size = float(match[1]) / 1024 ** "GMKb".index(match[2][0]) if match[2][0] in "GMKb" else float(match[1]) * 1024
     return f"none for a block of {size:,.0f} GiB" if size >= 100 else f"none for a block of {size:.3g} GiB"
 
 
@@ -76,8 +77,8 @@ def _is_of_the_device(problem: BaseException) -> bool:
 
 
 def _gpu_answers(device: str) -> bool:
-    """Whether the GPU still computes for this process; after an illegal access, say, it refuses everything."""
-    place = "cuda" if device == "cpu" else device  # a user's own code may compute where the runtime does not say
+    """Whether the GPU still computes for this process; after an illegal memory access, for example, it refuses."""
+    place = "cuda" if device == "cpu" else device  # user code may use a GPU that the runtime does not name
     try:
         return torch.ones(2, device=place).sum().item() == 2
     except (RuntimeError, AssertionError):

@@ -1,4 +1,4 @@
-"""What is seen of a trial while it trains: curves, the test split now and then, whether the batches are the sample's."""
+"""The observer of a trial: learning curves, evaluations of the test split, and checks of the batches."""
 
 from __future__ import annotations
 
@@ -12,41 +12,44 @@ from shatterlab.trials.self_check import SelfCheck
 _CURVES = ("train_loss", "train_accuracy", "train_top5_accuracy", "online_loss", "online_accuracy", "validation_loss", "validation_accuracy", "learning_rate")
 
 
-class Watch:
-    """The observer of a trial: keeps the curves, scores the test split now and then, checks the batches."""
+class TrialObserver:
+    """Records the curves of a trial, evaluates the test split every few epochs, and passes batches to the self-check.
+
+    `final` is the evaluation of the fitted model on its training sample, where the learner reports one.
+    """
 
     def __init__(self, test: Examples, check: SelfCheck, every: int) -> None:
         self.test, self.check, self.every = test, check, every
         self.curves: list[tuple[int, int, str, float | None]] = []
         self.last = (0, 0)
-        self.told: Evaluation | None = None  # of the fitted model on its sample, where the learner had them
+        self.final: Evaluation | None = None
 
     def __call__(self, progress: Progress) -> None:
         self.last = (progress.epoch, progress.step)
         if progress.last and progress.train_loss is not None and progress.train_accuracy is not None:
-            self.told = Evaluation(progress.train_loss, progress.train_accuracy, progress.train_top5_accuracy)
+            self.final = Evaluation(progress.train_loss, progress.train_accuracy, progress.train_top5_accuracy)
         for name in _CURVES:
             value = getattr(progress, name)
             if value is not None:
                 self.curves.append((*self.last, name.replace("_", ".", 1) if name != "learning_rate" else name, value))
         if progress.batch is not None:
-            self.check.see(progress.batch)
+            self.check.compare(progress.batch)
         if not progress.last and progress.epoch % self.every == 0:
             loss, accuracy, top5 = evaluation(progress.scores, self.test, progress.output)
             self.curves += [(*self.last, "test.loss", loss), (*self.last, "test.accuracy", accuracy)]
             self.curves += [] if top5 is None else [(*self.last, "test.top5_accuracy", top5)]
 
     def state(self) -> dict[str, Any]:
-        """What goes into a checkpoint of the learner."""
+        """The state that a learner stores in its checkpoints."""
         return {"curves": self.curves, "last": self.last, "batches": (self.check.batches, self.check.wrong_batches)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """As if this one had been told all that."""
+        """Continues from the state of an interrupted run."""
         self.curves, self.last = list(map(tuple, state["curves"])), tuple(state["last"])
         self.check.batches, self.check.wrong_batches = state["batches"]
 
-    def finished(self, facts: Mapping[str, Scalar], results: Mapping[str, Scalar]) -> list[tuple[int, int, str, float | None]]:
-        """The curves with the final test figures; a learner without epochs has no curves."""
+    def finished(self, results: Mapping[str, Scalar]) -> list[tuple[int, int, str, float | None]]:
+        """The curves, ending with the final test figures; empty for a learner without epochs."""
         if not self.curves:
             return []
         ends = [(*self.last, name, value) for name in ("test.loss", "test.accuracy") if isinstance(value := results[name], float)]

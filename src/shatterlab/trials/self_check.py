@@ -1,4 +1,4 @@
-"""The self-check of every trial: did the model see the corrupted sample, the whole of it, and nothing else?"""
+"""The self-check of every trial: was the model trained on the corrupted sample, all of it and nothing else?"""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _sampled(examples: Examples) -> torch.Tensor:
 
 @dataclass
 class SelfCheck:
-    """Collects what a trial can say against itself; `columns` is the verdict for the row's `check.*`.
+    """Collects evidence against a trial; `columns` gives the `check.*` columns of its row.
 
     Args:
         original: the sample before the corruption.
-        corrupted: the sample that the learner is given.
-        corruption: what was applied.
+        corrupted: the sample that the learner gets.
+        corruption: the corruption between the two.
     """
 
     original: Splits
@@ -49,19 +49,19 @@ class SelfCheck:
     def __post_init__(self) -> None:
         self._before = self._fingerprints()
 
-    def see(self, batch: Batch) -> None:
-        """Compares a batch that the model was given with the corrupted sample at the same positions."""
-        given = self.corrupted.train
+    def compare(self, batch: Batch) -> None:
+        """Compares a batch of the model with the corrupted sample at the same positions."""
+        train = self.corrupted.train
         positions = batch.indices.cpu()
-        same_labels = torch.equal(batch.labels.cpu(), given.labels[positions])
-        same_inputs = torch.equal(batch.inputs.cpu(), given.inputs[positions])
+        same_labels = torch.equal(batch.labels.cpu(), train.labels[positions])
+        same_inputs = torch.equal(batch.inputs.cpu(), train.inputs[positions])
         self.batches += 1
         self.wrong_batches += not (same_labels and same_inputs)
 
     def columns(self) -> dict[str, Scalar]:
-        """The `check.*` columns; `check.passed` is false and `check.failures` says which where one fails."""
+        """The `check.*` columns; where a check fails, `check.passed` is false and `check.failures` names it."""
         after = self._fingerprints()
-        found: dict[str, Scalar] = {
+        columns: dict[str, Scalar] = {
             "check.train_fingerprint": self._before["corrupted train"],
             "check.test_fingerprint": self._before["corrupted test"],
             "check.unchanged_by_training": after == self._before,
@@ -69,9 +69,9 @@ class SelfCheck:
             "check.batches_equal_sample": self.wrong_batches == 0 if self.batches else None,
             "check.test_labels_true": torch.equal(self.corrupted.test.labels, self.original.test.labels),
         }
-        found |= self._labels() if isinstance(self.corruption, LabelCorruption) else self._pixels()
-        failures = [name.removeprefix("check.") for name, value in found.items() if _alarming(name, value)]
-        return found | {"check.failures": ", ".join(failures) or None, "check.passed": not failures}
+        columns |= self._labels() if isinstance(self.corruption, LabelCorruption) else self._pixels()
+        failures = [name.removeprefix("check.") for name, value in columns.items() if _alarming(name, value)]
+        return columns | {"check.failures": ", ".join(failures) or None, "check.passed": not failures}
 
     def _fingerprints(self) -> dict[str, str]:
         samples = {"original train": self.original.train, "original test": self.original.test}
@@ -82,22 +82,22 @@ class SelfCheck:
         assert isinstance(self.corruption, LabelCorruption)
         true, new = self.original.train.labels.numpy(), self.corrupted.train.labels.numpy()
         k = self.original.train.classes
-        found: dict[str, Scalar] = {
+        columns: dict[str, Scalar] = {
             "check.inputs_untouched": self._same_inputs(),
             "check.changed": int((true != new).sum()),
         }
         transition = self.corruption.transition(k)
         if transition is None:
-            return found
+            return columns
         sizes = np.bincount(true, minlength=k)
         counts = np.bincount(true * k + new, minlength=k * k).reshape(k, k)
         g, p = g_test_bound(counts, transition)
-        found["check.changed_expected"] = float(sizes @ (1 - transition.diagonal()))
-        found["check.changed_p"] = poisson_binomial_two_sided(int((true != new).sum()), 1 - transition.diagonal(), sizes)
-        found |= {"check.transition_g": g, "check.transition_p": p}
-        if np.allclose(transition, transition[0]):  # every class has the same law: the new label says nothing of the true one
-            found["check.independence_p"] = p
-        return found
+        columns["check.changed_expected"] = float(sizes @ (1 - transition.diagonal()))
+        columns["check.changed_p"] = poisson_binomial_two_sided(int((true != new).sum()), 1 - transition.diagonal(), sizes)
+        columns |= {"check.transition_g": g, "check.transition_p": p}
+        if np.allclose(transition, transition[0]):  # every class has the same law: independent of the true label
+            columns["check.independence_p"] = p
+        return columns
 
     def _pixels(self) -> dict[str, Scalar]:
         same = torch.equal(self.original.train.labels, self.corrupted.train.labels)

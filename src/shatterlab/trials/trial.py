@@ -1,4 +1,4 @@
-"""A trial is a value; running it makes one row."""
+"""Trial, one configuration as a value, and `run`, from a trial to one row."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from shatterlab.core.catalog import build
 from shatterlab.core.errors import DataError, InvalidPart, NotApplicable, ShatterlabError, UserCodeError
 from shatterlab.core.losses import Evaluation, evaluation
 from shatterlab.core.part import canonical, digest
-from shatterlab.trials.machine_limits import release_after, told
-from shatterlab.trials.observer import Watch
+from shatterlab.trials.machine_limits import machine_error, release_after
+from shatterlab.trials.observer import TrialObserver
 from shatterlab.trials.self_check import SelfCheck
 
 
 @dataclass(frozen=True)
 class Trial(Part):
-    """One configuration with its seeds: which data, corrupted how, learned by whom.
+    """One configuration with its seeds: a data set, a corruption and a learner.
 
     Args:
-        dataset: gives the sample.
-        corruption: changes it.
+        dataset: the source of the sample.
+        corruption: changes the sample.
         learner: fits the corrupted training split.
-        seeds: what is random; replicates of one configuration differ in nothing else.
+        seeds: of all randomness; replicates of one configuration differ in nothing else.
         measures: quantities to compute on the fit; they do not enter the key.
     """
 
@@ -56,40 +56,39 @@ class Trial(Part):
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> Trial:
-        """The trial that `describe` wrote.
+        """The trial of a description, the inverse of `describe`.
 
         Raises:
             InvalidPart: a piece is missing or is of another kind.
-            UnknownName: a part or field that this version does not know.
+            UnknownName: this version does not know a part or field.
         """
         missing = [name for name in ("dataset", "corruption", "learner") if name not in description]
         if missing:
             raise InvalidPart(f"Trial: dataset, corruption and learner are required, {', '.join(missing)} is missing.")
         seeds = {name: value for name, value in description.get("seeds", {}).items() if name != "kind"}
-        made = {name: build(description[name]) for name in ("dataset", "corruption", "learner")}
-        measures = [build(each) for each in description.get("measures", ())]
-        return cls(**made, seeds=Seeds(**seeds), measures=measures)  # type: ignore[arg-type]
+        parts = {name: build(description[name]) for name in ("dataset", "corruption", "learner")}
+        measures = [build(measure) for measure in description.get("measures", ())]
+        return cls(**parts, seeds=Seeds(**seeds), measures=measures)  # type: ignore[arg-type]
 
     @classmethod
     def specimens(cls) -> tuple[Part, ...]:
         return ()
 
     def specification(self) -> dict[str, Scalar]:
-        """The columns that say what was asked for, each field with its value, defaults included."""
-        written: dict[str, Scalar] = {"key": self.key}
+        """The columns that describe the trial: its key and every field, defaults included."""
+        columns: dict[str, Scalar] = {"key": self.key}
         for name in ("dataset", "corruption", "learner", "seeds"):
-            written |= getattr(self, name).columns(name)
-        del written["seeds.kind"]
-        return written
+            columns |= getattr(self, name).columns(name)
+        del columns["seeds.kind"]
+        return columns
 
 
 def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
     """Runs a trial from data to row.
 
-    Whatever goes wrong becomes a row too: `status` is "failed" with the `error` (and the user's own traceback in
-    `trace`) where something raised, memory ran out or a self-check failed, "diverged" where the loss is not finite,
-    else "ok".
-    Only an interruption from the keyboard passes through.
+    Errors become rows too: `status` is "failed" with the `error` (and the user's own traceback in `trace`) after an
+    exception, a lack of memory or a failed self-check, "diverged" where the loss is not finite, else "ok". Only an
+    interruption from the keyboard is raised.
     """
     start = time.perf_counter()
     _reset_peak_memory()
@@ -99,9 +98,9 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
         except (Exception, SystemExit) as problem:  # a row, not a crash: the sweep goes on
             trace = problem.trace if isinstance(problem, UserCodeError) else traceback.format_exc()
             name = "" if isinstance(problem, ShatterlabError) else f"{type(problem).__name__}: "
-            row = failed(trial, told(problem, runtime.device) or f"{name}{problem}".partition("\n")[0], trace)
+            row = failed(trial, machine_error(problem, runtime.device) or f"{name}{problem}".partition("\n")[0], trace)
     if row["status"] == "failed":
-        _load.cache_clear()  # what failed may have written into the sample that later trials would share
+        _load.cache_clear()  # the failed trial may have changed the sample that later trials would share
         release_after(row)
     spent = {"seconds": round(time.perf_counter() - start, 6), "peak_memory": _peak_memory()}
     return Row({**row, **spent, **_provenance()}, row.curves, row.arrays)
@@ -120,13 +119,13 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     corrupted = corruption.apply(splits, trial.seeds)
     check = SelfCheck(splits, corrupted, corruption)
     clock.lap("corrupt")
-    often_enough = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then stays far below training
-    watch = Watch(corrupted.test, check, max(runtime.test_every, often_enough))
-    fit = trial.learner.fit(corrupted.train, trial.seeds, watch, runtime)
+    interval = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then costs far less than training
+    observer = TrialObserver(corrupted.test, check, max(runtime.test_every, interval))
+    fit = trial.learner.fit(corrupted.train, trial.seeds, observer, runtime)
     clock.lap("fit")
     results = {
         f"{name}.{column}": value
-        for name, examples, known in (("train", corrupted.train, watch.told), ("test", corrupted.test, None))
+        for name, examples, known in (("train", corrupted.train, observer.final), ("test", corrupted.test, None))
         for column, value in _results(fit, examples, known).items()
     }
     clock.lap("evaluate")
@@ -135,7 +134,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     clock.lap("measure")
     checks = check.columns()
     error = None if checks["check.passed"] else f"Trial: a clean self-check is required, failed: {checks['check.failures']}. Do not use this result."
-    curves = watch.finished(fit.facts, results)
+    curves = observer.finished(results)
     columns: dict[str, Scalar] = {
         **trial.specification(),
         "status": "failed" if error else "diverged" if diverged else "ok",
@@ -173,14 +172,14 @@ def _load(description: str, identity: str, root: Path | None, seed: int) -> Spli
 
 def _results(fit: Fit, examples: Examples, known: Evaluation | None) -> dict[str, Scalar]:
     loss, accuracy, top5 = known or evaluation(fit.scores, examples, fit.output)
-    found: dict[str, Scalar] = {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
-    return found if top5 is None else found | {"top5_accuracy": top5}
+    results: dict[str, Scalar] = {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
+    return results if top5 is None else results | {"top5_accuracy": top5}
 
 
 def _oracle(curves: Iterable[tuple[int, int, str, float | None]]) -> dict[str, Scalar]:
-    """The best test accuracy of the whole curve and its first epoch: a reference for early stopping that looks at the test split.
+    """The best test accuracy of the whole curve and its first epoch: a reference for early stopping, chosen on the test split.
 
-    No learner knows it, and no result may be chosen by it.
+    No learner sees it, and no result may be selected by it.
     """
     tested = [(value, -epoch) for epoch, _, name, value in curves if name == "test.accuracy" and value is not None]
     best, epoch = max(tested, default=(None, None))
@@ -188,18 +187,18 @@ def _oracle(curves: Iterable[tuple[int, int, str, float | None]]) -> dict[str, S
 
 
 def _measure(measures: tuple[Measure, ...], fit: Fit, train: Examples, diverged: bool) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
-    """What can be measured; what cannot is an empty cell with its reason, which never costs the fit."""
+    """Columns and arrays of the measures; one that does not apply is an empty cell with its reason."""
     columns: dict[str, Scalar] = {}
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for measure in measures:
         try:
             if diverged:
                 raise NotApplicable(f"{measure.kind}: a fit that did not diverge is required")
-            found = measure.of(fit, train)
+            values = measure.of(fit, train)
         except (NotApplicable, DataError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as reason:  # type: ignore[attr-defined]
             columns |= {f"measure.{measure.kind}": None, f"measure.{measure.kind}.reason": str(reason)}
             continue
-        for name, value in found.items():
+        for name, value in values.items():
             column = f"measure.{measure.kind}.{name}"
             if isinstance(value, np.ndarray | Tensor):
                 arrays[column] = np.asarray(value)
@@ -244,7 +243,7 @@ def _reset_peak_memory() -> None:
 
 
 def _peak_memory() -> int | None:
-    """Bytes resident at most since the last reset; None where the system does not tell."""
+    """Peak resident memory since the last reset, in bytes; None where the system does not report it."""
     try:
         line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     except (OSError, StopIteration):
