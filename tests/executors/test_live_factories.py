@@ -15,7 +15,7 @@ import shatterlab as sl
 from shatterlab.core import Runtime, live_code
 from shatterlab.core.errors import InvalidPart
 from shatterlab.core.user_code import load_file
-from shatterlab.executors import Task
+from shatterlab.executors.drive import Task
 from shatterlab.executors.local import LocalPool
 from shatterlab.trials.trial import Trial
 
