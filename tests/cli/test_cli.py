@@ -157,7 +157,7 @@ def test_a_part_is_shown_without_importing_it():
 
 
 def test_an_outside_module_on_an_npz_file_is_audited(here, table, capsys):
-    audit = ("audit", "--model", "my_models.py:net", "--data", table, "--replicates", 2, "--epochs", 200, "--lr", 0.1, "--levels", 0, 1, "--workers", 2)
+    audit = ("audit", "--model", "my_models.py:net", "--data", table, "--replicates", 2, "--epochs", 200, "--lr", 0.1, "--levels", 0, 1, "--workers", 1)
     assert shatterlab(*audit) == 0
     first = capsys.readouterr()
     assert "net: fits random labels: 2 of 2 (P(fit) >= 0.16 at 95 %)" in " ".join(first.out.split())
@@ -184,7 +184,7 @@ def test_an_outside_module_on_an_npz_file_is_audited(here, table, capsys):
 
 def test_an_outside_file_runs_and_is_checked_by_the_laws(here, capsys):
     (here / "my_idea.py").write_text(MY_IDEA)
-    assert shatterlab("run", "my_idea.py", "--workers", 2) == 0
+    assert shatterlab("run", "my_idea.py", "--workers", 1) == 0
     assert "mirrored labels" in capsys.readouterr().out
     assert shatterlab("report", "my_idea.py", "--output", "idea.html") == 0
     assert (here / "idea.html").stat().st_size > 10_000
