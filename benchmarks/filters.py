@@ -9,7 +9,7 @@ interpolates below 313. Resumable; some minutes of two cores.
 from __future__ import annotations
 
 import shatterlab as sl
-from shatterlab.experiments.paper._table3 import RIDGE
+from shatterlab.experiments.paper.table3 import RIDGE
 
 
 def experiment(scale: sl.Scale) -> sl.Experiment:

@@ -25,7 +25,7 @@ import shatterlab as sl
 from shatterlab.core import Dataset
 from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.paper import table3
-from shatterlab.experiments.paper._table3 import PROCESSOR_FILTERS, RIDGE
+from shatterlab.experiments.paper.table3 import PROCESSOR_FILTERS, RIDGE
 
 PHASES = ("seconds.load", "seconds.corrupt", "seconds.fit", "seconds.evaluate", "seconds")
 SETTINGS = {

@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "report": f"{ROWS} design shatterlab views",
     "laws": f"core {KINDS} statistics training trials",
     "studies": f"{ROWS} {KINDS} design executors report store theory trials views",
-    "experiments": f"{ROWS} {KINDS} design references studies theory trials views",
+    "experiments": f"{ROWS} {KINDS} design references shatterlab studies theory trials views",
     "cli": "core analysis datasets design experiments laws readers report shatterlab store studies trials views",
     "__main__": "cli",
 }

@@ -13,9 +13,9 @@ import shatterlab as sl
 from shatterlab.core.values import Row
 from shatterlab.corruptions.partial_labels import PartialLabels
 from shatterlab.design.experiment import SCALES
+from shatterlab.experiments._networks import LEVELS, TIME, published_losses, published_points
 from shatterlab.experiments.beyond import number_format, open_choices
 from shatterlab.experiments.paper import figure1a, figure1b, figure1c
-from shatterlab.experiments.paper._figure1 import LEVELS, SETTINGS, TIME, losses, over_levels
 from shatterlab.references import published
 from shatterlab.views import setting
 
@@ -50,13 +50,13 @@ def test_at_paper_scale_the_recipe_is_the_papers():
 
 
 def test_the_published_curves_carry_the_names_of_our_settings():
-    points = losses()
-    assert {point["name"] for point in points} == {setting(corruption.columns("corruption")) for corruption in SETTINGS}
+    points = published_losses()
+    assert {point["name"] for point in points} == {setting(corruption.columns("corruption")) for corruption in FIVE_SETTINGS}
     last = {point["name"]: (point["x"], point["y"]) for point in points}
     assert {epoch for epoch, _ in last.values()} == {64}  # 25,000 steps of 391 an epoch, the width of the figure
     first = {point["name"]: point["y"] for point in points if point["x"] == 1}
     assert first["true labels"] == pytest.approx(0.839, abs=1e-3)
-    assert len(over_levels("figure1b", "relative_time_to_overfit")) == len(over_levels("figure1c", "test_error")) == 33
+    assert len(published_points("figure1b", "relative_time_to_overfit")) == len(published_points("figure1c", "test_error")) == 33
 
 
 # Claims: the paper's own numbers fulfil them, and numbers that say the opposite do not

@@ -11,7 +11,7 @@ from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.beyond import kernel_randomizations
 
 SCALE = [SCALES[name] for name in ("smoke", "laptop", "paper")]
-SETTINGS = 6
+FIVE_SETTINGS = 6
 
 
 def made(scale="smoke"):
@@ -22,7 +22,7 @@ def made(scale="smoke"):
 def test_every_setting_meets_every_machine_in_one_space(scale):
     experiment = kernel_randomizations.experiment(scale)
     datasets = {trial.dataset.kind for trial in experiment.trials}
-    assert len(experiment.trials) == len(datasets) * scale.replicates * (SETTINGS * 4 + 2)
+    assert len(experiment.trials) == len(datasets) * scale.replicates * (FIVE_SETTINGS * 4 + 2)
     assert len({trial.key for trial in experiment.trials}) == len(experiment.trials)
     for name in datasets:
         trials = [trial for trial in experiment.trials if trial.dataset.kind == name]

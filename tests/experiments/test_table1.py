@@ -11,9 +11,9 @@ import shatterlab as sl
 from shatterlab.analysis.replicates import matches
 from shatterlab.core.values import Row
 from shatterlab.design.experiment import SCALES
+from shatterlab.experiments._networks import nets, replicates, where
 from shatterlab.experiments.beyond import implicit_regularizers, weight_decay
 from shatterlab.experiments.paper import figure2b, table1, table4
-from shatterlab.experiments.paper._regularizers import nets, replicates, where
 from shatterlab.references import published
 
 SMOKE, LAPTOP, PAPER = (SCALES[name] for name in ("smoke", "laptop", "paper"))

@@ -13,7 +13,7 @@ import shatterlab as sl
 from shatterlab.core.values import Row
 from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.paper import table3
-from shatterlab.experiments.paper._table3 import CONVOLUTION_RIDGES, PROCESSOR_FILTERS, PUBLISHED_FILTERS, RIDGE, RIDGES, Sizes
+from shatterlab.experiments.paper.table3 import CONVOLUTION_RIDGES, PROCESSOR_FILTERS, PUBLISHED_FILTERS, RIDGE, RIDGES, Samples
 from shatterlab.store.database import Store
 from shatterlab.studies.run import complete
 from shatterlab.views import ComparisonTable, Curve, PublishedLine
@@ -48,7 +48,7 @@ def test_every_trial_is_one_of_its_kind_and_comes_back_from_its_description(scal
 def test_nothing_is_asked_to_interpolate_with_fewer_features_than_examples(scale):
     """A Gram matrix of fewer features than examples is singular: 8 features a filter, two signs of 2 x 2 windows."""
     experiment = table3.experiment(scale)
-    kernel, data = Sizes.of(scale).convolution, Sizes.of(scale).convolved
+    kernel, data = Samples.of(scale).convolution, Samples.of(scale).convolved
     assert kernel.features_of_a_filter((1, 8, 8) if scale.name == "smoke" else (3, 32, 32)) == 8
     examples = data.examples or 50_000
     assert min(convolutions(experiment, 0.0)) * 8 >= 1.25 * examples
@@ -78,7 +78,7 @@ def test_at_paper_scale_the_rows_of_the_table_have_all_the_data_once():
 
 def test_the_paths_share_their_ends_with_the_table():
     experiment = table3.experiment(SCALES["laptop"])
-    sizes = Sizes.of(SCALES["laptop"])
+    sizes = Samples.of(SCALES["laptop"])
     ridges = {trial.learner.ridge for trial in experiment.trials if trial.learner.kernel.kind == "Gaussian" and trial.learner.kernel.sigma == sizes.sigma}
     assert ridges == {0.0, *RIDGES}
     along = {trial.learner.ridge for trial in experiment.trials if getattr(trial.learner.kernel, "filters", 0) == sizes.filters[-1]}
@@ -121,7 +121,7 @@ def rows(experiment, values):
 
 def told(scale, wrong=""):
     """What the paper says, or a small sample like it, with a small spread between replicates and one number wrong where asked."""
-    sizes = Sizes.of(scale)
+    sizes = Samples.of(scale)
 
     def values(trial):
         learner, kernel, spread = trial.learner, trial.learner.kernel, 1e-4 * trial.seeds.init

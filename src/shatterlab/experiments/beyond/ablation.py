@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from shatterlab.augmentations.horizontal_flip import HorizontalFlip
-from shatterlab.corruptions.partial_labels import TrueLabels
+from shatterlab import HorizontalFlip, TrueLabels
 from shatterlab.design.ablation import Ablation, Factor
 from shatterlab.design.experiment import Experiment, Scale
-from shatterlab.experiments.paper._regularizers import nets, replicates
+from shatterlab.experiments._networks import nets, replicates
 from shatterlab.trials.trial import Trial
 
 
 def experiment(scale: Scale) -> Experiment:
     """AlexNet as in `table1`. Smoke: crop, weight decay and dropout; else flips too, 16 cells and one on random labels."""
     net = nets(scale)["alexnet"]
-    on = {"learner.optimizer.weight_decay": net.weight_decay, "learner.weight_decay_on": net.decayed}
+    on = {"learner.optimizer.weight_decay": net.weight_decay, "learner.weight_decay_on": net.weight_decay_on}
     factors = [
         Factor("crop", adds={"learner.augmentation": (net.crop,)}),
         Factor("weight decay", sets=on),

@@ -1,4 +1,4 @@
-"""The randomization test on the audit's two default recipes: true and random labels, a sweep of levels, three kinds of noise pixels."""
+"""The audit of its two default recipes: true and random labels, a sweep of levels, three kinds of noise pixels."""
 
 from __future__ import annotations
 

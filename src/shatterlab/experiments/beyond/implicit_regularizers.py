@@ -1,4 +1,4 @@
-"""How a network is trained, with no regularizer in sight: batch size, momentum, rate, rule of a step, early stopping."""
+"""Choices of training without an explicit regularizer: batch size, momentum, learning rate, optimizer, early stopping."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shatterlab.core import Seeds
-from shatterlab.corruptions.partial_labels import TrueLabels
-from shatterlab.design.experiment import Claim, Experiment, Scale
-from shatterlab.experiments.paper._regularizers import nets
-from shatterlab.learners.training import Training
-from shatterlab.optimizers.adam import Adam
-from shatterlab.optimizers.sgd import SGD
+from shatterlab import SGD, Adam, Training, TrueLabels
+from shatterlab.design.claims import Claim, difference
+from shatterlab.design.experiment import Experiment, Scale, grid
+from shatterlab.experiments._networks import nets
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Effect, Effects, Table
 
@@ -25,15 +22,15 @@ _DIFFERING = (
 def experiment(scale: Scale) -> Experiment:
     """The MLP 1x512 of `table1`, one choice changed at a time, until it overfits. Full-batch descent has ten times the epochs."""
     net = nets(scale)["mlp_1x512"]
-    seeds = [Seeds.replicate(r) for r in range(scale.replicates)]
-    trials = {name: [Trial(net.dataset, TrueLabels(), learner, each) for each in seeds] for name, learner in _choices(net.learner).items()}
-    columns = {name: _columns(each[0]) for name, each in trials.items()}
+    choices = _choices(net.learner)
+    trials = grid(Trial, seeds=scale.seeds, dataset=[net.dataset], corruption=[TrueLabels()], learner=list(choices.values()))
+    columns = {name: _columns(trial) for name, trial in zip(choices, trials, strict=False)}
     changed = tuple(Effect(name, (where,), (columns[_BASE],)) for name, where in columns.items() if name != _BASE)
     return Experiment(
         name="implicit_regularizers",
         source="Zhang et al. 2017, section 5: stochastic gradient descent as an implicit regularizer",
         question="With no explicit regularizer: what does the way a network is trained do to its test accuracy?",
-        trials=tuple(trial for replicate in zip(*trials.values(), strict=True) for trial in replicate),
+        trials=trials,
         views=(
             Effects(changed, ("test.accuracy", "fit.steps"), f"Each choice against {_BASE}"),
             Table(_DIFFERING, ("train.accuracy", "test.accuracy", "oracle.test.accuracy", "fit.epochs"), title="The choices"),
@@ -44,7 +41,7 @@ def experiment(scale: Scale) -> Experiment:
 
 
 def _choices(recipe: Training) -> dict[str, Training]:
-    """Name -> recipe: that of the paper, and those in which one thing is another."""
+    """Name -> recipe: the paper's, and those with one choice changed."""
     assert isinstance(recipe.optimizer, SGD)
     return {
         _BASE: recipe,
@@ -58,13 +55,13 @@ def _choices(recipe: Training) -> dict[str, Training]:
 
 
 def _columns(trial: Trial) -> dict[str, Any]:
-    said = trial.specification()
-    return {column: said.get(column) for column in _DIFFERING}
+    columns = trial.specification()
+    return {column: columns.get(column) for column in _DIFFERING}
 
 
 def _claims(columns: Mapping[str, dict[str, Any]]) -> Iterator[Claim]:
     for name in ("batches of 16", "the full batch", "no momentum", "Adam"):
         text = f"no special role of one way of training: with {name} the test accuracy stays within 5 points"
-        yield Claim(text, "test.accuracy", columns[name], versus=columns[_BASE], low=-0.05, high=0.05)
+        yield difference(text, "test.accuracy", columns[name], columns[_BASE], low=-0.05, high=0.05)
     text = "early stopping helps no more than 5 points where labels are true"
-    yield Claim(text, "test.accuracy", columns["early stopping"], versus=columns[_BASE], high=0.05)
+    yield difference(text, "test.accuracy", columns["early stopping"], columns[_BASE], high=0.05)

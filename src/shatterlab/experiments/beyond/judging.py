@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shatterlab.architectures.mlp import MLP
+from shatterlab import MLP, SGD, Training
 from shatterlab.core import Dataset, Learner, Seeds
 from shatterlab.core.errors import InvalidPart
-from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.datasets.cifar import CIFAR10
-from shatterlab.datasets.digits import Digits
 from shatterlab.design.experiment import Experiment, Scale, grid
-from shatterlab.experiments.paper._regularizers import replicates
-from shatterlab.learners.training import Training
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.design.settings import TRUE_AND_RANDOM
+from shatterlab.experiments._networks import digits_or_images, replicates
 from shatterlab.studies.ledger_runs import QUANTITIES, STOP, Effort, network_measures
 from shatterlab.trials.trial import Trial
 from shatterlab.views import JudgedMeasures, Scatter
-
-_TRUE = {"corruption.level": 0.0}
 
 
 def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | None = None) -> Experiment:
@@ -28,31 +22,33 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
 
     Args:
         scale: how large.
-        learner: a training of the user's in place of these, at its learning rate and half of it, its batch size and half of it, without and with
+        learner: a training of the user's own in place of these, at its learning rate and half of it, its batch size and half of it, without and with
             weight decay.
-        dataset: what it is trained on.
+        dataset: the data set of that training.
 
     Raises:
         InvalidPart: the learner is no training of a network.
     """
-    source, learners = (dataset, _varied(learner)) if learner is not None and dataset is not None else (_data(scale), _networks(scale))
+    data, learners = digits_or_images(scale, scale.pick(smoke=100, laptop=500, paper=10_000)), _networks(scale)
+    if learner is not None and dataset is not None:
+        data, learners = dataset, _varied(learner)
     measures = network_measures(Effort.of(scale))
     kinds = {f"measure.{measure.kind}" for measure in measures}
-    quantities = tuple(each for each in QUANTITIES if each.role == "fit" and each.column.rpartition(".")[0] in kinds)
+    quantities = tuple(quantity for quantity in QUANTITIES if quantity.role == "fit" and quantity.column.rpartition(".")[0] in kinds)
     return Experiment(
         name="judging",
         source="Jiang et al. 2020; Dziugaite et al. 2020; Zhang et al. 2017, section 2.2",
         question="Which measure of a fit orders networks as their generalization gap does?",
         trials=grid(
             Trial,
-            dataset=[source],
+            dataset=[data],
             seeds=[Seeds.replicate(r) for r in range(replicates(scale))],
             learner=learners,
-            corruption=[TrueLabels(), RandomLabels()],
+            corruption=TRUE_AND_RANDOM,
             measures=[measures],
         ),
         views=(
-            JudgedMeasures(quantities, title="True labels: do measures order networks as their generalization gap does?", where=_TRUE),
+            JudgedMeasures(quantities, title="True labels: do measures order networks as their generalization gap does?", where={"corruption.level": 0.0}),
             JudgedMeasures(quantities, title="With random labels among the choices"),
             Scatter("measure.PathNorm.l2", "test.error", by="corruption.level", title="Test error against path norm, every trial", x_scale="log"),
         ),
@@ -77,9 +73,3 @@ def _varied(learner: Learner) -> list[Learner]:
     optimizers = [replace(learner.optimizer, lr=lr, weight_decay=decay) for lr in (rate, rate / 2) for decay in (0.0, 5e-4)]
     sizes = sorted({batch, max(1, batch // 2)})
     return [replace(learner, optimizer=optimizer, batch_size=size, stop=stop) for optimizer in optimizers for size in sizes]
-
-
-def _data(scale: Scale) -> Dataset:
-    if scale.name == "smoke":
-        return Digits(examples=100, test_examples=scale.test_examples)
-    return CIFAR10(crop=28, examples=scale.pick(smoke=0, laptop=500, paper=10_000), test_examples=scale.test_examples)

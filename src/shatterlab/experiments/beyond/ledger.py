@@ -1,26 +1,21 @@
-"""What learning theory says of a model, on true and on random labels: each quantity, the bound that it gives, and the randomization test."""
+"""The ledger of the paper's networks, kernels and lookup tables: quantities and bounds of learning theory on true and on random labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from shatterlab.architectures.linear import Linear
-from shatterlab.architectures.mlp import MLP
-from shatterlab.architectures.small_alexnet import SmallAlexNet
+from shatterlab import MLP, SGD, Estimator, Gaussian, KernelInterpolation, Linear, SmallAlexNet, Training
 from shatterlab.core import Architecture, Dataset, Learner
-from shatterlab.datasets.cifar import CIFAR10
-from shatterlab.datasets.digits import Digits
-from shatterlab.design.experiment import Claim, Experiment, Scale
-from shatterlab.kernels.radial import Gaussian
-from shatterlab.learners.estimator import Estimator
-from shatterlab.learners.kernel_interpolation import KernelInterpolation
-from shatterlab.learners.training import Training
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.design.claims import Claim, difference, mean
+from shatterlab.design.experiment import Experiment, Scale
+from shatterlab.design.settings import RANDOM, TRUE
+from shatterlab.experiments._networks import digits_or_images
 from shatterlab.studies.ledger import ended, named, plan
 from shatterlab.studies.ledger_runs import STOP, Effort
 
-_TRUE, _RANDOM = ({"corruption.kind": "PartialLabels", "corruption.level": level} for level in (0.0, 1.0))
+_TREE, _NEIGHBOUR = "sklearn.tree:DecisionTreeClassifier", "sklearn.neighbors:KNeighborsClassifier"
+_MLP, _OF_MLP = {"learner.architecture.kind": "MLP"}, {"learner.learner.architecture.kind": "MLP"}  # the learner itself, and one that contains it
 _SECTION = "Section 2.2"
 
 
@@ -29,24 +24,17 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
 
     Args:
         scale: how large.
-        learner: a recipe of the user's in place of these, on `dataset`.
-        dataset: what it is measured on.
+        learner: a recipe of the user's own in place of these, on `dataset`.
+        dataset: the data set of that recipe.
     """
     effort = Effort.of(scale)
     if learner is not None and dataset is not None:
         return plan(named([ended(learner)], dataset), dataset, effort, scale=scale.name)
-    return plan(contenders(scale), data(scale), effort, claims=claims(), scale=scale.name)
+    data = digits_or_images(scale, scale.pick(smoke=100, laptop=300, paper=10_000))
+    return plan(learners(scale), data, effort, claims=claims(), scale=scale.name)
 
 
-def data(scale: Scale) -> Dataset:
-    """Smoke: 100 digits. Laptop: 300 images. Paper: 10,000 images."""
-    n = scale.pick(smoke=100, laptop=300, paper=10_000)
-    if scale.name == "smoke":
-        return Digits(examples=n, test_examples=scale.test_examples)
-    return CIFAR10(crop=28, examples=n, test_examples=scale.test_examples)
-
-
-def contenders(scale: Scale) -> dict[str, Learner]:
+def learners(scale: Scale) -> dict[str, Learner]:
     """The paper's MLP and AlexNet (not of digits), a linear model, two kernel systems, a forest and two lookup tables, by name."""
     width, rate, sigma, batch = scale.pick(smoke=(64, 0.05, 2.0, 25), laptop=(512, 0.01, 10.0, 30), paper=(512, 0.01, 10.0, 128))
 
@@ -55,52 +43,46 @@ def contenders(scale: Scale) -> dict[str, Learner]:
 
     forest = {"n_estimators": scale.pick(smoke=20, laptop=100, paper=100), "bootstrap": False}
     alexnet = SmallAlexNet(init=scale.pick(smoke="glorot", laptop="glorot", paper="tutorial"))
-    made: dict[str, Learner] = {
+    by_name: dict[str, Learner] = {
         f"MLP 1x{width}": descent(MLP((width,))),
         "AlexNet": descent(alexnet),
         "Linear model": descent(Linear()),
         "Gaussian kernel": KernelInterpolation(Gaussian(sigma)),
         "Gaussian kernel with ridge": KernelInterpolation(Gaussian(sigma), ridge=1.0),
         "Random forest": Estimator("sklearn.ensemble:RandomForestClassifier", forest),
-        "Fully grown tree": Estimator("sklearn.tree:DecisionTreeClassifier"),
-        "1-nearest neighbour": Estimator("sklearn.neighbors:KNeighborsClassifier", {"n_neighbors": 1}),
+        "Fully grown tree": Estimator(_TREE),
+        "1-nearest neighbour": Estimator(_NEIGHBOUR, {"n_neighbors": 1}),
     }
-    return {name: learner for name, learner in made.items() if scale.name != "smoke" or name != "AlexNet"}
+    return {name: learner for name, learner in by_name.items() if scale.name != "smoke" or name != "AlexNet"}
 
 
 def claims() -> tuple[Claim, ...]:
-    """Of the networks and lookup tables that every scale has; margins of orderings are 0: the interval decides."""
-    mlp = {"learner.architecture.kind": "MLP"}
-    nets = {"learner.architecture.kind": ("MLP", "SmallAlexNet")}
-    tables = {"learner.estimator": ("sklearn.tree:DecisionTreeClassifier", "sklearn.neighbors:KNeighborsClassifier")}
+    """Claims about the networks and lookup tables that every scale has; margins of orderings are 0: the interval decides."""
+    nets, interpolant = {"learner.architecture.kind": ("MLP", "SmallAlexNet")}, {"learner.kind": "KernelInterpolation", "learner.ridge": 0.0}
     return (
-        Claim(f"every fit of a ReLU net gets to a training loss of {STOP:g} within its budget", "fit.censored", nets, high=0.0),
-        Claim("lookup tables fit true and random labels alike", "train.error", tables, high=0.0, reference=_SECTION),
-        Claim("on random labels the MLP's test error is that of guessing", "test.error", mlp | _RANDOM, low=0.85, high=0.95, reference=_SECTION),
-        *_sees_labels("the MLP's path norm", "measure.PathNorm.l2", mlp),
-        *_sees_labels("the MLP's distance from initialization", "measure.DistanceFromInitialization.distance", mlp),
-        *_sees_labels("the leaves of a fully grown tree", "measure.LeafCount.leaves", {"learner.estimator": "sklearn.tree:DecisionTreeClassifier"}),
-        *_sees_labels("the norm of the kernel interpolant", "measure.RKHSNorm.norm", {"learner.kind": "KernelInterpolation", "learner.ridge": 0.0}),
-        *_sees_labels(
-            "the mean loss change of the MLP's twins", "fit.mean_loss_difference", {"learner.kind": "Twins", "learner.learner.architecture.kind": "MLP"}
-        ),
-        *_certificates(mlp),
+        mean(f"every fit of a ReLU net gets to a training loss of {STOP:g} within its budget", "fit.censored", nets, high=0.0),
+        mean("lookup tables fit true and random labels alike", "train.error", {"learner.estimator": (_TREE, _NEIGHBOUR)}, high=0.0, reference=_SECTION),
+        mean("on random labels the MLP's test error is that of guessing", "test.error", _MLP | RANDOM, low=0.85, high=0.95, reference=_SECTION),
+        _larger("the MLP's path norm", "measure.PathNorm.l2", _MLP),
+        _larger("the MLP's distance from initialization", "measure.DistanceFromInitialization.distance", _MLP),
+        _larger("the leaves of a fully grown tree", "measure.LeafCount.leaves", {"learner.estimator": _TREE}),
+        _larger("the norm of the kernel interpolant", "measure.RKHSNorm.norm", interpolant),
+        _larger("the mean loss change of the MLP's twins", "fit.mean_loss_difference", {"learner.kind": "Twins", **_OF_MLP}),
+        *_certificates(),
     )
 
 
-def _sees_labels(name: str, column: str, where: Mapping[str, Any]) -> tuple[Claim, ...]:
-    return (Claim(f"{name}: larger on random labels", column, {**where, **_RANDOM}, versus={**where, **_TRUE}, low=0.0),)
+def _larger(name: str, column: str, where: Mapping[str, Any]) -> Claim:
+    return difference(f"{name}: larger on random labels", column, {**where, **RANDOM}, {**where, **TRUE}, low=0.0)
 
 
-def _certificates(mlp: Mapping[str, Any]) -> tuple[Claim, ...]:
-    coded = {"learner.kind": "Prequential", "learner.learner.architecture.kind": "MLP"}
-    part = {"learner.kind": "RandomizedPart", "learner.learner.architecture.kind": "MLP"}
-    blind = {**mlp, **_RANDOM}
+def _certificates() -> tuple[Claim, ...]:
+    coded, part, saved = {"learner.kind": "Prequential", **_OF_MLP}, {"learner.kind": "RandomizedPart", **_OF_MLP}, "measure.CodeLengthCertificate.saved"
     return (
-        Claim("the VC bound of the MLP is vacuous on true labels too", "measure.VCBound.vacuous", {**mlp, **_TRUE}, low=1.0, reference=_SECTION),
-        Claim("no PAC-Bayes certificate of the MLP says anything of random labels", "measure.PACBayesCertificate.vacuous", blind, low=1.0),
-        Claim("no Occam certificate of the MLP says anything of random labels", "measure.OccamCertificate.vacuous", blind, low=1.0),
-        Claim("RATT says nothing of an MLP that fits its random part", "measure.RATTCertificate.vacuous", part | _TRUE, low=1.0),
-        Claim("the MLP saves bits on true labels", "measure.CodeLengthCertificate.saved", coded | _TRUE, low=0.0),
-        Claim("the MLP saves at most 20 bits on random labels (probability below 1e-6)", "measure.CodeLengthCertificate.saved", coded | _RANDOM, high=20.0),
+        mean("the VC bound of the MLP is vacuous on true labels too", "measure.VCBound.vacuous", _MLP | TRUE, low=1.0, reference=_SECTION),
+        mean("every PAC-Bayes certificate of the MLP is vacuous on random labels", "measure.PACBayesCertificate.vacuous", _MLP | RANDOM, low=1.0),
+        mean("every Occam certificate of the MLP is vacuous on random labels", "measure.OccamCertificate.vacuous", _MLP | RANDOM, low=1.0),
+        mean("RATT is vacuous for an MLP that fits its random part", "measure.RATTCertificate.vacuous", part | TRUE, low=1.0),
+        mean("the MLP saves bits on true labels", saved, coded | TRUE, low=0.0),
+        mean("the MLP saves at most 20 bits on random labels (probability below 1e-6)", saved, coded | RANDOM, high=20.0),
     )

@@ -1,4 +1,4 @@
-"""Networks that take any labels by formula, side by side: weights, neurons, depth, largest weight and precision."""
+"""Networks that fit any labels by formula, side by side: weights, neurons, depth, largest weight and precision."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from shatterlab.core import Learner, Seeds
-from shatterlab.corruptions.partial_labels import RandomLabels
-from shatterlab.datasets.digits import Digits
-from shatterlab.datasets.mnist import MNIST
-from shatterlab.design.experiment import Claim, Experiment, Scale, grid
-from shatterlab.learners.deep_construction import DeepConstruction
-from shatterlab.learners.memorizing_network import MemorizingNetwork
-from shatterlab.learners.two_layer_construction import TwoLayerConstruction
+from shatterlab import MNIST, DeepConstruction, Digits, MemorizingNetwork, RandomLabels, TwoLayerConstruction
+from shatterlab.core import Learner
+from shatterlab.design.claims import Claim, mean, ratio
+from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Scatter, Table
 
@@ -26,14 +22,13 @@ _TWO, _DEPTH = {"learner.kind": "TwoLayerConstruction"}, 5
 def experiment(scale: Scale) -> Experiment:
     """Smoke: 400 digits. Laptop: 1,000 images of MNIST. Paper: 10,000. Labels are random, 0 .. 9, one output each network."""
     n = scale.pick(smoke=400, laptop=1000, paper=10000)
-    data = scale.pick(smoke=Digits(examples=n, test_examples=200), laptop=MNIST(examples=n, test_examples=1000), paper=MNIST(examples=n, test_examples=1000))
-    d, plane = scale.pick(smoke=(64, 40), laptop=(784, 500), paper=(784, 500))
-    seeds = [Seeds.replicate(r) for r in range(scale.replicates)]
+    data = scale.pick(smoke=Digits(examples=n, test_examples=200), laptop=MNIST(examples=n, test_examples=1000))
+    d, plane = scale.pick(smoke=(64, 40), laptop=(784, 500))
     return Experiment(
         name="memorizing_networks",
         source="Zhang et al. 2017, Theorem 1; Livni et al. 2014; Baum 1988 and Bubeck et al. 2020; Yun et al. 2019",
         question="How large is a network that takes any labels of a sample, and what does being small cost?",
-        trials=grid(Trial, dataset=[data], corruption=[RandomLabels()], learner=_networks(plane), seeds=seeds),
+        trials=grid(Trial, dataset=[data], corruption=[RandomLabels()], learner=_networks(plane), seeds=scale.seeds),
         views=(
             Table(_NAMES, _SIZES, title="Networks through the same points"),
             Scatter(_NEURONS, _WEIGHTS, by="learner.kind", title="Weights against neurons"),
@@ -51,18 +46,18 @@ def _networks(plane: int) -> list[Learner]:
 
 def _claims(n: int, d: int, plane: int) -> Iterator[Claim]:
     untied, baum, yun = _named("untied"), _named("baum", plane), _named("yun")
-    yield Claim("every network takes every label", "train.error", high=0.0)
-    yield Claim("in plain float64, no output is further than 0.01 from its label", _OFF, high=0.01)
+    yield mean("every network fits every label", "train.error", high=0.0)
+    yield mean("in plain float64, no output is further than 0.01 from its label", _OFF, high=0.01)
     yield _exactly("one direction for all: 2 n + d weights", _WEIGHTS, _TWO, 2 * n + d, "Theorem 1")
     yield _exactly("a direction for each unit: n d + 2 n weights", _WEIGHTS, untied, n * d + 2 * n, "Livni et al. 2014")
     yield _exactly("slabs: 4 ceil(n / m) neurons, m points on a hyperplane", _NEURONS, baum, 4 * math.ceil(n / plane), "Bubeck et al. 2020")
     groups = math.isqrt(n - 1) + 1
     yield _exactly("three layers: d1 + d2 neurons with d1 d2 >= 4 n", _NEURONS, yun, 2 * (groups + math.ceil(n / groups)), "Yun et al. 2019")
     for other, name in ((untied, "a direction for each unit"), (baum, "slabs")):
-        yield Claim(f"of depth 2, one direction for all has fewer weights than {name}", _WEIGHTS, _TWO, versus=other, high=1.0, ratio=True)
-    yield Claim("slabs have the fewest neurons: fewer than three layers", _NEURONS, baum, versus=yun, high=1.0, ratio=True)
-    yield Claim("three layers have fewer neurons than one a point", _NEURONS, yun, versus=untied, high=1.0, ratio=True)
-    yield Claim("one direction for all points takes weights 100 times as large as a direction for each", _LARGEST, yun, versus=untied, low=100.0, ratio=True)
+        yield ratio(f"of depth 2, one direction for all has fewer weights than {name}", _WEIGHTS, _TWO, other, high=1.0)
+    yield ratio("slabs have the fewest neurons: fewer than three layers", _NEURONS, baum, yun, high=1.0)
+    yield ratio("three layers have fewer neurons than one a point", _NEURONS, yun, untied, high=1.0)
+    yield ratio("one direction for all points takes weights 100 times as large as a direction for each", _LARGEST, yun, untied, low=100.0)
 
 
 def _named(construction: str, plane: int | None = None) -> dict[str, Any]:
@@ -70,4 +65,4 @@ def _named(construction: str, plane: int | None = None) -> dict[str, Any]:
 
 
 def _exactly(text: str, column: str, where: dict[str, Any], value: int, reference: str) -> Claim:
-    return Claim(text, column, where, low=value, high=value, reference=reference)
+    return mean(text, column, where, low=value, high=value, reference=reference)

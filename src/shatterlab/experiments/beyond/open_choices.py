@@ -1,21 +1,16 @@
-"""Which of the choices that the paper leaves open move the order in which its settings are fitted."""
+"""Choices that the paper leaves open: which of them change the order in which its settings are fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from shatterlab.architectures.small_inception import SmallInception
-from shatterlab.core import Corruption, Learner
-from shatterlab.corruptions.gaussian_pixels import GaussianPixels
-from shatterlab.corruptions.random_pixels import RandomPixels
-from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
-from shatterlab.datasets.cifar import CIFAR10
-from shatterlab.datasets.digits import Digits
+from shatterlab import CIFAR10, SGD, GaussianPixels, RandomPixels, ShuffledPixels, SmallInception, Training
+from shatterlab.core import Corruption, Dataset
 from shatterlab.design.experiment import Experiment, Scale
-from shatterlab.experiments.paper._figure1 import SETTINGS, TIME, Contender
-from shatterlab.learners.training import Training
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.design.settings import FIVE_SETTINGS
+from shatterlab.experiments._networks import TIME, Setup, digits_or_images
+from shatterlab.trials.trial import Trial
 from shatterlab.views import RankingTable, Table
 
 _BASE: Mapping[str, Any] = {
@@ -29,7 +24,6 @@ _PIXELS: Mapping[str, tuple[dict[str, Any], list[Corruption]]] = {
     "Gaussian moments of each pixel": ({"corruption.moments": "pixel"}, [GaussianPixels("pixel")]),
     "one Gaussian mean and variance for all": ({"corruption.moments": "global"}, [GaussianPixels("global")]),
 }
-_LATE_CROP = {"dataset.crop": None, "learner.crop": 28}
 Convention = Literal["shift", "bias", "scale_shift"]
 _CONVENTIONS: Mapping[Convention, str] = {"bias": "batch norm without parameters, a bias before it", "scale_shift": "batch norm with scale and shift"}
 
@@ -37,34 +31,32 @@ _CONVENTIONS: Mapping[Convention, str] = {"bias": "batch norm without parameters
 def experiment(scale: Scale) -> Experiment:
     """The small Inception. Smoke: a tenth of its width on 100 digits. Laptop: a quarter on 128 images. Paper: the published size."""
     width, examples = scale.pick(smoke=(0.1, 100), laptop=(0.25, 128), paper=(1.0, None))
-    conventions: list[Convention] = ["shift", *_CONVENTIONS]
-    contenders = [(_recipe(scale, SmallInception(width=width, convention=name)), SETTINGS) for name in conventions]
-    contenders += [(contenders[0][0], tuple(corruptions)) for _, corruptions in _PIXELS.values()]
-    images, late = (CIFAR10(crop=crop, examples=examples, test_examples=scale.test_examples) for crop in (28, None))
-    digits = Digits(examples=examples, test_examples=scale.test_examples)
-    data = scale.pick(smoke=digits, laptop=images, paper=images)
-    trials = sum((Contender(data, learner).trials(corruptions, scale.replicates) for learner, corruptions in contenders), ())
+    images = digits_or_images(scale, examples)
+
+    def trials(corruptions: Iterable[Corruption], data: Dataset = images, crop: int | None = None, convention: Convention = "shift") -> tuple[Trial, ...]:
+        network = SmallInception(width=width, convention=convention)
+        return Setup(data, Training(network, SGD(lr=0.1), epochs=scale.epochs, stop="overfit", crop=crop)).trials(corruptions, scale)
+
+    names: list[Convention] = ["shift", *_CONVENTIONS]
+    grids = [*(trials(FIVE_SETTINGS, convention=name) for name in names), *(trials(corruptions) for _, corruptions in _PIXELS.values())]
     variants = {name: columns for name, (columns, _) in _PIXELS.items()}
-    variants |= {told: {"learner.architecture.convention": name} for name, told in _CONVENTIONS.items()}
+    variants |= {title: {"learner.architecture.convention": name} for name, title in _CONVENTIONS.items()}
+    base = {column: value for column, value in _BASE.items() if scale.name != "smoke" or column != "dataset.crop"}
     if scale.name != "smoke":
-        cropping = _recipe(scale, SmallInception(width=width), crop=28)
-        trials += Contender(late, cropping).trials([ShuffledPixels(), RandomPixels()], scale.replicates)
-        variants["pixels shuffled before the crop"] = _LATE_CROP
+        uncropped = CIFAR10(examples=examples, test_examples=scale.test_examples)
+        grids.append(trials([ShuffledPixels(), RandomPixels()], data=uncropped, crop=28))
+        variants["pixels shuffled before the crop"] = {"dataset.crop": None, "learner.crop": 28}
     return Experiment(
         name="open_choices",
         source="Zhang et al. 2017, section 2.1 and appendix A, which do not say",
         question="Which of the choices that the paper leaves open move the order in which its settings are fitted?",
-        trials=trials,
+        trials=sum(grids, ()),
         views=(
-            RankingTable(TIME, variants, base=_BASE if scale.name != "smoke" else {name: value for name, value in _BASE.items() if name != "dataset.crop"}),
+            RankingTable(TIME, variants, base=base),
             Table(("setting", "learner.architecture.convention"), (TIME, "fit.epochs_to_interpolation", "test.accuracy"), where=_TABLED),
         ),
         scale=scale.name,
     )
-
-
-def _recipe(scale: Scale, network: SmallInception, crop: int | None = None) -> Learner:
-    return Training(network, SGD(lr=0.1), epochs=scale.epochs, stop="overfit", crop=crop)
 
 
 _TABLED = {"corruption.unit": (None, "position"), "corruption.moments": (None, "channel"), "learner.crop": None}

@@ -1,24 +1,15 @@
-"""What one example moves: twin runs that differ in one label, beside the bounds of theory, on true and on random labels."""
+"""How far one example moves a fit: twin runs that differ in one label, beside the bounds of theory, on true and on random labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from shatterlab.architectures.linear import Linear
-from shatterlab.architectures.mlp import MLP
-from shatterlab.architectures.small_alexnet import SmallAlexNet
-from shatterlab.core import Dataset, Learner, Measure, Seeds
-from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.datasets.cifar import CIFAR10
-from shatterlab.datasets.digits import Digits
-from shatterlab.design.experiment import Claim, Experiment, Scale
-from shatterlab.kernels.radial import Gaussian
-from shatterlab.learners.kernel_interpolation import KernelInterpolation
-from shatterlab.learners.training import Training
-from shatterlab.learners.wrapped_learners import Twins
-from shatterlab.measures.bounds import StabilityBound
-from shatterlab.measures.leave_one_out import LeaveOneOut, ReplaceOne
-from shatterlab.optimizers.sgd import SGD
+from shatterlab import MLP, SGD, Gaussian, KernelInterpolation, LeaveOneOut, Linear, ReplaceOne, SmallAlexNet, StabilityBound, Training, Twins
+from shatterlab.core import Learner, Measure
+from shatterlab.design.claims import Claim, difference, mean, ratio
+from shatterlab.design.experiment import Experiment, Scale
+from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
+from shatterlab.experiments._networks import digits_or_images
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Table
 
@@ -27,6 +18,7 @@ _BOUND, _EXACT = "measure.StabilityBound", "measure.ReplaceOne"
 _KIND, _RIDGE, _BUDGET = "learner.learner.architecture.kind", "learner.learner.ridge", "learner.learner.epochs"
 _NETWORK, _LINEAR = {_KIND: "MLP"}, {_KIND: "Linear"}
 _RIDGES = (0.01, 1.0, 100.0)
+Measured = tuple[Learner, tuple[Measure, ...]]
 
 
 def experiment(scale: Scale) -> Experiment:
@@ -37,45 +29,35 @@ def experiment(scale: Scale) -> Experiment:
     bound applies.
     """
     budgets = scale.pick(smoke=(1, 2, 4, 8, 16), laptop=(1, 2, 4, 8, 16, 40), paper=(1, 2, 4, 8, 16, 32, 64))
-    seeds = [Seeds.replicate(r) for r in range(scale.replicates)]
     pairs = [(Twins(learner), measures) for learner, measures in (*_descents(scale, budgets), *_kernels(scale))]
-    data, labels = _data(scale), (TrueLabels(), RandomLabels())
+    data = digits_or_images(scale, scale.pick(smoke=100, laptop=300, paper=5000))
     return Experiment(
         name="stability",
         source="Zhang et al. 2017, section 2.2; Hardt, Recht, Singer 2016; Bousquet, Elisseeff 2002",
         question="How far does one training example move a fit, what does theory allow, and does either tell true from random labels?",
-        trials=tuple(Trial(data, each, learner, seed, measures) for seed in seeds for learner, measures in pairs for each in labels),
+        trials=tuple(Trial(data, labels, learner, seeds, measures) for seeds in scale.seeds for learner, measures in pairs for labels in TRUE_AND_RANDOM),
         views=_views(),
         claims=_claims(budgets),
         scale=scale.name,
     )
 
 
-def _data(scale: Scale) -> Dataset:
-    n = scale.pick(smoke=100, laptop=300, paper=5000)
-    images = CIFAR10(crop=28, examples=n, test_examples=scale.test_examples)
-    return scale.pick(smoke=Digits(examples=n, test_examples=scale.test_examples), laptop=images, paper=images)
-
-
-def _descents(scale: Scale, budgets: Sequence[int]) -> list[tuple[Learner, tuple[Measure, ...]]]:
+def _descents(scale: Scale, budgets: Sequence[int]) -> Iterator[Measured]:
     """The MLP at every budget, the linear model with steps of at most 2 / beta, the AlexNet; batches divide n, so that no example weighs more than another."""
     width, batch = scale.pick(smoke=(64, 25), laptop=(512, 30), paper=(512, 50))
-    rate, small = scale.pick(smoke=(0.05, 0.02), laptop=(0.01, 1e-3), paper=(0.01, 1e-3))
-    made: list[tuple[Learner, tuple[Measure, ...]]] = []
+    rate, small = scale.pick(smoke=(0.05, 0.02), laptop=(0.01, 1e-3))
     for epochs in budgets:
-        made.append((Training(MLP((width,)), SGD(lr=rate), epochs=epochs, batch_size=batch, stop="budget"), (StabilityBound(lr=rate, momentum=0.9),)))
-        plain = Training(Linear(), SGD(lr=small, momentum=0.0), epochs=epochs, batch_size=batch, stop="budget")
-        made.append((plain, (StabilityBound(lr=small),)))
+        yield Training(MLP((width,)), SGD(lr=rate), epochs=epochs, batch_size=batch, stop="budget"), (StabilityBound(lr=rate, momentum=0.9),)
+        yield Training(Linear(), SGD(lr=small, momentum=0.0), epochs=epochs, batch_size=batch, stop="budget"), (StabilityBound(lr=small),)
     if scale.name != "smoke":
         alexnet = Training(SmallAlexNet(init="glorot"), SGD(lr=0.01), epochs=16, batch_size=batch, stop="budget")
-        made.append((alexnet, (StabilityBound(lr=0.01, momentum=0.9),)))
-    return made
+        yield alexnet, (StabilityBound(lr=0.01, momentum=0.9),)
 
 
-def _kernels(scale: Scale) -> list[tuple[Learner, tuple[Measure, ...]]]:
-    sigma = scale.pick(smoke=2.0, laptop=10.0, paper=10.0)
-    exact = (ReplaceOne(examples=scale.pick(smoke=None, laptop=None, paper=500)), LeaveOneOut(sampled=0))
-    return [(KernelInterpolation(Gaussian(sigma), ridge=ridge), (StabilityBound(ridge=ridge), *exact)) for ridge in (0.0, *_RIDGES)]
+def _kernels(scale: Scale) -> Iterator[Measured]:
+    kernel, exact = Gaussian(scale.pick(smoke=2.0, laptop=10.0)), (ReplaceOne(examples=scale.pick(smoke=None, laptop=None, paper=500)), LeaveOneOut(sampled=0))
+    for ridge in (0.0, *_RIDGES):
+        yield KernelInterpolation(kernel, ridge=ridge), (StabilityBound(ridge=ridge), *exact)
 
 
 def _views() -> tuple[Table | Curve, ...]:
@@ -95,13 +77,11 @@ def _views() -> tuple[Table | Curve, ...]:
 
 
 def _claims(budgets: Sequence[int]) -> tuple[Claim, ...]:
-    first, last = {_BUDGET: budgets[0]}, {_BUDGET: budgets[-1]}
-    random, true = {"corruption.level": 1.0}, {"corruption.level": 0.0}
-    exact = f"{_EXACT}.mean"
+    first, last, ridged = _NETWORK | {_BUDGET: budgets[0]}, _NETWORK | {_BUDGET: budgets[-1]}, {_RIDGE: 1.0}
     return (
-        Claim("twins move apart as training goes on", _APART, _NETWORK | last, versus=_NETWORK | first, low=1.0, ratio=True),
-        Claim("more ridge, more stability", f"{_EXACT}.largest", {_RIDGE: _RIDGES[0]}, versus={_RIDGE: _RIDGES[1]}, low=1.0, ratio=True),
-        Claim("one label moves the losses of the MLP more where labels are random", _MEAN, _NETWORK | last | random, versus=_NETWORK | last | true, low=0.0),
-        Claim("so it does those of kernel ridge regression, all labels replaced", exact, {_RIDGE: 1.0} | random, versus={_RIDGE: 1.0} | true, low=0.0),
-        Claim("an interpolant follows every label", f"{_EXACT}.leverage", {_RIDGE: 0.0}, low=0.999),
+        ratio("twins move apart as training goes on", _APART, last, first, low=1.0),
+        ratio("more ridge, more stability", f"{_EXACT}.largest", {_RIDGE: _RIDGES[0]}, {_RIDGE: _RIDGES[1]}, low=1.0),
+        difference("one label moves the losses of the MLP more where labels are random", _MEAN, last | RANDOM, last | TRUE, low=0.0),
+        difference("and those of kernel ridge regression, all labels replaced", f"{_EXACT}.mean", ridged | RANDOM, ridged | TRUE, low=0.0),
+        mean("an interpolant follows every label", f"{_EXACT}.leverage", {_RIDGE: 0.0}, low=0.999),
     )

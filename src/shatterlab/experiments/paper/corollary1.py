@@ -1,14 +1,12 @@
-"""The same labels by networks of any depth: width falls as n/k, weights stay of the order of n + d."""
+"""Networks of any depth that fit any labels: width falls as n/k, weights stay of the order of n + d."""
 
 from __future__ import annotations
 
 import math
 
-from shatterlab.core import Learner, Seeds
-from shatterlab.corruptions.partial_labels import RandomLabels
-from shatterlab.datasets.gaussian_cloud import GaussianCloud
-from shatterlab.design.experiment import Claim, Experiment, Scale, grid
-from shatterlab.learners.deep_construction import DeepConstruction
+from shatterlab import DeepConstruction, GaussianCloud, RandomLabels
+from shatterlab.design.claims import Claim, mean
+from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Table
 
@@ -21,15 +19,14 @@ def experiment(scale: Scale) -> Experiment:
     """Smoke: 256 points. Laptop: 4,096. Paper: 50,000, as many as CIFAR-10 has images; Gaussian points in 50 dimensions at each."""
     n = scale.pick(smoke=256, laptop=4096, paper=50_000)
     depths = scale.pick(smoke=(2, 3, 5, 9, 17, 33), laptop=(2, 3, 5, 9, 17, 33, 65), paper=(2, 3, 5, 9, 17, 33, 65, 129))
-    forms = [DeepConstruction(depth=depth, form="multiplexer") for depth in depths if depth > 2]
-    learners: list[Learner] = [*(DeepConstruction(depth=depth) for depth in depths), *forms]
-    data, seeds = GaussianCloud(_D, n=n, test_examples=20), [Seeds.replicate(r) for r in range(scale.replicates)]
+    learners = [*(DeepConstruction(depth=depth) for depth in depths), *(DeepConstruction(depth=depth, form="multiplexer") for depth in depths if depth > 2)]
+    data = GaussianCloud(_D, n=n, test_examples=20)
     width = [{"x": depth, "y": n / depth, "name": "n / k"} for depth in depths]
     return Experiment(
         name="corollary1",
         source="Zhang et al. 2017, Corollary 1",
         question="How do the width and the weights of a network that takes any labels fall and grow with its depth?",
-        trials=grid(Trial, dataset=[data], corruption=[RandomLabels()], learner=learners, seeds=seeds),
+        trials=grid(Trial, dataset=[data], corruption=[RandomLabels()], learner=learners, seeds=scale.seeds),
         views=(
             Curve(_DEPTH, "fit.width", by=_FORM, scale="log", title="Width against depth", reference=width),
             Curve(_DEPTH, "fit.connections", by=_FORM, title="Weights of all layers against depth"),
@@ -45,14 +42,14 @@ def _claims(n: int, depths: tuple[int, ...]) -> tuple[Claim, ...]:
     carry, paper = {_FORM: "carry"}, {_FORM: "multiplexer"}
     last = depths[-1]
     exact = [
-        Claim(f"carry, depth {k}: width {math.ceil(n / (k - 1)) + 3:,} at most, n/(k-1) + 3", "fit.width", carry | {_DEPTH: k}, high=math.ceil(n / (k - 1)) + 3)
+        mean(f"carry, depth {k}: width {math.ceil(n / (k - 1)) + 3:,} at most, n/(k-1) + 3", "fit.width", carry | {_DEPTH: k}, high=math.ceil(n / (k - 1)) + 3)
         for k in depths
     ]
     return (
-        Claim("every random label is reproduced at every depth", "train.error", high=0.0, reference=_COROLLARY),
-        Claim("the certified error is at most 1e-6", "fit.certified_error", high=1e-6),
+        mean("every random label is reproduced at every depth", "train.error", high=0.0, reference=_COROLLARY),
+        mean("the certified error is at most 1e-6", "fit.certified_error", high=1e-6),
         *exact,
-        Claim("carry: at most 4n + d + 5k weights", "fit.connections", carry, high=4 * n + _D + 5 * last),
-        Claim(f"multiplexer: width at most 4n/k + 8 at depth {last}", "fit.width", paper | {_DEPTH: last}, high=4 * n / last + 8, reference=_COROLLARY),
-        Claim("multiplexer: at most 8(n + d) + 64k weights, the order of n + d", "fit.connections", paper, high=8 * (n + _D) + 64 * last, reference=_COROLLARY),
+        mean("carry: at most 4n + d + 5k weights", "fit.connections", carry, high=4 * n + _D + 5 * last),
+        mean(f"multiplexer: width at most 4n/k + 8 at depth {last}", "fit.width", paper | {_DEPTH: last}, high=4 * n / last + 8, reference=_COROLLARY),
+        mean("multiplexer: at most 8(n + d) + 64k weights, the order of n + d", "fit.connections", paper, high=8 * (n + _D) + 64 * last, reference=_COROLLARY),
     )

@@ -4,42 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
-from shatterlab.design.experiment import Claim, Experiment, Scale
-from shatterlab.experiments.paper._regularizers import distinct_trials, nets, replicates, where
+from shatterlab.design.claims import difference, ratio
+from shatterlab.design.experiment import Experiment, Scale
+from shatterlab.experiments._networks import balanced, nets, replicates, where
 from shatterlab.references import curves
 from shatterlab.views import LearningCurves, Table
 
 FIGURE = "Figure 2(b)"
-_BATCH_NORM = "learner.architecture.batch_norm"
+_BATCH_NORM, _EPOCHS = "learner.architecture.batch_norm", "fit.epochs_to_interpolation"
 _SERIES = {"test_inception": ("test.accuracy", "yes"), "train_inception": ("train.accuracy", "yes"), "test_inception_wo_bn": ("test.accuracy", "no")}
 
 
 def experiment(scale: Scale) -> Experiment:
     """Two lines of `table1`, whose rows it shares. Smoke: digits. Laptop: 1,000 images. Paper: the published networks on all images."""
-    found = nets(scale)
-    trials = [found[name].trials(found[name].recipe(), "true", replicates(scale)) for name in ("inception", "inception_wo_bn")]
-    on, off = (where(each[0]) for each in trials)
-    near = scale.name == "paper"
+    networks = [nets(scale)[name] for name in ("inception", "inception_wo_bn")]
+    trials = [net.trials(net.recipe(), "true", replicates(scale)) for net in networks]
+    on, off = (where(replicated[0]) for replicated in trials)
     return Experiment(
         name="figure2b",
         source="Zhang et al. 2017, Figure 2(b)",
         question="What does batch norm, an implicit regularizer, do to training and to test accuracy?",
-        trials=distinct_trials(trial for each in trials for trial in each),
+        trials=balanced(trial for replicated in trials for trial in replicated),
         views=(
-            LearningCurves("test.accuracy", by=_BATCH_NORM, reference=_published("test.accuracy") if near else None, best=True),
-            LearningCurves("train.accuracy", by=_BATCH_NORM, reference=_published("train.accuracy") if near else None),
-            Table((_BATCH_NORM,), ("test.accuracy", "oracle.test.accuracy", "train.accuracy", "fit.epochs_to_interpolation")),
+            LearningCurves("test.accuracy", by=_BATCH_NORM, reference=_published("test.accuracy", scale), best=True),
+            LearningCurves("train.accuracy", by=_BATCH_NORM, reference=_published("train.accuracy", scale)),
+            Table((_BATCH_NORM,), ("test.accuracy", "oracle.test.accuracy", "train.accuracy", _EPOCHS)),
         ),
         claims=(
-            Claim("with batch norm the test accuracy at the end is higher", "test.accuracy", on, versus=off, low=0.0, reference=FIGURE),
-            Claim("it is higher by 0 to 4 points", "test.accuracy", on, versus=off, low=0.0, high=0.04, scales=("paper",), reference=FIGURE),
-            Claim("with batch norm interpolation comes earlier", "fit.epochs_to_interpolation", on, versus=off, high=1.0, ratio=True, reference=FIGURE),
+            difference("with batch norm the test accuracy at the end is higher", "test.accuracy", on, off, low=0.0, reference=FIGURE),
+            difference("it is higher by 0 to 4 points", "test.accuracy", on, off, low=0.0, high=0.04, scales=("paper",), reference=FIGURE),
+            ratio("with batch norm interpolation comes earlier", _EPOCHS, on, off, high=1.0, reference=FIGURE),
         ),
         scale=scale.name,
     )
 
 
-def _published(column: str) -> list[dict[str, Any]]:
-    """The published curves of this column, named as the table names batch norm."""
+def _published(column: str, scale: Scale) -> list[dict[str, Any]] | None:
+    """The published curves of this column at paper scale, named as the table names batch norm."""
+    if scale.name != "paper":
+        return None
     series = curves()["figure2b"]["series"]
     return [{"x": epoch, "y": y, "name": name} for key, (of, name) in _SERIES.items() if of == column for epoch, y in enumerate(series[key], 1)]

@@ -1,15 +1,11 @@
-"""A network of 2n + d weights that takes any labels: how many numbers, and how exactly in which arithmetic."""
+"""A network of 2n + d weights that fits any labels: how many weights, and how exact in which arithmetic."""
 
 from __future__ import annotations
 
-from shatterlab.core import Dataset, Seeds
-from shatterlab.corruptions.partial_labels import RandomLabels
-from shatterlab.datasets.cifar import CIFAR10
-from shatterlab.datasets.digits import Digits
-from shatterlab.datasets.gaussian_cloud import GaussianCloud
-from shatterlab.datasets.mnist import MNIST
-from shatterlab.design.experiment import Claim, Experiment, Scale, grid
-from shatterlab.learners.two_layer_construction import TwoLayerConstruction
+from shatterlab import CIFAR10, MNIST, Digits, GaussianCloud, RandomLabels, TwoLayerConstruction
+from shatterlab.core import Dataset
+from shatterlab.design.claims import Claim, mean
+from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Table
 
@@ -21,55 +17,46 @@ _THEOREM = "Theorem 1"
 
 def experiment(scale: Scale) -> Experiment:
     """Smoke: up to 1,024 Gaussian points and digits. Laptop: up to 10,000 points and images of MNIST. Paper: all of MNIST and of CIFAR-10."""
-    sizes = _sizes(scale)
-    images = _images(scale)
+    sizes: tuple[int, ...] = scale.pick(smoke=(16, 64, 256, 1024), laptop=(100, 1000, 3000, 10_000), paper=(1000, 10_000, 60_000))
+    images = _images(scale, sizes)
     points = [GaussianCloud(_D, n=max(sizes), examples=n, test_examples=20) for n in sizes]
-    seeds = [Seeds.replicate(r) for r in range(scale.replicates)]
-    levels = {"dataset.kind": tuple(dict.fromkeys(each.kind for each in images))}
+    levels = {"dataset.kind": tuple(dict.fromkeys(data.kind for data in images))}
+    weights = [{"x": n, "y": 2 * n + _D, "name": f"2n + d, d = {_D}"} for n in sizes]
     return Experiment(
         name="theorem1",
         source="Zhang et al. 2017, Theorem 1",
         question="Does a network of 2n + d weights take any labels of n points, and which arithmetic is exact enough to show it?",
-        trials=grid(Trial, dataset=[*points, *images], corruption=[RandomLabels()], learner=[TwoLayerConstruction()], seeds=seeds),
+        trials=grid(Trial, dataset=[*points, *images], corruption=[RandomLabels()], learner=[TwoLayerConstruction()], seeds=scale.seeds),
         views=(
             Curve("train.n", _ERRORS, title="Largest error at the sample's points: real values", scale="log", where=_REAL, y_title="largest error"),
             Curve("train.n", _ERRORS, title="Largest error at the sample's points: pixels of few levels", scale="log", where=levels, y_title="largest error"),
-            Curve("train.n", "fit.weights", by="dataset.kind", title="Weights against sample size, 2n + d", reference=_count(sizes)),
+            Curve("train.n", "fit.weights", by="dataset.kind", title="Weights against sample size, 2n + d", reference=weights),
             Table(("dataset.kind", "train.n"), ("train.error", *_ERRORS.values()), title="Errors by arithmetic"),
             Table(("dataset.kind", "train.n"), ("fit.weights", "fit.smallest_gap", "fit.largest_weight", "fit.float32_reproduces"), title="What it is made of"),
         ),
-        claims=_claims(scale, sizes, levels),
+        claims=_claims(sizes, levels),
         scale=scale.name,
     )
 
 
-def _sizes(scale: Scale) -> tuple[int, ...]:
-    return scale.pick(smoke=(16, 64, 256, 1024), laptop=(100, 1000, 3000, 10_000), paper=(1000, 10_000, 60_000))
-
-
-def _images(scale: Scale) -> list[Dataset]:
+def _images(scale: Scale, sizes: tuple[int, ...]) -> list[Dataset]:
     """Samples whose values are whole numbers of few bits, on which projections are exact."""
-    digits: list[Dataset] = [Digits(examples=n, test_examples=20) for n in (*_sizes(scale)[:-1], 1347)] if scale.name == "smoke" else []
-    mnist: list[Dataset] = [MNIST(examples=n, test_examples=20) for n in _sizes(scale)]
-    everything: list[Dataset] = [CIFAR10(examples=50_000, test_examples=20)]
-    return scale.pick(smoke=digits, laptop=mnist, paper=mnist + everything)
+    if scale.name == "smoke":
+        return [Digits(examples=n, test_examples=20) for n in (*sizes[:-1], 1347)]
+    mnist: list[Dataset] = [MNIST(examples=n, test_examples=20) for n in sizes]
+    return scale.pick(smoke=[], laptop=mnist, paper=[*mnist, CIFAR10(examples=50_000, test_examples=20)])
 
 
-def _count(sizes: tuple[int, ...]) -> list[dict[str, object]]:
-    return [{"x": n, "y": 2 * n + _D, "name": f"2n + d, d = {_D}"} for n in sizes]
-
-
-def _claims(scale: Scale, sizes: tuple[int, ...], levels: dict[str, tuple[str, ...]]) -> tuple[Claim, ...]:
+def _claims(sizes: tuple[int, ...], levels: dict[str, tuple[str, ...]]) -> tuple[Claim, ...]:
     counts = [
-        Claim(f"{n:,} points of {_D} values take {2 * n + _D:,} weights", "fit.weights", _REAL | {"dataset.examples": n}, low=2 * n + _D, high=2 * n + _D,
-              reference=_THEOREM)
-        for n in sizes
-    ]  # fmt: skip
+        mean(f"{n:,} points of {_D} values take {w:,} weights", "fit.weights", _REAL | {"dataset.examples": n}, low=w, high=w, reference=_THEOREM)
+        for n, w in ((n, 2 * n + _D) for n in sizes)
+    ]
     largest = levels | {"dataset.examples": sizes[-1]}
     return (
-        Claim("every random label is reproduced", "train.error", high=0.0, reference=_THEOREM),
+        mean("every random label is reproduced", "train.error", high=0.0, reference=_THEOREM),
         *counts,
-        Claim("on pixels of few levels the certified error is at most 1e-10", "fit.certified_error", levels, high=1e-10),
-        Claim("on real values it is at most 1e-6", "fit.certified_error", _REAL, high=1e-6),
-        Claim(f"of {sizes[-1]:,} images, float32 is off by at least 0.5 on one", "fit.float32_error", largest, low=0.5, scales=("laptop", "paper")),
+        mean("on pixels of few levels the certified error is at most 1e-10", "fit.certified_error", levels, high=1e-10),
+        mean("on real values it is at most 1e-6", "fit.certified_error", _REAL, high=1e-6),
+        mean(f"of {sizes[-1]:,} images, float32 is off by at least 0.5 on one", "fit.float32_error", largest, low=0.5, scales=("laptop", "paper")),
     )
