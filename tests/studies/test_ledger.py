@@ -134,7 +134,7 @@ def test_the_plan_has_every_kind_of_run_with_equal_seeds_on_both_labels():
 
 @pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
 def test_every_scale_looks_at_nets_kernels_forests_and_lookup_tables(scale):
-    made = scaled.contenders(sl.Scale.named(scale))
+    made = scaled.learners(sl.Scale.named(scale))
     assert {"Linear model", "Gaussian kernel", "Random forest", "Fully grown tree", "1-nearest neighbour"} <= set(made)
     assert ("AlexNet" in made) == (scale != "smoke")
     nets = [each for each in made.values() if isinstance(each, sl.Training)]
