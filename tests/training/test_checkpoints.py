@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,7 +74,7 @@ def test_a_stopped_run_ends_with_the_same_bits(name, writes, tmp_path, monkeypat
     assert again.facts == whole.facts
     assert rest == reports[-len(rest) :]  # from the epoch in which it stopped
     assert all(torch.equal(value, again.initial[key]) for key, value in whole.initial.items())
-    assert [file.suffix for file in tmp_path.iterdir()] == [".checkpoint"]
+    assert {file.suffix for file in tmp_path.iterdir()} <= {".checkpoint", ".before"}
 
 
 @pytest.mark.parametrize("name", ["momentum", "early stopping"])
@@ -118,7 +122,85 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     file.write_bytes(b"half a file")
     with pytest.raises(DataError) as caught:
         reported(learner, runtime)
-    assert str(caught.value).startswith("Training: a whole checkpoint is required, got ") and str(file) in str(caught.value)
+    assert str(caught.value).startswith("Training: a whole checkpoint of this run is required, got ") and str(file) in str(caught.value)
+
+
+def stopped_in(folder, name="momentum", writes=5):
+    """The newest of two checkpoints of a run that was stopped, and its runtime."""
+    runtime = Runtime(checkpoints=folder, checkpoint_every=0.0)
+    with pytest.MonkeyPatch.context() as patched:
+        stop_after(patched, writes)
+        with pytest.raises(Stopped):
+            reported(RECIPES[name], runtime)
+    [file] = folder.glob("*.checkpoint")
+    return file, runtime
+
+
+def test_a_flipped_bit_or_a_cut_file_never_decides_a_result(tmp_path, caplog):
+    """The one before is used, and that is said; the run ends with the same bits."""
+    whole, _ = reported(RECIPES["momentum"])
+    file, runtime = stopped_in(tmp_path)
+    good, before = file.read_bytes(), file.with_suffix(".before").read_bytes()
+    rng = np.random.default_rng(0)
+    for attempt in range(20):
+        damaged = bytearray(good)
+        damaged[rng.integers(len(good))] ^= 1 << rng.integers(8)
+        file.write_bytes(bytes(damaged) if attempt else good[: len(good) // 2])
+        file.with_suffix(".before").write_bytes(before)
+        caplog.clear()
+        again, _ = reported(RECIPES["momentum"], replace(runtime, checkpoint_every=1e9))
+        assert "the newest checkpoint is damaged" in caplog.text
+        assert all(torch.equal(value, again.model.state_dict()[key]) for key, value in whole.model.state_dict().items())
+
+
+def test_the_checkpoint_of_another_run_is_refused(tmp_path):
+    """Renamed into place, it is whole, and not this run's."""
+    file, runtime = stopped_in(tmp_path)
+    other = Checkpoint(RECIPES["momentum"], Seeds.replicate(3), IMAGES, runtime)
+    file.rename(other.file)
+    with pytest.raises(DataError, match="it belongs to another trial, learner, seed or sample"):
+        other.read()
+    assert Checkpoint(RECIPES["momentum"], Seeds(), IMAGES, replace(runtime, trial="a")).file != Checkpoint(RECIPES["momentum"], Seeds(), IMAGES, runtime).file
+
+
+def test_a_place_outside_the_plan_is_refused(tmp_path):
+    file, runtime = stopped_in(tmp_path)
+    checkpoint = Checkpoint(RECIPES["momentum"], Seeds.replicate(2), IMAGES, runtime)
+    state = checkpoint.read()
+    for place in ((10**9, 0, 12), (2, 10**6, 10**6), (0, 0, 0), (2, 3, 1)):
+        checkpoint.write({**state, "place": place})
+        with pytest.raises(DataError, match="within the 3 epochs of this run is required, got epoch"):
+            reported(RECIPES["momentum"], runtime)
+    assert file.exists()
+
+
+def test_drafts_of_killed_runs_are_removed(tmp_path):
+    file, runtime = stopped_in(tmp_path)
+    draft = file.with_suffix(".4711.draft")
+    draft.write_bytes(b"half")
+    reported(RECIPES["momentum"], runtime)
+    assert not draft.exists()
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+import shatterlab as sl
+torch.set_num_threads(1)
+learner = sl.Training(sl.MLP((16,)), sl.SGD(lr=0.05), epochs=100_000, batch_size=16, stop="budget")
+learner.fit(sl.Digits(examples=60).load().train, observe=lambda progress: print(progress.epoch, flush=True), runtime=sl.Runtime(checkpoints=Path(sys.argv[1])))
+"""
+
+
+def test_a_terminated_process_leaves_a_checkpoint(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.terminate()
+        process.stdout.read()
+    assert process.returncode == -signal.SIGTERM
+    [file] = tmp_path.glob("*.checkpoint")
+    assert torch.load(file, weights_only=True)["place"][2] > 0
 
 
 def test_a_random_state_that_is_not_kept_is_noticed(tmp_path, monkeypatch):

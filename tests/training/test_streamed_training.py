@@ -195,7 +195,7 @@ def test_a_stopped_run_ends_with_the_same_weights_bit_for_bit(tmp_path, monkeypa
             learner.fit(train, seeds, runtime=runtime)
     again = learner.fit(train, seeds, runtime=runtime)
     assert same(weights(whole), weights(again)) and again.facts["steps"] == whole.facts["steps"]
-    assert list(tmp_path.iterdir()) != [] and all(each.suffix == ".checkpoint" for each in tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) != [] and all(each.suffix in (".checkpoint", ".before") for each in tmp_path.iterdir())
 
 
 def test_dropout_goes_on_where_it_was(tmp_path, monkeypatch):
@@ -240,8 +240,8 @@ def test_a_damaged_checkpoint_is_told(tmp_path):
     file.write_bytes(b"half a file")
     with pytest.raises(DataError) as caught:
         RECIPE.fit(train, runtime=runtime)
-    assert str(caught.value).startswith("StreamedTraining: a whole checkpoint is required, got ") and str(file) in str(caught.value)
-    assert str(caught.value).endswith("Delete it; the run then starts anew.") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith("StreamedTraining: a whole checkpoint of this run is required, got ") and str(file) in str(caught.value)
+    assert str(caught.value).endswith("Delete it; the run then starts over.") and "\n" not in str(caught.value)
 
 
 SCRIPT = """

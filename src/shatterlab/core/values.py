@@ -70,6 +70,7 @@ class Runtime:
         readers: threads that read streamed images ahead of their use, >= 1 (None: as many as `threads`).
         checkpoints: the folder where learners store checkpoints, from which an interrupted run resumes (None: no checkpoints).
         checkpoint_every: seconds between checkpoints, >= 0.
+        trial: the key of the trial that is run, which names its checkpoints; `run` sets it.
     """
 
     device: str = "cpu"
@@ -79,6 +80,7 @@ class Runtime:
     readers: int | None = None
     checkpoints: Path | None = None
     checkpoint_every: float = 600.0
+    trial: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ def fit_network(recipe: GradientTraining, train: Examples, seeds: Seeds, observe
     ranks, model = Ranks(device, join=recipe.distributed), build_model(recipe, train, seeds, runtime)
     initial = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in model.named_parameters()}
     feed, stopping = recipe.feed_and_stopping(model, train, seeds, ranks, runtime)
-    loop = TrainingLoop(recipe, model, feed, stopping, ranks, Checkpoint(recipe, seeds, train, runtime))
-    with seeded(seeds.integer("order", "dropout"), device):
+    checkpoint = Checkpoint(recipe, seeds, train, runtime)
+    loop = TrainingLoop(recipe, model, feed, stopping, ranks, checkpoint)
+    with seeded(seeds.integer("order", "dropout"), device), checkpoint.written_on_termination():
         for progress in loop.epochs(observe):
             if observe is not None:
                 with seeded(None, device):

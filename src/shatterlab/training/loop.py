@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.core import Batch, Examples, Observer, Optimizer, Progress, Scalar
-from shatterlab.core.errors import InvalidPart
+from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.losses import Evaluation, evaluation
 from shatterlab.core.values import Resumable
 from shatterlab.training.checkpoint import Checkpoint
@@ -168,10 +168,14 @@ class TrainingLoop:
         state = self.ranks.from_first(self.checkpoint.read() if self.ranks.rank == 0 else None)
         if state is None:
             return
+        epoch, done, step = state["place"]
+        if not (1 <= epoch <= self.recipe.epochs and 0 <= done <= self.feed.count and done <= step <= epoch * self.feed.count):
+            required = f"a checkpoint within the {self.recipe.epochs} epochs of this run is required"
+            raise DataError(f"{self.recipe.kind}: {required}, got epoch {epoch}, batch {done}, step {step} at {self.checkpoint.file}. Delete it.")
+        self.epoch, self.done, self.step, self.sums = epoch, done, step, [total.to(self.device) for total in state["sums"]]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        (self.epoch, self.done, self.step), self.sums = state["place"], [total.to(self.device) for total in state["sums"]]
         self.feed.restore(state["feed"])
         self.stopping.restore(state["stopping"])
         restore_random_state(state["random"], self.device)

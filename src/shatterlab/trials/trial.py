@@ -11,7 +11,7 @@ import platform
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     clock.lap("corrupt")
     interval = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then costs far less than training
     observer = TrialObserver(corrupted.test, check, max(runtime.test_every, interval))
-    fit = trial.learner.fit(corrupted.train, trial.seeds, observer, runtime)
+    fit = trial.learner.fit(corrupted.train, trial.seeds, observer, replace(runtime, trial=trial.key))
     clock.lap("fit")
     results = {
         f"{name}.{column}": value
