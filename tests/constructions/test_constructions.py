@@ -291,7 +291,7 @@ def test_an_open_gate_is_noticed():
 
 Z = [[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]]
 BAD = {
-    "two_layer: one value a point is required, points 0 and 2 are equal and have values 1.0 and 3.0. Drop one.": ([[1, 2], [3, 4], [1, 2]], [1, 2, 3], {}),
+    "two_layer: one value a point is required, points 0 and 2 are equal and have values 1 and 3. Drop one.": ([[1, 2], [3, 4], [1, 2]], [1, 2, 3], {}),
     "two_layer: values are finite, got nan at position 1. Clean or rescale them.": (Z, [1, math.nan, 3], {}),
     "two_layer: points are finite, got nan at position 2. Clean or rescale them.": ([[0, 1], [1, 2], [math.nan, 1]], [1, 2, 3], {}),
     "two_layer: points are finite, got inf at position 1. Clean or rescale them.": ([[0, 1], [math.inf, 2], [3, 1]], [1, 2, 3], {}),

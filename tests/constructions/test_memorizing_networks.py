@@ -18,15 +18,14 @@ from shatterlab.constructions import baum as baum_module
 from shatterlab.constructions import untied as untied_module
 from shatterlab.constructions import yun as yun_module
 from shatterlab.constructions._points import distinct_points
-from shatterlab.constructions.baum import baum, baum_neurons
-from shatterlab.constructions.network import dense_facts, dense_values
+from shatterlab.constructions.baum import baum
 from shatterlab.constructions.untied import untied
-from shatterlab.constructions.yun import Widths, exact_bits, separating, yun, yun_widths
+from shatterlab.constructions.yun import exact_bits, separating, yun, yun_widths
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.values import Row
 from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.beyond import memorizing_networks
-from shatterlab.learners.memorizing_network import MemorizingNetwork
+from shatterlab.learners.memorizing_network import MemorizingNetwork, dense_facts, dense_values
 from shatterlab.trials.trial import run
 
 BUILDERS = pytest.mark.parametrize("build", [untied, baum, yun], ids=lambda build: build.__name__)
@@ -151,13 +150,12 @@ def test_sizes_are_those_of_the_theorems(n, d, k, seed):
     facts = dense_facts(baum(z, y), z, y)
     neurons = 4 * k * math.ceil(n / d)
     assert (facts["weights"], facts["neurons"], facts["width"], facts["depth"]) == (neurons * (d + 1 + k), neurons, neurons, 2)
-    assert neurons == baum_neurons(n, d, k)
-    widths = yun_widths(n, k)
+    first, second = yun_widths(n, k)
     facts = dense_facts(yun(z, y), z, y)
-    assert widths.first % 2 == 0 and widths.first * widths.second >= 4 * n * k
-    assert (widths.first - 2) ** 2 < 4 * n  # the least even number >= 2 sqrt(n)
-    assert (facts["neurons"], facts["width"], facts["depth"]) == (widths.first + widths.second, max(widths.first, widths.second), 3)
-    assert facts["weights"] == widths.first * (d + 1) + widths.second * (widths.first + 1) + k * (widths.second + 1)
+    assert first % 2 == 0 and first * second >= 4 * n * k
+    assert (first - 2) ** 2 < 4 * n  # the least even number >= 2 sqrt(n)
+    assert (facts["neurons"], facts["width"], facts["depth"]) == (first + second, max(first, second), 3)
+    assert facts["weights"] == first * (d + 1) + second * (first + 1) + k * (second + 1)
     assert facts["bits"] == 64 * facts["weights"] and facts["distinct_weights"] <= facts["weights"]
 
 
@@ -167,7 +165,7 @@ def test_the_first_width_of_three_layers_can_be_chosen(first):
     network = yun(z, y, first=first)
     assert network[0].out_features == first and network[2].out_features == 2 * math.ceil(30 / (first // 2))
     assert furthest(network, z, y) <= bound(network, z)
-    assert yun_widths(1000) == Widths(64, 64)
+    assert yun_widths(1000) == (64, 64)
 
 
 def test_three_layers_are_constant_beyond_the_sample():
@@ -219,7 +217,7 @@ def test_fewer_points_a_hyperplane_need_less_than_general_position():
     with pytest.raises(DataError, match=r"^baum: points in general position are required, got .*\. Set plane below 4, or drop points\.$"):
         baum(z, y)
     network = baum(z, y, plane=3)
-    assert network[0].out_features == baum_neurons(30, 3) == 40
+    assert network[0].out_features == 4 * math.ceil(30 / 3)
     assert furthest(network, z, y) < 1e-8
 
 

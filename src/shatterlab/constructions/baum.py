@@ -70,11 +70,6 @@ def baum(z: Any, y: Any, plane: int | None = None, seed: int = 0) -> nn.Sequenti
     return dense([(np.concatenate([weights for weights, _, _ in quads]), np.concatenate([biases for _, biases, _ in quads])), (outer, None)])
 
 
-def baum_neurons(n: int, plane: int, outputs: int = 1) -> int:
-    """How many ReLUs take n real labels of points in general position, `plane` points a hyperplane: 4 k ceil(n / plane)."""
-    return 4 * outputs * math.ceil(n / plane)
-
-
 @dataclass(frozen=True)
 class _Affine:
     """x -> weights x + constant; weights k x d."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from shatterlab.constructions._exact import Dyadic, dyadic, grid_above
-from shatterlab.constructions._points import blocks, require_moderate
+from shatterlab.constructions._points import blocks, require_moderate, table, targets
 from shatterlab.core.errors import DataError, InvalidPart
 
 Array = np.ndarray[Any, Any]
@@ -32,6 +32,7 @@ class Line:
         direction: a, float64, shape (d,).
         exact: float64 gives every <a, z_i> exactly, in any order of summation.
         order: the position in the sample of each distinct point (of equal ones, of the first), shape (n_distinct,).
+        values: of these points, in that order, (n_distinct,) or (n_distinct, k).
         floats: the projections x in that order, float64: exact, nearest, or plainly summed where not certified.
         knots: b_1 a typical gap before x_1, then b_i at x_{i-1}, or the next number above it for which float64 holds b_i and b_i - b_1.
         whole: the projections exactly; None where not certified.
@@ -41,10 +42,16 @@ class Line:
     direction: Array
     exact: bool
     order: Array
+    values: Array
     floats: Array
     knots: Array
     whole: Dyadic | None
     grid: int = 0
+
+    @property
+    def outputs(self) -> int | None:
+        """k; None for one value a point, without an axis of its own."""
+        return None if self.values.ndim == 1 else self.values.shape[1]
 
     @property
     def reach(self) -> float:
@@ -60,12 +67,12 @@ class Line:
         return min(later - place for place, later in itertools.pairwise(ascending)) / (ascending[-1] - ascending[0])
 
 
-def on_a_line(owner: str, z: Array, y: Array, rng: np.random.Generator | None, directions: int, direction: Any = None, certified: bool = True) -> Line:
+def on_a_line(owner: str, z: Any, y: Any, rng: np.random.Generator | None, directions: int, direction: Any = None, certified: bool = True) -> Line:
     """The sample along the best of several directions: the one whose smallest gap is the largest part of its range.
 
     Args:
         owner: name used in errors.
-        z: points, n x d.
+        z: points, n x d (or n x any shape of d numbers).
         y: their values, (n,) or (n, k): equal points must have equal ones.
         rng: draws the directions (None: seed 0).
         directions: how many to try, >= 1.
@@ -75,6 +82,8 @@ def on_a_line(owner: str, z: Array, y: Array, rng: np.random.Generator | None, d
     Raises:
         DataError: numbers are unusable, equal points have different values, or no direction separates the points.
     """
+    z = table(owner, z)
+    y = targets(owner, y, len(z))
     if certified:
         require_moderate(owner, z)
     if direction is not None:
@@ -113,15 +122,15 @@ def _smallest_gap(z: Array, floats: Array) -> float:
     """As a fraction of the range; 0 where different points project alike, infinite where all points are equal."""
     order = np.argsort(floats)
     gaps = np.diff(floats[order])
-    gaps[_equal_neighbours(z, order, gaps, floats)] = np.inf
+    near = _near(gaps, floats, z.shape[1])
+    gaps[near[_equal_rows(z, order[near], order[near + 1])]] = np.inf
     reach = floats[order[-1]] - floats[order[0]]
     return float(gaps.min(initial=np.inf) / reach) if reach else (np.inf if np.isinf(gaps).all() else 0.0)
 
 
-def _equal_neighbours(z: Array, order: Array, gaps: Array, floats: Array) -> Array:
-    """Positions i for which the points order[i] and order[i + 1] are equal; only those that project alike up to rounding are compared."""
-    near = (gaps <= z.shape[1] * np.finfo(np.float64).eps * max(abs(floats[order[0]]), abs(floats[order[-1]]))).nonzero()[0]
-    return np.asarray(near[_equal_rows(z, order[near], order[near + 1])])
+def _near(gaps: Array, floats: Array, d: int) -> Array:
+    """The positions of gaps that rounding explains: only there can neighbours be equal points."""
+    return np.asarray((gaps <= d * np.finfo(np.float64).eps * np.abs(floats).max()).nonzero()[0])
 
 
 def _equal_rows(z: Array, ones: Array, others: Array) -> Array:
@@ -135,14 +144,26 @@ def _equal_rows(z: Array, ones: Array, others: Array) -> Array:
 def _plainly_ordered(owner: str, z: Array, y: Array, a: Array, floats: Array, exact: bool) -> Line:
     order = np.argsort(floats)
     gaps = np.diff(floats[order])
-    equal = np.zeros(len(order), dtype=bool)  # to the one before
-    equal[_equal_neighbours(z, order, gaps, floats) + 1] = True
-    for place in (~equal[1:] & (gaps == 0)).nonzero()[0]:
-        _refuse(owner, "project alike", order[place], order[place + 1])
-    kept = _merged(owner, y, order, equal)
+    kept = _merged(owner, z, y, order, _near(gaps, floats, z.shape[1]), gaps == 0)
     ascending = floats[kept]
     whole = Dyadic([int(number) for number in ascending.tolist()], 0) if exact else None
-    return Line(a, exact, kept, ascending, np.concatenate([[_first_knot(ascending)], ascending[:-1]]), whole)
+    return Line(a, exact, kept, y[kept], ascending, np.concatenate([[_first_knot(ascending)], ascending[:-1]]), whole)
+
+
+def _exactly_ordered(owner: str, z: Array, y: Array, a: Array) -> Line:
+    projected = projections(z, a)
+    order = projected.order()
+    alike = np.array([one == other for one, other in itertools.pairwise(projected.take(order).whole)], dtype=bool)
+    kept = _merged(owner, z, y, order, alike.nonzero()[0], alike)
+    whole = projected.take(kept)
+    floats = whole.rounded()
+    first = _first_knot(floats)
+    exponent = math.frexp(max(abs(first), abs(floats[-1]), floats[-1] - first))[1] - MANTISSA
+    knots = np.concatenate([[math.ldexp(math.floor(math.ldexp(first, -exponent)), exponent)], grid_above(Dyadic(whole.whole[:-1], whole.unit), exponent)])
+    for place, gap in enumerate(whole.minus(dyadic(knots)).whole):
+        if gap <= 0:
+            _refuse(owner, "are nearer to each other than float64 can tell", kept[place - 1], kept[place])
+    return Line(a, False, kept, y[kept], floats, knots, whole, exponent)
 
 
 def _first_knot(floats: Array) -> float:
@@ -155,36 +176,28 @@ def _first_knot(floats: Array) -> float:
     return least - (max(1.0, min(float(round(gap)), room)) if room > 1 and (floats == np.trunc(floats)).all() else gap)
 
 
-def _exactly_ordered(owner: str, z: Array, y: Array, a: Array) -> Line:
-    projected = projections(z, a)
-    order = projected.order()
-    ascending = projected.take(order).whole
-    equal = np.array([False, *(one == other for one, other in itertools.pairwise(ascending))])
-    later = equal.nonzero()[0]
-    for place in later[~_equal_rows(z, order[later - 1], order[later])]:
-        _refuse(owner, "project alike", order[place - 1], order[place])
-    kept = _merged(owner, y, order, equal)
-    whole = projected.take(kept)
-    floats = whole.rounded()
-    first = _first_knot(floats)
-    exponent = math.frexp(max(abs(first), abs(floats[-1]), floats[-1] - first))[1] - MANTISSA
-    knots = np.concatenate([[math.ldexp(math.floor(math.ldexp(first, -exponent)), exponent)], grid_above(Dyadic(whole.whole[:-1], whole.unit), exponent)])
-    for place, gap in enumerate(whole.minus(dyadic(knots)).whole):
-        if gap <= 0:
-            _refuse(owner, "are nearer to each other than float64 can tell", kept[place - 1], kept[place])
-    return Line(a, False, kept, floats, knots, whole, exponent)
+def _merged(owner: str, z: Array, y: Array, order: Array, near: Array, alike: Array) -> Array:
+    """The first of each group of equal points, in order; refuses points that differ and project alike, and groups of different values.
 
-
-def _merged(owner: str, y: Array, order: Array, equal: Array) -> Array:
-    """The first of each group of equal points; refuses groups of different values."""
-    starts = (~equal).nonzero()[0]
-    groups = np.cumsum(~equal) - 1
-    kept = np.minimum.reduceat(order, starts)
-    firsts = kept[groups]
+    Args:
+        owner: name used in errors.
+        z: points.
+        y: their values.
+        order: of the projections.
+        near: positions i for which order[i] and order[i + 1] may be equal points.
+        alike: whether they project alike.
+    """
+    equal = np.zeros(len(order), dtype=bool)  # to the one before
+    equal[near[_equal_rows(z, order[near], order[near + 1])] + 1] = True
+    for place in (alike & ~equal[1:]).nonzero()[0]:
+        _refuse(owner, "project alike", order[place], order[place + 1])
+    kept = np.minimum.reduceat(order, (~equal).nonzero()[0])
+    firsts = kept[np.cumsum(~equal) - 1]
     differ = (y[order] != y[firsts]).reshape(len(order), -1).any(1)
     if differ.any():
         one, other = min((int(first), int(place)) for first, place in zip(firsts[differ], order[differ], strict=True))
-        same = f"points {one} and {other} are equal and have values {y[one].tolist()} and {y[other].tolist()}"
+        first, second = (str(y[place].tolist()).removesuffix(".0") for place in (one, other))
+        same = f"points {one} and {other} are equal and have values {first} and {second}"
         raise DataError(f"{owner}: one value a point is required, {same}. Drop one.")
     return kept
 

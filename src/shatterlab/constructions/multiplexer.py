@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.constructions._exact import Dyadic, Hinges, dyadic, grid_above, upper
-from shatterlab.constructions._points import table, targets
 from shatterlab.constructions.line import Line, on_a_line, plain_projections
 from shatterlab.constructions.network import Arithmetic, Network, PlainSums, numbers, require_depth, shares, weighted
 from shatterlab.constructions.two_layer import hinge_weights
@@ -203,21 +202,17 @@ def multiplexer(
         >>> net(torch.tensor([[0.0], [1.0], [2.0], [3.0]])).tolist()
         [1.0, 0.0, 0.0, 1.0]
     """
-    points = table("multiplexer", z)
-    values = targets("multiplexer", y, len(points))
-    require_depth("multiplexer", depth, 3, len(points))
-    line = on_a_line("multiplexer", points, values, rng, directions, direction, certified)
-    return multiplexer_along(line, values[line.order], depth)
+    return multiplexer_along(on_a_line("multiplexer", z, y, rng, directions, direction, certified), depth)
 
 
-def multiplexer_along(line: Line, values: Array, depth: int) -> Multiplexer:
-    """The network through values of the points of a line, in its order."""
-    n = len(line.floats)
+def multiplexer_along(line: Line, depth: int) -> Multiplexer:
+    """The network of this depth through the values of a line."""
+    n, values = len(line.floats), line.values
     require_depth("multiplexer", depth, 3, n)
-    network = Multiplexer(len(line.direction), n, depth, None if values.ndim == 1 else values.shape[1])
+    network = Multiplexer(len(line.direction), n, depth, line.outputs)
     starts = np.cumsum([0, *network.sizes])
     parts = [slice(start, end) for start, end in itertools.pairwise(starts.tolist())]
-    weights = np.concatenate([hinge_weights("multiplexer", line, values, part) for part in parts])
+    weights = np.concatenate([hinge_weights("multiplexer", line, part) for part in parts])
     closing = [-np.array([math.fsum(column) for column in weights[part].reshape(part.stop - part.start, -1).T]) for part in parts[:-1]]
     feet, plateaus = line.knots[starts[1:-1]], _below(line, starts[1:-1])
     if (feet >= plateaus).any():

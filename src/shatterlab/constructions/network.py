@@ -22,7 +22,6 @@ Array = np.ndarray[Any, Any]
 Arithmetic = Literal["exact", "float64", "float32"]
 
 _AT_ONCE = 2**19  # hidden units of all points that are evaluated together
-_ROWS = 2048  # points evaluated at a time by a dense network
 
 
 def tree_sum(terms: Float[Tensor, "*m n"]) -> Float[Tensor, "*m"]:
@@ -50,17 +49,6 @@ def weighted(units: Float[Tensor, "m n"], weights: Tensor) -> Tensor:
 def numbers(parameter: Tensor) -> Array:
     """A parameter as a float64 array."""
     return np.asarray(parameter.detach().cpu().double().numpy())
-
-
-class Levels(nn.Module):
-    """Reads inputs in [0, 1] of an 8-bit source as the whole numbers 0 .. 255 that they were; any other as the nearest of them."""
-
-    def __init__(self, levels: int) -> None:
-        super().__init__()
-        self.levels = levels
-
-    def forward(self, inputs: Float[Tensor, "m *shape"]) -> Float[Tensor, "m *shape"]:
-        return (inputs.double() * self.levels).round()
 
 
 class Network(nn.Module, ABC):
@@ -245,38 +233,3 @@ def dense(layers: Iterable[tuple[Array, Array | None]]) -> nn.Sequential:
                 linear.bias.copy_(torch.from_numpy(np.ascontiguousarray(biases)))
         modules += [linear, nn.ReLU()]
     return nn.Sequential(*modules[:-1])
-
-
-def dense_values(network: nn.Module, z: Any) -> Tensor:
-    """The network's values at n x d points (or images, flattened), n x k, float64, a block of rows at a time."""
-    inputs = torch.as_tensor(z).flatten(1)
-    with torch.no_grad():
-        return torch.cat([network(rows.double()) for rows in inputs.split(_ROWS)])
-
-
-def dense_facts(network: nn.Sequential, z: Any, y: Any) -> dict[str, int | float]:
-    """The size of a dense network and its error on the labels.
-
-    Args:
-        network: linear maps with ReLU between them.
-        z: n x d points.
-        y: n or n x k labels.
-
-    Returns:
-        `weights` (all numbers in it, biases included), `distinct_weights` (how many of these differ), `neurons` (hidden ReLUs),
-        `width` (of the widest hidden layer), `depth` (linear maps), `largest_weight`, `bits` (of its weights as they are stored) and
-        `float64_error`, the largest difference from a label in plain float64.
-    """
-    weights = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-    hidden = [layer.out_features for layer in network if isinstance(layer, nn.Linear)][:-1]
-    labels = torch.as_tensor(y).double().reshape(len(y), -1)
-    return {
-        "weights": weights.numel(),
-        "distinct_weights": len(weights.unique()),
-        "neurons": sum(hidden),
-        "width": max(hidden),
-        "depth": len(hidden) + 1,
-        "largest_weight": weights.abs().max().item(),
-        "bits": 8 * weights.numel() * weights.element_size(),
-        "float64_error": (dense_values(network, z) - labels).abs().max().item(),
-    }

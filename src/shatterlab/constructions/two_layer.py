@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from shatterlab.constructions._exact import Dyadic, fed_back
-from shatterlab.constructions._points import table, targets
 from shatterlab.constructions.line import Line, on_a_line
 from shatterlab.constructions.network import HingeNetwork, numbers, require_depth, shares, weighted
 from shatterlab.core.errors import DataError
@@ -136,16 +135,13 @@ def two_layer(z: Any, y: Any, *, rng: np.random.Generator | None = None, directi
         >>> net.weights, net.certified_error([[0, 0], [1, 0], [0, 1]], [3.0, -1.0, 4.0]) < 1e-12  # 2 * 3 + 2 numbers
         (8, True)
     """
-    points = table("two_layer", z)
-    values = targets("two_layer", y, len(points))
-    line = on_a_line("two_layer", points, values, rng, directions, direction, certified)
-    return two_layer_along(line, values[line.order])
+    return two_layer_along(on_a_line("two_layer", z, y, rng, directions, direction, certified))
 
 
-def two_layer_along(line: Line, values: Array) -> TwoLayer:
-    """The network through values of the points of a line, in its order."""
-    network = TwoLayer(len(line.direction), len(line.floats), None if values.ndim == 1 else values.shape[1])
-    network.fill(a=line.direction, b=line.knots, w=hinge_weights("two_layer", line, values).T)
+def two_layer_along(line: Line) -> TwoLayer:
+    """The network through the values of a line."""
+    network = TwoLayer(len(line.direction), len(line.floats), line.outputs)
+    network.fill(a=line.direction, b=line.knots, w=hinge_weights("two_layer", line).T)
     return network
 
 
@@ -173,29 +169,25 @@ def carry(z: Any, y: Any, depth: int, *, rng: np.random.Generator | None = None,
         >>> net.width, net.weights, net.connections()  # 2 hinges, coordinate, two signs; 2n + d; counted layer by layer
         (5, 9, 16)
     """
-    points = table("carry", z)
-    values = targets("carry", y, len(points))
-    require_depth("carry", depth, 2, len(points))
-    line = on_a_line("carry", points, values, rng, directions, direction, certified)
-    return carry_along(line, values[line.order], depth)
+    return carry_along(on_a_line("carry", z, y, rng, directions, direction, certified), depth)
 
 
-def carry_along(line: Line, values: Array, depth: int) -> Carry:
-    """The network through values of the points of a line, in its order."""
+def carry_along(line: Line, depth: int) -> Carry:
+    """The network of this depth through the values of a line."""
     require_depth("carry", depth, 2, len(line.floats))
-    network = Carry(len(line.direction), len(line.floats), depth, None if values.ndim == 1 else values.shape[1])
+    network = Carry(len(line.direction), len(line.floats), depth, line.outputs)
     own = network.sizes[0]
-    network.fill(a=line.direction, b=line.knots[:own], c=line.knots[own:] - line.knots[0], w=hinge_weights("carry", line, values).T)
+    network.fill(a=line.direction, b=line.knots[:own], c=line.knots[own:] - line.knots[0], w=hinge_weights("carry", line).T)
     return network
 
 
-def hinge_weights(owner: str, line: Line, values: Array, part: slice = slice(None)) -> Array:
-    """The weights of the hinges at the knots of a part of a line, (n,) or (n, k) as the values: with error feedback where projections are exact.
+def hinge_weights(owner: str, line: Line, part: slice = slice(None)) -> Array:
+    """The weights of the hinges at the knots of a part of a line, (n,) or (n, k) as its values: with error feedback where projections are exact.
 
     Raises:
         DataError: a weight is beyond float64.
     """
-    knots, values = line.knots[part], values[part]
+    knots, values = line.knots[part], line.values[part]
     if line.whole is None:
         return telescoped(line.floats[part], knots, values)
     points = Dyadic(line.whole.whole[part], line.whole.unit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,20 +22,7 @@ _FEWEST_BITS = 6  # of a coefficient; with fewer a rounded direction no longer s
 _MOST_BITS = 24
 
 
-@dataclass(frozen=True)
-class Widths:
-    """The two hidden widths, both even.
-
-    Args:
-        first: d1.
-        second: d2, k times the width for one label.
-    """
-
-    first: int
-    second: int
-
-
-def yun_widths(n: int, outputs: int = 1, first: int | None = None) -> Widths:
+def yun_widths(n: int, outputs: int = 1, first: int | None = None) -> tuple[int, int]:
     """The widths for n points: d1 even (None: the smallest even number >= 2 sqrt(n)), and the smallest d2 with d1 d2 >= 4 n k.
 
     Args:
@@ -44,17 +30,20 @@ def yun_widths(n: int, outputs: int = 1, first: int | None = None) -> Widths:
         outputs: k.
         first: d1.
 
+    Returns:
+        Both widths, even; d2 is k times the width for one label.
+
     Raises:
         InvalidPart: d1 is not an even number >= 2.
 
     Example:
         >>> yun_widths(1000)  # 64 * 64 = 4096 >= 4000
-        Widths(first=64, second=64)
+        (64, 64)
     """
     if first is not None and (first < 2 or first % 2):
         raise InvalidPart(f"{_OWNER}: the first width is an even number >= 2, got {first}. Two ReLUs clip once.")
     groups = (math.isqrt(n - 1) + 1) if first is None else first // 2
-    return Widths(2 * groups, 2 * math.ceil(n / groups) * outputs)
+    return 2 * groups, 2 * math.ceil(n / groups) * outputs
 
 
 def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequential:
@@ -88,22 +77,19 @@ def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequentia
         [4, 4, 1]
     """
     points = distinct_points(_OWNER, z, y)
-    widths = yun_widths(len(points), points.targets.shape[1], first)
+    width, second = yun_widths(len(points), points.targets.shape[1], first)
     direction, projections = separating(points, seed)
-    order = np.argsort(projections)
-    groups = np.array_split(order, min(widths.first // 2, len(points)))
+    groups = np.array_split(np.argsort(projections), min(width // 2, len(points)))
     low, high = points.targets.min(0), points.targets.max(0)
     half, middle = np.where(high > low, (high - low) / 2, 1.0), (high + low) / 2
     labels = (points.targets - middle) / half
-    nodes = widths.second // 2 // points.targets.shape[1]
-    knots = _knots(projections, groups, widths.first)
-    lines = [_Lines.through(projections, column, groups, nodes).followed(knots) for column in labels.T]
-    bends, heights = (np.concatenate(arrays) for arrays in zip(*lines, strict=True))
-    first_layer = np.tile(direction, (widths.first, 1)), -knots
+    nodes = second // 2 // points.targets.shape[1]
+    knots = _knots(projections, groups, width)
+    bends, heights = (np.concatenate(arrays) for arrays in zip(*(_nodes(projections, column, groups, nodes, knots) for column in labels.T), strict=True))
+    first_layer = np.tile(direction, (width, 1)), -knots
     second_layer = np.repeat(bends, 2, axis=0), np.repeat(heights, 2) + np.tile([1.0, -1.0], len(heights))
     constant = nodes + (1 - nodes % 2)  # a pair of ReLUs is 1 above its clipped line, and the other lines add 1 or 0
-    signs = np.tile([1.0, -1.0], nodes)
-    outer = np.kron(np.diag(half), signs)
+    outer = np.kron(np.diag(half), np.tile([1.0, -1.0], nodes))
     return dense([first_layer, second_layer, (outer, middle - constant * half)])
 
 
@@ -114,38 +100,25 @@ def _knots(projections: Array, groups: list[Array], width: int) -> Array:
     return np.concatenate([ends, ends[-1] + spread * np.arange(1, width - len(ends) + 1)])
 
 
-@dataclass(frozen=True)
-class _Lines:
-    """A line for each node and group: its height at the group's first point, and its slope."""
-
-    heights: Array
-    slopes: Array
-
-    @classmethod
-    def through(cls, projections: Array, labels: Array, groups: list[Array], nodes: int) -> _Lines:
-        heights, slopes = np.empty((nodes, len(groups))), np.zeros((nodes, len(groups)))
-        turns = np.where(np.arange(nodes) % 2, -1.0, 1.0)
-        for number, group in enumerate(groups):
-            at, size = projections[group], len(group)
-            steps = np.diff(at)
-            nearest = np.minimum(np.append(steps, np.inf), np.append(np.inf, steps))
-            slopes[:size, number] = turns[:size] * _STEEP / nearest
-            heights[:size, number] = labels[group] - slopes[:size, number] * (at - at[0])
-            idle = turns[: nodes - size] * (1.0 if size % 2 or nodes % 2 == 0 else -1.0)
-            heights[size:, number] = _AWAY * idle
-        return cls(heights, slopes)
-
-    def followed(self, knots: Array) -> tuple[Array, Array]:
-        """Changes of slope at the knots (nodes x d1), and the height left of all knots."""
-        groups = self.slopes.shape[1]
-        starts, stops = knots[0 : 2 * groups : 2], knots[1 : 2 * groups : 2]
-        ends = self.heights + self.slopes * (stops - starts)
-        between = (self.heights[:, 1:] - ends[:, :-1]) / (starts[1:] - stops[:-1])
-        left, right = (np.pad(between, ((0, 0), side)) for side in ((1, 0), (0, 1)))
-        bends = np.zeros((len(self.slopes), len(knots)))
-        bends[:, 0 : 2 * groups : 2] = self.slopes - left
-        bends[:, 1 : 2 * groups : 2] = right - self.slopes
-        return bends, self.heights[:, 0]
+def _nodes(projections: Array, labels: Array, groups: list[Array], nodes: int, knots: Array) -> tuple[Array, Array]:
+    """Each node's changes of slope at the knots (nodes x d1), and its height left of all knots: a line of its own on each group."""
+    heights, slopes = np.empty((nodes, len(groups))), np.zeros((nodes, len(groups)))
+    turns = np.where(np.arange(nodes) % 2, -1.0, 1.0)
+    for number, group in enumerate(groups):
+        at, size = projections[group], len(group)
+        steps = np.diff(at)
+        nearest = np.minimum(np.append(steps, np.inf), np.append(np.inf, steps))
+        slopes[:size, number] = turns[:size] * _STEEP / nearest
+        heights[:size, number] = labels[group] - slopes[:size, number] * (at - at[0])
+        heights[size:, number] = _AWAY * turns[: nodes - size] * (1.0 if size % 2 or nodes % 2 == 0 else -1.0)
+    starts, stops = knots[0 : 2 * len(groups) : 2], knots[1 : 2 * len(groups) : 2]
+    ends = heights + slopes * (stops - starts)
+    between = (heights[:, 1:] - ends[:, :-1]) / (starts[1:] - stops[:-1])
+    left, right = (np.pad(between, ((0, 0), side)) for side in ((1, 0), (0, 1)))
+    bends = np.zeros((nodes, len(knots)))
+    bends[:, 0 : 2 * len(groups) : 2] = slopes - left
+    bends[:, 1 : 2 * len(groups) : 2] = right - slopes
+    return bends, heights[:, 0]
 
 
 def separating(points: Distinct, seed: int) -> tuple[Array, Array]:

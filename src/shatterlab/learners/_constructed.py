@@ -6,7 +6,7 @@ import copy
 import time
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shatterlab.constructions.line import Line, on_a_line
-from shatterlab.constructions.network import Levels, Network
+from shatterlab.constructions.network import Network
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.losses import evaluate
 from shatterlab.solvers.system import require_sound
@@ -40,8 +40,8 @@ class Construction(Learner):
         self.require(plain, "arithmetic of plain ReLU evaluation is float64 or float32", self.arithmetic, remedy)
 
     @abstractmethod
-    def network(self, line: Line, values: np.ndarray[Any, Any]) -> Network:
-        """The network through these values, in the order of the line."""
+    def network(self, line: Line) -> Network:
+        """The network through the values of the line."""
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
         require_sound(self.kind, train)
@@ -49,9 +49,10 @@ class Construction(Learner):
             started = time.perf_counter()
             first = nn.Sequential(_reading(train), nn.Flatten())
             rows, labels = points(first, train.inputs), train.labels.numpy()
-            line = on_a_line(self.kind, rows, labels, seeds.rng("init", "directions"), self.directions)
             values = labels.astype(np.float64) if self.outputs == "class_number" else np.eye(train.classes)[labels]
-            network = self.network(line, values[line.order])
+            line = on_a_line(self.kind, rows, labels, seeds.rng("init", "directions"), self.directions)
+            line = replace(line, values=values[line.order])
+            network = self.network(line)
             built = time.perf_counter()
             certified = network.certified_error(rows, values)
             facts = _facts(network, line, rows, values) | {"certified_error": certified, "duplicates": len(train) - len(line.order)}
@@ -76,6 +77,17 @@ class Construction(Learner):
             return values if self.outputs == "one_hot" else nearest_class(values[:, 0], classes)
 
         return score
+
+
+class Levels(nn.Module):
+    """Reads inputs in [0, 1] of an 8-bit source as the whole numbers 0 .. 255 that they were; any other as the nearest of them."""
+
+    def __init__(self, levels: int) -> None:
+        super().__init__()
+        self.levels = levels
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return (inputs.double() * self.levels).round()
 
 
 def nearest_class(values: Tensor, classes: int) -> Tensor:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from shatterlab.constructions.line import Line
 from shatterlab.constructions.multiplexer import multiplexer_along
@@ -55,7 +53,7 @@ class DeepConstruction(Construction):
     def _least(self) -> int:
         return 2 if self.form == "carry" else 3
 
-    def network(self, line: Line, values: np.ndarray[Any, Any]) -> Network:
+    def network(self, line: Line) -> Network:
         require_depth(self.kind, self.depth, self._least, len(line.order))
         along = carry_along if self.form == "carry" else multiplexer_along
-        return along(line, values, self.depth)
+        return along(line, self.depth)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from shatterlab.constructions.baum import baum
-from shatterlab.constructions.network import dense_facts, dense_values
 from shatterlab.constructions.untied import untied
 from shatterlab.constructions.yun import yun
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
@@ -20,6 +19,8 @@ from shatterlab.core.losses import evaluate
 from shatterlab.learners._constructed import nearest_class
 from shatterlab.solvers.system import require_sound
 from shatterlab.training.device import usable_device
+
+_ROWS = 2048  # points evaluated at a time
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class MemorizingNetwork(Learner):
         first_width: of "yun", the first hidden width, even (None: about 2 sqrt(n)).
 
     Returns:
-        Facts: `parameters` and `weights` (all numbers of the network), `distinct_weights`, `neurons`, `width`, `depth`, `largest_weight`,
-        `bits`, `float64_error` (the largest difference of an output from its label).
+        Facts: `parameters` and `weights` (all numbers of the network, biases included), `distinct_weights` (how many of these differ), `neurons`
+        (hidden ReLUs), `width` (of the widest hidden layer), `depth` (linear maps), `largest_weight`, `bits` (of the weights as they are
+        stored), `float64_error` (the largest difference of an output from its label in plain float64).
 
     Raises:
         DataError: equal inputs have different labels, an input is not finite, a label is out of range, points lie too close together or,
@@ -101,3 +103,33 @@ def _scorer(network: nn.Sequential, shape: tuple[int, ...], classes: int | None)
         return values if classes is None else nearest_class(values[:, 0], classes)
 
     return score
+
+
+def dense_values(network: nn.Module, z: Any) -> Tensor:
+    """The network's values at n x d points (or images, flattened), n x k, float64, a block of rows at a time."""
+    inputs = torch.as_tensor(z).flatten(1)
+    with torch.no_grad():
+        return torch.cat([network(rows.double()) for rows in inputs.split(_ROWS)])
+
+
+def dense_facts(network: nn.Sequential, z: Any, y: Any) -> dict[str, int | float]:
+    """The facts of `MemorizingNetwork` but `parameters`: the size of a dense ReLU network and its error on the labels.
+
+    Args:
+        network: linear maps with ReLU between them.
+        z: n x d points.
+        y: n or n x k labels.
+    """
+    weights = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+    hidden = [layer.out_features for layer in network if isinstance(layer, nn.Linear)][:-1]
+    labels = torch.as_tensor(y).double().reshape(len(y), -1)
+    return {
+        "weights": weights.numel(),
+        "distinct_weights": len(weights.unique()),
+        "neurons": sum(hidden),
+        "width": max(hidden),
+        "depth": len(hidden) + 1,
+        "largest_weight": weights.abs().max().item(),
+        "bits": 8 * weights.numel() * weights.element_size(),
+        "float64_error": (dense_values(network, z) - labels).abs().max().item(),
+    }

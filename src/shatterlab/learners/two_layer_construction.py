@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from shatterlab.constructions.line import Line
 from shatterlab.constructions.two_layer import TwoLayer, two_layer_along
@@ -48,5 +45,5 @@ class TwoLayerConstruction(Construction):
     def specimens(cls) -> tuple[TwoLayerConstruction, ...]:
         return cls(), cls("one_hot"), cls("one_hot", arithmetic="float64", evaluation="relu", directions=1)
 
-    def network(self, line: Line, values: np.ndarray[Any, Any]) -> TwoLayer:
-        return two_layer_along(line, values)
+    def network(self, line: Line) -> TwoLayer:
+        return two_layer_along(line)
