@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Row, Runtime, Seeds
-from shatterlab.corruptions.partial_labels import PartialLabels
+from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.datasets.digits import Digits
 from shatterlab.executors.drive import Executor, InProcess, drive
 from shatterlab.executors.local import LocalPool

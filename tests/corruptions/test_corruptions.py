@@ -17,8 +17,7 @@ from scipy import special, stats
 import shatterlab as sl
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.seeds import random_bits
-from shatterlab.corruptions.gaussian_pixels import _normal
-from shatterlab.corruptions.random_pixels import _permutations
+from shatterlab.corruptions.pixels import _normal, _permutations
 
 ALARM = 1e-6
 SEEDS = sl.Seeds.replicate(1)

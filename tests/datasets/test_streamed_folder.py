@@ -16,10 +16,8 @@ from shatterlab.core import Examples, Seeds, Splits
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.lazy_inputs import Streamed, ahead, chunks
 from shatterlab.core.losses import evaluate
-from shatterlab.corruptions.gaussian_pixels import GaussianPixels
-from shatterlab.corruptions.partial_labels import RandomLabels
-from shatterlab.corruptions.random_pixels import RandomPixels
-from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
+from shatterlab.corruptions.labels import RandomLabels
+from shatterlab.corruptions.pixels import GaussianPixels, RandomPixels, ShuffledPixels
 from shatterlab.datasets.generated_photos import GeneratedPhotos
 from shatterlab.datasets.streamed_folder import StreamedFolder
 from shatterlab.readers import photos

@@ -15,7 +15,7 @@ from shatterlab.analysis.replicates import by_configuration, distinct
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
-from shatterlab.corruptions.partial_labels import PartialLabels
+from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.datasets.digits import Digits
 from shatterlab.design import claims as claims_module
 from shatterlab.design import experiment as experiment_module

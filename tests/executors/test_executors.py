@@ -17,7 +17,7 @@ import pytest
 
 from shatterlab.core import Fit, Learner, Row, Runtime, Seeds, catalog
 from shatterlab.core.errors import InvalidPart, ShatterlabError, StoreError
-from shatterlab.corruptions.partial_labels import PartialLabels
+from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.datasets.digits import Digits
 from shatterlab.executors import local
 from shatterlab.executors.drive import Executor, InProcess, Task, drive
@@ -370,7 +370,7 @@ SCRIPT = """\
 import sys
 from shatterlab import catalog
 from shatterlab.core import Seeds
-from shatterlab.corruptions.partial_labels import PartialLabels
+from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.datasets.digits import Digits
 from shatterlab.executors.drive import drive
 from shatterlab.executors.local import LocalPool

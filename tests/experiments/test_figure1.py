@@ -11,7 +11,7 @@ import torch
 
 import shatterlab as sl
 from shatterlab.core.values import Row
-from shatterlab.corruptions.partial_labels import PartialLabels
+from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.design.experiment import SCALES
 from shatterlab.design.settings import FIVE_SETTINGS
 from shatterlab.experiments._networks import LEVELS, TIME, published_losses, published_points

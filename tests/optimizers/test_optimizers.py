@@ -8,8 +8,7 @@ import torch
 
 from shatterlab.core import catalog
 from shatterlab.core.errors import InvalidPart
-from shatterlab.optimizers.adam import Adam
-from shatterlab.optimizers.rms_prop import RMSProp
+from shatterlab.optimizers.adaptive import Adam, RMSProp
 from shatterlab.optimizers.sgd import SGD
 
 START = np.array([1.0, -2.0, 0.5, 3.0])

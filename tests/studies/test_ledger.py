@@ -13,7 +13,7 @@ from torch import nn
 import shatterlab as sl
 from shatterlab import experiments
 from shatterlab.core.errors import InvalidPart
-from shatterlab.corruptions.random_signs import RandomSigns
+from shatterlab.corruptions.labels import RandomSigns
 from shatterlab.experiments.beyond import ledger as scaled
 from shatterlab.studies import ledger_runs as lines
 from shatterlab.studies.ledger import ledger

@@ -19,8 +19,8 @@ import torch
 import shatterlab as sl
 from shatterlab.core import Examples, Runtime, Seeds, Splits
 from shatterlab.core.errors import DataError, InvalidPart
-from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.corruptions.random_pixels import RandomPixels
+from shatterlab.corruptions.labels import RandomLabels, TrueLabels
+from shatterlab.corruptions.pixels import RandomPixels
 from shatterlab.datasets.generated_photos import GeneratedPhotos
 from shatterlab.learners.streamed_training import StreamedTraining
 from shatterlab.training.checkpoint import Checkpoint

@@ -1,1 +1,1 @@
-"""Augmentations: one a file."""
+"""Augmentations: random changes of training images, new ones in every epoch."""

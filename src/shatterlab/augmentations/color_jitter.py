@@ -20,7 +20,7 @@ _YIQ = (_GREY, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 @dataclass(frozen=True)
 class ColorJitter(Augmentation):
-    """Changes brightness, contrast, saturation and hue of each image by amounts of its own.
+    """Changes brightness, contrast, saturation and hue of each image by random amounts.
 
     Brightness multiplies the image; contrast multiplies its distance from its mean grey, saturation that of each pixel from its own
     grey, both by a factor uniform in [1 - amount, 1 + amount]; hue turns colours about the grey axis by at most that share of a full

@@ -1,1 +1,1 @@
-"""Corruptions of labels and pixels: one a file."""
+"""Corruptions of labels and of pixels."""

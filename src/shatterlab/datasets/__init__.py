@@ -1,1 +1,1 @@
-"""Data sets: one a file."""
+"""Data sets: published ones, your own arrays and folders, generated and derived ones."""

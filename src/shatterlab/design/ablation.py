@@ -11,7 +11,7 @@ from typing import Any, Literal
 from shatterlab.analysis.naming import heading
 from shatterlab.core import Corruption, Part, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName
-from shatterlab.corruptions.partial_labels import RandomLabels
+from shatterlab.corruptions.labels import RandomLabels
 from shatterlab.design.experiment import Claim, Experiment
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Effect, Effects, LearningCurves, Table

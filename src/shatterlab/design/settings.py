@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from shatterlab.core import Corruption
-from shatterlab.corruptions.gaussian_pixels import GaussianPixels
-from shatterlab.corruptions.partial_labels import RandomLabels, TrueLabels
-from shatterlab.corruptions.random_pixels import RandomPixels
-from shatterlab.corruptions.shuffled_pixels import ShuffledPixels
+from shatterlab.corruptions.labels import RandomLabels, TrueLabels
+from shatterlab.corruptions.pixels import GaussianPixels, RandomPixels, ShuffledPixels
 
 TRUE_AND_RANDOM: tuple[Corruption, ...] = (TrueLabels(), RandomLabels())
 FIVE_SETTINGS: tuple[Corruption, ...] = (*TRUE_AND_RANDOM, ShuffledPixels(), RandomPixels(), GaussianPixels())

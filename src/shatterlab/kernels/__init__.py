@@ -1,1 +1,1 @@
-"""Kernels: one a file."""
+"""Kernels: radial ones, those of wide networks, tangent kernels, random features."""

@@ -1,1 +1,1 @@
-"""Learners: one a file."""
+"""Learners: each turns a training sample into a scoring function."""

@@ -1,1 +1,1 @@
-"""Measures of a fit: one a file."""
+"""Measures of a fit: norms, margins, flatness, bounds, certificates."""

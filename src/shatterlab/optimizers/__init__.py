@@ -1,1 +1,1 @@
-"""Optimizers: one a file."""
+"""Optimizers of the training loop: SGD, Adam, RMSProp."""

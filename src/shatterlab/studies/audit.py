@@ -10,7 +10,7 @@ from typing import Any
 from shatterlab.analysis.naming import model as model_name
 from shatterlab.core import Dataset, Learner, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
-from shatterlab.corruptions.partial_labels import PartialLabels
+from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.design.claims import difference, mean
 from shatterlab.design.experiment import Experiment, grid, once
 from shatterlab.design.settings import FIVE_SETTINGS, LABELS, RANDOM, TRUE, TRUE_AND_RANDOM

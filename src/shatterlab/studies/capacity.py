@@ -9,7 +9,7 @@ from typing import Any
 
 from shatterlab.core import Corruption, Dataset, Learner, Measure, Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
-from shatterlab.corruptions.partial_labels import RandomLabels
+from shatterlab.corruptions.labels import RandomLabels
 from shatterlab.design.experiment import Experiment, once
 from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.store.database import Store

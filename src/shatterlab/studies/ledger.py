@@ -10,7 +10,7 @@ from typing import Any
 from shatterlab.analysis.naming import model as model_name
 from shatterlab.core import Dataset, Learner, Runtime
 from shatterlab.core.errors import InvalidPart
-from shatterlab.corruptions.partial_labels import TrueLabels
+from shatterlab.corruptions.labels import TrueLabels
 from shatterlab.design.experiment import Experiment
 from shatterlab.learners.training import Training
 from shatterlab.store.database import Store

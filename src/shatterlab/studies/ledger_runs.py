@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from shatterlab.core import Dataset, Learner, Measure, Seeds
-from shatterlab.corruptions.random_signs import RandomSigns
+from shatterlab.corruptions.labels import RandomSigns
 from shatterlab.design.experiment import Scale
 from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.learners.kernel_interpolation import KernelInterpolation

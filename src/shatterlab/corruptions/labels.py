@@ -1,4 +1,4 @@
-"""Labels redrawn at random: none, some or all of them."""
+"""Corruptions of training labels: redrawn with some probability, or replaced by coin tosses."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from shatterlab.core import LabelCorruption
 class PartialLabels(LabelCorruption):
     """Each training label is redrawn, with probability `level`, uniformly from all k classes.
 
-    The true class is among those drawn from, so the changed fraction is level (1 - 1/k) on average. Levels of
-    one seed are nested: what is redrawn at 0.3 is redrawn, to the same class, at 0.5.
+    The true class may be drawn again, so the changed fraction is level (1 - 1/k) on average. Levels of
+    one seed are nested: a label that is redrawn at 0.3 is redrawn, to the same class, at 0.5.
 
     Args:
         level: the probability that a label is redrawn, in [0, 1].
@@ -56,3 +56,28 @@ def TrueLabels() -> PartialLabels:
 def RandomLabels() -> PartialLabels:
     """Every label redrawn uniformly, independent of its input: `PartialLabels(1.0)`."""
     return PartialLabels(1.0)
+
+
+@dataclass(frozen=True)
+class RandomSigns(LabelCorruption):
+    """Each training label becomes class 0 or class 1 by the toss of a fair coin; the model keeps its k scores.
+
+    That is one draw of the signs in Rademacher complexity, for the class of two-class classifiers x -> sign(f_1(x) - f_0(x)) of a
+    k-class model f. Where training ends with the error e, that class reaches a correlation of at least 1 - 2 e with the coins (an answer beyond class 1 counts
+    as wrong, which can only lower it). Labels drawn from all k classes are not signs. All draws at one data seed share their inputs.
+
+    Source:
+        Bartlett, Mendelson 2002, definition 2 (without their factor 2 and absolute value).
+
+    Example:
+        >>> set(RandomSigns().labels(np.array([7, 7, 7, 7]), 10, np.random.default_rng(0)).tolist()) <= {0, 1}
+        True
+    """
+
+    def labels(self, labels: np.ndarray[Any, Any], classes: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+        return rng.integers(2, size=len(labels))
+
+    def transition(self, classes: int) -> np.ndarray[Any, Any]:
+        coin = np.zeros((classes, classes))
+        coin[:, :2] = 0.5
+        return coin
