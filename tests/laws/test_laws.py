@@ -129,7 +129,7 @@ def test_check_all_tries_the_parts_of_an_outside_file(tmp_path):
     (tmp_path / "idea.py").write_text(OUTSIDE)
     found = dict(check_all(tmp_path / "idea.py"))
     assert [each.text for each in found["OneForAll()"] if not each.passed] == [
-        "OneForAll: another seed gives another corruption, got the same sample for two seeds. Use the generator or the seed that is given; "
+        "OneForAll: another seed gives another corruption, got the same sample for two seeds. Use `rng` or `seed`; "
         "if nothing is random by design, say `random: ClassVar[bool] = False`."
     ]
     [finding] = found["Nameless"]

@@ -1057,7 +1057,7 @@ def test_a_part_that_raises_breaks_the_law_not_the_check():
         assert not [each for each in check(Redrawn()) if not each.passed]
     found = {each.law: each for each in check(ImagesOnly())}
     assert found["Rows of a table are corrupted too, or refused in one line"].text == (
-        "ImagesOnly: Rows of a table are corrupted too, or refused in one line is a law, got IndexError: tuple index out of range. Mend the part."
+        "ImagesOnly: Rows of a table are corrupted too, or refused in one line is a law, got IndexError: tuple index out of range. Correct the part."
     )
 
 

@@ -1,4 +1,4 @@
-"""What every part of a kind must satisfy, each law a function that says in words what it demands."""
+"""Laws that every part of a kind must satisfy; each is a function whose docstring states it."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def laws(of: str | Part | type[Part]) -> tuple[Law, ...]:
             raise UnknownName("laws", of, _OF_A_KIND)
         return parts.LAWS + _OF_A_KIND[of][1]
     cls = of if isinstance(of, type) else type(of)
-    own = next((found for kind, found in _OF_A_KIND.values() if issubclass(cls, kind)), ())
+    own = next((own_laws for kind, own_laws in _OF_A_KIND.values() if issubclass(cls, kind)), ())
     return parts.LAWS + own
 
 
 def check(part: Part) -> list[Finding]:
-    """Tries every law of its kind on a part; whatever a law or the part raises becomes a finding.
+    """Tries every law of its kind on a part; an exception of a law or the part becomes a finding.
 
     Returns:
         One finding a law, in order. A law that does not concern this part has passed, with the reason as its text.
@@ -94,7 +94,7 @@ def check_named(name: str) -> Iterator[tuple[str, list[Finding]]]:
 def _check_class(cls: type[Part], required: bool) -> Iterator[tuple[str, list[Finding]]]:
     try:
         specimens = cls.specimens()
-    except Exception as problem:  # a field without default, or a fault of the user's own
+    except Exception as problem:  # a field without default, or an error in the user's code
         got = f"{type(problem).__name__}: {problem}".partition("\n")[0]
         yield cls.__name__, [_no_specimens(cls, got)]
         return
@@ -139,7 +139,7 @@ def _tried(law: Law, part: Part) -> Finding:
         return Finding(words(law), False, str(broken))
     except ShatterlabError as problem:
         return Finding(words(law), False, f"{part.kind}: {words(law)} is a law, got {type(problem).__name__}: {problem}")
-    except Exception as problem:  # a part is somebody's code: what it raises breaks the law, not the check
+    except Exception as problem:  # code of a part: its exception breaks the law, not the check
         first = f"{type(problem).__name__}: {problem}".partition("\n")[0]
-        return Finding(words(law), False, f"{part.kind}: {words(law)} is a law, got {first}. Mend the part.")
+        return Finding(words(law), False, f"{part.kind}: {words(law)} is a law, got {first}. Correct the part.")
     return Finding(words(law), True, "")

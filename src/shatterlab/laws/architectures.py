@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from shatterlab.core import Architecture
 from shatterlab.core.errors import InvalidPart, NotApplicable
-from shatterlab.laws.law import Law, demand, differing, global_generators
+from shatterlab.laws.law import demand, differing, global_generators, laws_in
 from shatterlab.training.torch_seed import seeded
 
 _LARGE: tuple[tuple[tuple[int, ...], int], ...] = (((3, 32, 32), 10), ((3, 80, 80), 3))
@@ -23,15 +23,10 @@ def takes_some_input(part: Architecture) -> None:
     refusals = {shape: _refusal(part, shape, classes) for shape, classes in _SHAPES}
     for shape, refusal in refusals.items():
         got = f"{type(refusal).__name__}: {refusal}".partition("\n")[0]
-        demand(
-            part,
-            refusal is None or isinstance(refusal, InvalidPart),
-            f"shape {shape} is taken, or refused as InvalidPart",
-            got,
-            "Look at the shape in `build`.",
-        )
+        proper = refusal is None or isinstance(refusal, InvalidPart)
+        demand(part, proper, f"shape {shape} is taken, or refused as InvalidPart", got, "Check the shape in `build`.")
     tried = ", ".join(str(shape) for shape in refusals)
-    demand(part, None in refusals.values(), f"one of the shapes {tried} is taken", "a refusal of each", "Let `build` follow the shape that it is given.")
+    demand(part, None in refusals.values(), f"one of the shapes {tried} is taken", "a refusal of each", "Let `build` follow its shape.")
 
 
 def gives_a_score_a_class(part: Architecture) -> None:
@@ -42,7 +37,7 @@ def gives_a_score_a_class(part: Architecture) -> None:
             scores = network(_inputs(m, shape))
             got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             demand(part, got == (m, classes), f"{m} inputs of shape {shape} have scores of shape {(m, classes)}", got, "Let the last layer follow `classes`.")
-            demand(part, scores.isfinite().all(), f"scores of inputs of shape {shape} are finite", "NaN or infinity", "Look at the initial weights.")
+            demand(part, scores.isfinite().all(), f"scores of inputs of shape {shape} are finite", "NaN or infinity", "Check the initial weights.")
 
 
 def draws_the_same_weights(part: Architecture) -> None:
@@ -77,7 +72,7 @@ def builds_a_fresh_network(part: Architecture) -> None:
     mine = {value.data_ptr() for value in one.parameters()}
     shared = [name for name, value in other.named_parameters() if value.data_ptr() in mine]
     got = f"{len(shared)} shared ({', '.join(shared[:3])})"
-    demand(part, one is not other and not shared, "two builds share no parameter", got, "Make the module inside `build`, keep none.")
+    demand(part, one is not other and not shared, "two builds share no parameter", got, "Create the module inside `build`, keep none.")
 
 
 def reaches_every_parameter(part: Architecture) -> None:
@@ -87,7 +82,7 @@ def reaches_every_parameter(part: Architecture) -> None:
         with seeded(5, _CPU):
             both: Any = getattr(network, "with_auxiliary", None)
             scores = both(_inputs(8, shape)) if both else (network(_inputs(8, shape)),)
-            losses = [nn.functional.cross_entropy(each, torch.arange(8) % classes) for each in scores if each is not None]
+            losses = [nn.functional.cross_entropy(output, torch.arange(8) % classes) for output in scores if output is not None]
             torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         trainable = {name: value.grad for name, value in network.named_parameters() if value.requires_grad}
         demand(part, trainable, "there is a trainable parameter", "none", "Register layers as attributes of the module.")
@@ -113,7 +108,7 @@ def evaluates_the_same_twice(part: Architecture) -> None:
 
 
 def _accepted(part: Architecture) -> Iterator[tuple[tuple[int, ...], int]]:
-    """The shapes, with a number of classes each, that it takes; a large one only where it takes none before."""
+    """Shapes and numbers of classes that it takes; a large one only where it takes no smaller one."""
     count = 0
     for shape, classes in _SHAPES:
         if (shape, classes) in _LARGE and count:
@@ -127,14 +122,14 @@ def _refusal(part: Architecture, shape: tuple[int, ...], classes: int) -> Except
     try:
         with seeded(7, _CPU):
             part.build(shape, classes)
-    except Exception as refusal:  # judged by the law that asks for refusals, no concern of the others
+    except Exception as refusal:  # the law about refusals judges it, the others do not
         return refusal
     return None
 
 
 def _first(part: Architecture) -> tuple[tuple[int, ...], int]:
-    for found in _accepted(part):
-        return found
+    for accepted in _accepted(part):
+        return accepted
     raise NotApplicable("it takes none of the inputs that the laws have")
 
 
@@ -149,12 +144,4 @@ def _inputs(m: int, shape: tuple[int, ...]) -> Tensor:
     return torch.rand(m, *shape, generator=torch.Generator().manual_seed(9))
 
 
-LAWS: tuple[Law, ...] = (
-    takes_some_input,
-    gives_a_score_a_class,
-    draws_the_same_weights,
-    seeds_nothing,
-    builds_a_fresh_network,
-    reaches_every_parameter,
-    evaluates_the_same_twice,
-)
+LAWS = laws_in(__name__)

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from shatterlab.core import Augmentation, Drawn
 from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.laws import samples
-from shatterlab.laws.law import Law, demand, leaving_generators_alone
+from shatterlab.laws.law import demand, laws_in, leaving_generators_alone
 
 _DRAWN = 64  # examples to draw for: of a fair coin, all equal with probability 2^-63
 _SEED, _OTHER = 21, 22
@@ -23,8 +23,8 @@ _ROUNDING = 1e-6  # of values in [0, 1]: a few float32 roundings
 def draws_from_its_stream(part: Augmentation) -> None:
     """The same stream gives the same numbers, another stream gives others."""
     one, again, other = (_draw(part, seed) for seed in (_SEED, _SEED, _OTHER))
-    demand(part, _same(one, again), "the same stream gives the same numbers", "others", "Draw from the generator that is given, and from nothing else.")
-    demand(part, not _same(one, other), "another stream gives other numbers", "the same", "Use the generator that is given.")
+    demand(part, _same(one, again), "the same stream gives the same numbers", "others", "Draw from the generator `rng` only.")
+    demand(part, not _same(one, other), "another stream gives other numbers", "the same", "Use the generator `rng`.")
 
 
 def draws_for_each_example(part: Augmentation) -> None:
@@ -43,18 +43,18 @@ def depends_on_what_is_drawn(part: Augmentation) -> None:
     images, drawn, other = _images(part), _tensors(_draw(part, _SEED)), _tensors(_draw(part, _OTHER))
     with leaving_generators_alone(part, "`images`"):
         one, again = part.images(images, drawn), part.images(images, drawn)
-    demand(part, torch.equal(one, again), "what is drawn says what becomes of an image", "another result the second time", "Draw in `draw` only.")
+    demand(part, torch.equal(one, again), "the drawn numbers determine the image", "another result the second time", "Draw in `draw` only.")
     demand(part, not torch.equal(one, part.images(images, other)), "other numbers give other images", "the same images", "Use what was drawn.")
 
 
 def leaves_its_batch_alone(part: Augmentation) -> None:
-    """The images and targets that are given stay unchanged."""
+    """The images and targets of the batch stay unchanged."""
     images, drawn, targets = _images(part), _tensors(_draw(part, _SEED)), _targets(_DRAWN)
     before = images.clone(), targets.clone()
     part.images(images, drawn)
     part.targets(targets, drawn)
     same = torch.equal(images, before[0]) and torch.equal(targets, before[1])
-    demand(part, same, "the batch that is given stays as it is", "another batch", "Work on a copy.")
+    demand(part, same, "the batch stays as it is", "another batch", "Work on a copy.")
 
 
 def keeps_images_images(part: Augmentation) -> None:
@@ -62,9 +62,8 @@ def keeps_images_images(part: Augmentation) -> None:
     images = _images(part)
     varied = part.images(images, _tensors(_draw(part, _SEED)))
     alike = varied.ndim == 4 and varied.shape[:2] == images.shape[:2] and varied.dtype == images.dtype
-    demand(
-        part, alike, f"{images.dtype} images, {images.shape[0]} of {images.shape[1]} channels", f"{varied.dtype} of shape {tuple(varied.shape)}", "Keep both."
-    )
+    got = f"{varied.dtype} of shape {tuple(varied.shape)}"
+    demand(part, alike, f"{images.dtype} images, {images.shape[0]} of {images.shape[1]} channels", got, "Keep both.")
     low, high = float(varied.min()), float(varied.max())
     inside = low >= -_ROUNDING and high <= 1 + _ROUNDING  # False for NaN
     demand(part, inside, "values stay in [0, 1]", f"values in [{low:.4g}, {high:.4g}]", "Cut them off, or fill with 0.")
@@ -80,25 +79,20 @@ def treats_each_image_by_itself(part: Augmentation) -> None:
         raise NotApplicable("it mixes the examples of a batch")
     images, drawn = _images(part), _tensors(_draw(part, _SEED))
     whole = part.images(images, drawn)
-    alone = torch.cat([part.images(images[i : i + 1], _some(drawn, slice(i, i + 1))) for i in range(_DRAWN)])
+    alone = torch.cat([part.images(images[i : i + 1], _rows(drawn, slice(i, i + 1))) for i in range(_DRAWN)])
     apart = float((whole - alone).abs().max()) if whole.shape == alone.shape else float("inf")
-    demand(
-        part,
-        apart <= _ROUNDING,
-        "an image alone becomes what it becomes among others",
-        f"values {apart:.2g} apart",
-        "If it mixes examples, say `mixes = True`.",
-    )
+    remedy = "If it mixes examples, say `mixes = True`."
+    demand(part, apart <= _ROUNDING, "an image alone becomes what it becomes among others", f"values {apart:.2g} apart", remedy)
 
 
 def targets_stay_distributions(part: Augmentation) -> None:
     """Targets are distributions over the classes; they change exactly where examples are mixed."""
     targets, drawn = _targets(_DRAWN), _tensors(_draw(part, _SEED))
-    given = part.targets(targets, drawn)
-    sums = given.sum(1)
-    proper = given.shape == targets.shape and bool((given >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=_ROUNDING)
+    after = part.targets(targets, drawn)
+    sums = after.sum(1)
+    proper = after.shape == targets.shape and bool((after >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=_ROUNDING)
     demand(part, proper, "targets are >= 0 and sum to 1", f"sums {float(sums.min()):.4g} .. {float(sums.max()):.4g}", "Weigh them by numbers that sum to 1.")
-    changed = not torch.equal(given, targets)
+    changed = not torch.equal(after, targets)
     remedy = "Say `mixes = True` where it mixes examples, and only there."
     demand(part, changed == part.mixes, f"targets change: {part.mixes}, as `mixes` says", changed, remedy)
 
@@ -106,7 +100,7 @@ def targets_stay_distributions(part: Augmentation) -> None:
 def works_on_whole_batches(part: Augmentation) -> None:
     """A batch of 48 takes as many tensor operations as one of 6: none is made image by image."""
     images, drawn = _images(part), _tensors(_draw(part, _SEED))
-    counts = [_operations(part, images[:size], _some(drawn, slice(0, size))) for size in (6, 48)]
+    counts = [_operations(part, images[:size], _rows(drawn, slice(0, size))) for size in (6, 48)]
     demand(part, counts[0] == counts[1], f"{counts[0]} tensor operations for a batch of any size", f"{counts[1]} for a larger one", "Leave out the loop.")
 
 
@@ -152,7 +146,7 @@ def _tensors(drawn: Mapping[str, np.ndarray[Any, Any]]) -> Drawn:
     return {name: torch.from_numpy(values) for name, values in drawn.items()}
 
 
-def _some(drawn: Drawn, rows: slice) -> Drawn:
+def _rows(drawn: Drawn, rows: slice) -> Drawn:
     return {name: values[rows] for name, values in drawn.items()}
 
 
@@ -160,13 +154,4 @@ def _same(one: Mapping[str, np.ndarray[Any, Any]], other: Mapping[str, np.ndarra
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-LAWS: tuple[Law, ...] = (
-    draws_from_its_stream,
-    draws_for_each_example,
-    depends_on_what_is_drawn,
-    leaves_its_batch_alone,
-    keeps_images_images,
-    treats_each_image_by_itself,
-    targets_stay_distributions,
-    works_on_whole_batches,
-)
+LAWS = laws_in(__name__)

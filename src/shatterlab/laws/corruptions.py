@@ -1,4 +1,4 @@
-"""Laws of corruptions: drawn once, from the corruption stream, and nothing but what was meant is changed."""
+"""Laws of corruptions: drawn once, from the corruption stream, and limited to labels or to pixels."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import torch
 from shatterlab.core import Corruption, Examples, LabelCorruption, PixelCorruption, Splits
 from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.laws import samples
-from shatterlab.laws.law import OTHER_SEEDS, SEEDS, Law, changed, copied, demand, differing, leaving_generators_alone
+from shatterlab.laws.law import OTHER_SEEDS, SEEDS, changed, copied, demand, differing, laws_in, leaving_generators_alone
 from shatterlab.statistics.significance import g_test_bound, poisson_binomial_two_sided
 
 FALSE_ALARM = 1e-6  # of each statistical law; the seeds are fixed, so a law that passes once passes always
 
 
 def is_drawn_once(part: Corruption) -> None:
-    """The same seeds give the same corrupted sample, however often it is asked for."""
+    """The same seeds give the same corrupted sample every time."""
     first, again = part.apply(_sample(part), SEEDS), part.apply(_sample(part), SEEDS)
     got = _difference(first, again)
-    demand(part, not got, "the same seeds give the same sample", got, "Draw from the generator or the seed that is given, and from nothing else.")
+    demand(part, not got, "the same seeds give the same sample", got, "Draw from `rng` or `seed` only.")
 
 
 def follows_its_stream(part: Corruption) -> None:
@@ -37,16 +37,16 @@ def follows_its_stream(part: Corruption) -> None:
     if not getattr(part, "random", True):
         demand(part, not differs, "a corruption with `random = False` is the same for every seed", "another sample", "Remove that line.")
         return
-    remedy = "Use the generator or the seed that is given; if nothing is random by design, say `random: ClassVar[bool] = False`."
+    remedy = "Use `rng` or `seed`; if nothing is random by design, say `random: ClassVar[bool] = False`."
     demand(part, differs, "another seed gives another corruption", "the same sample for two seeds", remedy)
 
 
 def leaves_its_input_alone(part: Corruption) -> None:
-    """What it is given stays unchanged."""
+    """The sample that it gets stays unchanged."""
     sample = _sample(part)
     before = Splits(copied(sample.train), copied(sample.test))
     part.apply(sample, SEEDS)
-    demand(part, not (got := _difference(before, sample)), "the sample that is given stays as it is", got, "Work on a copy.")
+    demand(part, not (got := _difference(before, sample)), "the sample stays as it is", got, "Work on a copy.")
 
 
 def leaves_generators_alone(part: Corruption) -> None:
@@ -108,7 +108,7 @@ def level_zero_is_the_identity(part: Corruption) -> None:
 
 
 def level_one_hides_the_class(part: Corruption) -> None:
-    """At level 1 the new labels say nothing of the true ones, unless `transition` says otherwise."""
+    """At level 1 the new labels are independent of the true ones, unless `transition` says otherwise."""
     _require_level(part)
     full = _at(part, 1.0)
     if not isinstance(full, LabelCorruption):
@@ -121,7 +121,7 @@ def level_one_hides_the_class(part: Corruption) -> None:
     counts = _table_of(full)
     p = float(stats.chi2_contingency(counts[:, counts.any(0)], lambda_="log-likelihood", correction=False).pvalue)
     got = f"p = {p:.1g} in a G test of {counts.sum()} labels"
-    demand(part, p > FALSE_ALARM, "new labels are independent of the true ones at level 1", got, "Draw without looking at the label, or state `transition`.")
+    demand(part, p > FALSE_ALARM, "new labels are independent of the true ones at level 1", got, "Draw without using the label, or state `transition`.")
 
 
 def keeps_its_transition(part: Corruption) -> None:
@@ -135,21 +135,21 @@ def keeps_its_transition(part: Corruption) -> None:
     moved = int(counts.sum() - counts.trace())
     p_moved, (g, p) = poisson_binomial_two_sided(moved, np.clip(moving, 0, 1), sizes), g_test_bound(counts, law)
     got = f"{moved} (p = {p_moved:.1g})"
-    remedy = "Mend `labels` or `transition`: they disagree."
+    remedy = "Correct `labels` or `transition`: they disagree."
     demand(part, p_moved > FALSE_ALARM, f"of {sizes.sum()} labels {sizes @ moving:.0f} change, give or take chance", got, remedy)
     demand(part, p > FALSE_ALARM, "new labels follow the stated transition", f"G = {g:.4g} (p <= {p:.1g})", remedy)
 
 
 def ignores_batch_and_order(part: Corruption) -> None:
-    """The corrupted input of an example does not depend on which others are asked for, nor in which order."""
+    """The corrupted input of an example does not depend on the batch or its order."""
     sample = _sample(part)
     whole, ready, seed = part.apply(sample, SEEDS).train.inputs, *_ready(part, sample)
     n = len(whole)
-    some = np.random.default_rng(0).permutation(n)
-    for indices in (some, some[:7], some[7:8], np.arange(n)[::-1].copy(), np.arange(n // 3, n // 2)):
+    order = np.random.default_rng(0).permutation(n)
+    for indices in (order, order[:7], order[7:8], np.arange(n)[::-1].copy(), np.arange(n // 3, n // 2)):
         alone = ready.inputs(sample.train.inputs[torch.from_numpy(indices)], indices, "train", seed)
         count = differing(alone, whole[torch.from_numpy(indices)])
-        got = f"{count} of {len(indices)} inputs that differ when asked for in another batch"
+        got = f"{count} of {len(indices)} inputs that differ in another batch"
         demand(part, not count, "an input's corruption depends on (seed, split, index) alone", got, "Draw with random_bits(seed, split, indices, count).")
 
 
@@ -174,7 +174,7 @@ def clips_nothing(part: Corruption) -> None:
     if not isinstance(part, PixelCorruption):
         raise NotApplicable("it changes no inputs")
     sample = _sample(part)
-    wide = Splits(*(dataclasses.replace(each, inputs=9 * each.inputs - 4) for each in (sample.train, sample.test)))
+    wide = Splits(*(dataclasses.replace(split, inputs=9 * split.inputs - 4) for split in (sample.train, sample.test)))
     after = part.apply(wide, SEEDS).train.inputs
     ends = [int((after == end).sum()) for end in (0, 1)]
     heaped = min(ends) > after.numel() // 100 and bool(((after >= 0) & (after <= 1)).all()) and sum(ends) < after.numel()
@@ -190,7 +190,7 @@ def takes_tables(part: Corruption) -> None:
     except InvalidPart as refusal:
         raise NotApplicable(f"it refuses tables: {refusal}") from None
     was, now = _form(sample.train), _form(after.train)
-    demand(part, was == now, f"a table keeps its form, {was}", now, "Let axes after the first be whatever they are.")
+    demand(part, was == now, f"a table keeps its form, {was}", now, "Allow any axes after the first.")
     finite = bool(after.train.inputs.isfinite().all())
     demand(part, finite, "corrupted rows are finite", "NaN or infinity", "Look for a division by zero.")
 
@@ -224,19 +224,19 @@ def _require_level(part: Corruption) -> None:
 def _table_of(part: LabelCorruption) -> np.ndarray[Any, Any]:
     """Counts of (true class, new class) over a large sample."""
     sample = samples.many_labels()
-    true, new = (each.train.labels.numpy() for each in (sample, part.apply(sample, SEEDS)))
+    true, new = (splits.train.labels.numpy() for splits in (sample, part.apply(sample, SEEDS)))
     k = samples.CLASSES
     return np.bincount(true * k + new, minlength=k * k).reshape(k, k)
 
 
 def _difference(before: Splits, after: Splits) -> str:
-    found = {"training": changed(before.train, after.train), "test": changed(before.test, after.test)}
-    return ", ".join(f"in the {name} split {got}" for name, got in found.items() if got)
+    differences = {"training": changed(before.train, after.train), "test": changed(before.test, after.test)}
+    return ", ".join(f"in the {name} split {difference}" for name, difference in differences.items() if difference)
 
 
 def _form(examples: Examples) -> str:
     tensors = (examples.inputs, examples.labels)
-    shapes = ", ".join(f"{tuple(each.shape)} {str(each.dtype).removeprefix('torch.')}" for each in tensors)
+    shapes = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}" for tensor in tensors)
     return f"{shapes}, {examples.classes} classes, levels {examples.levels}"
 
 
@@ -244,20 +244,4 @@ def _count(old: torch.Tensor, new: torch.Tensor) -> int | str:
     return differing(old, new) if old.shape == new.shape else f"{len(new)}"
 
 
-LAWS: tuple[Law, ...] = (
-    is_drawn_once,
-    follows_its_stream,
-    leaves_its_input_alone,
-    leaves_generators_alone,
-    keeps_the_form,
-    keeps_test_labels,
-    keeps_the_other_half,
-    level_is_a_probability,
-    level_zero_is_the_identity,
-    level_one_hides_the_class,
-    keeps_its_transition,
-    ignores_batch_and_order,
-    splits_are_drawn_apart,
-    clips_nothing,
-    takes_tables,
-)
+LAWS = laws_in(__name__)

@@ -8,7 +8,7 @@ import torch
 
 from shatterlab.core import Dataset, Examples, Splits
 from shatterlab.core.errors import DataError, NotApplicable
-from shatterlab.laws.law import OTHER_SEEDS, SEEDS, Law, changed, demand, differing, leaving_generators_alone
+from shatterlab.laws.law import OTHER_SEEDS, SEEDS, changed, demand, differing, laws_in, leaving_generators_alone
 
 
 def loads_the_same_sample(part: Dataset) -> None:
@@ -27,13 +27,12 @@ def leaves_generators_alone(part: Dataset) -> None:
 def gives_tensors_of_one_form(part: Dataset) -> None:
     """Inputs are float32, labels int64, and both splits have one shape and one number of classes."""
     splits = _load(part)
-    for name, each in _named(splits):
-        got = f"{each.inputs.dtype} and {each.labels.dtype}"
-        demand(
-            part, each.inputs.dtype == torch.float32 and each.labels.dtype == torch.int64, f"the {name} split is float32 and int64", got, "Convert in `read`."
-        )
-        fits = each.labels.shape == (len(each.inputs),) and each.inputs.ndim in (2, 4)
-        shapes = f"{tuple(each.inputs.shape)} and {tuple(each.labels.shape)}"
+    for name, examples in _named(splits):
+        got = f"{examples.inputs.dtype} and {examples.labels.dtype}"
+        typed = examples.inputs.dtype == torch.float32 and examples.labels.dtype == torch.int64
+        demand(part, typed, f"the {name} split is float32 and int64", got, "Convert in `read`.")
+        fits = examples.labels.shape == (len(examples.inputs),) and examples.inputs.ndim in (2, 4)
+        shapes = f"{tuple(examples.inputs.shape)} and {tuple(examples.labels.shape)}"
         demand(part, fits, f"the {name} split is n x d or n x channels x height x width, and n labels", shapes, "Reshape in `read`.")
     one, other = splits.train, splits.test
     alike = (one.shape, one.classes, one.levels) == (other.shape, other.classes, other.levels)
@@ -43,49 +42,45 @@ def gives_tensors_of_one_form(part: Dataset) -> None:
 
 def keeps_pixels_in_range(part: Dataset) -> None:
     """Images lie in [0, 1], and on the grid of their levels where they had any."""
-    for name, each in _named(_load(part)):
-        if len(each.shape) == 1:
+    for name, examples in _named(_load(part)):
+        if len(examples.shape) == 1:
             raise NotApplicable("it is a table")
-        low, high = each.inputs[:].min().item(), each.inputs[:].max().item()
-        demand(
-            part,
-            low >= 0 and high <= 1,
-            f"images of the {name} split lie in [0, 1]",
-            f"{low:.4g} .. {high:.4g}",
-            "Divide by the largest value that a pixel can have.",
-        )
-        if each.levels is not None:
-            steps = each.inputs[:].double() * each.levels
+        low, high = examples.inputs[:].min().item(), examples.inputs[:].max().item()
+        remedy = "Divide by the largest value that a pixel can have."
+        demand(part, low >= 0 and high <= 1, f"images of the {name} split lie in [0, 1]", f"{low:.4g} .. {high:.4g}", remedy)
+        if examples.levels is not None:
+            steps = examples.inputs[:].double() * examples.levels
             off = (steps - steps.round()).abs().max().item()  # float32 rounding of v / levels times levels: below levels 2^-24
-            got = f"a value {off / each.levels:.2g} beside its nearest multiple"
-            demand(part, off <= each.levels * 2.0**-23, f"pixels of the {name} split are multiples of 1/{each.levels}", got, "Set `levels` to None.")
+            got = f"a value {off / examples.levels:.2g} beside its nearest multiple"
+            demand(part, off <= examples.levels * 2.0**-23, f"pixels of the {name} split are multiples of 1/{examples.levels}", got, "Set `levels` to None.")
 
 
 def parts_the_splits(part: Dataset) -> None:
     """Test examples are not training examples: fewer than half of the test inputs occur among them."""
     splits = _load(part)
-    seen = {row.numpy().tobytes() for row in splits.train.inputs}
-    count = sum(row.numpy().tobytes() in seen for row in splits.test.inputs)
+    training_inputs = {row.numpy().tobytes() for row in splits.train.inputs}
+    count = sum(row.numpy().tobytes() in training_inputs for row in splits.test.inputs)
     got = f"{count} of {len(splits.test)} test inputs among the training inputs"
-    demand(part, 2 * count < len(splits.test), "training and test examples differ", got, "Part the sample before giving it out.")
+    demand(part, 2 * count < len(splits.test), "training and test examples differ", got, "Split the sample in `read`.")
 
 
 def subsamples_by_class(part: Dataset) -> None:
-    """Asked for fewer examples, it keeps that many, drawn from the data stream, class shares to within one."""
+    """A smaller number of examples is drawn from the data stream, class shares kept to within one."""
     full = _load(dataclasses.replace(part, examples=None, test_examples=None))
     n, m = len(full.train) // 2, len(full.test) // 2
+    remedy = "Leave `load` to the base class."
     half = _load(dataclasses.replace(part, examples=n, test_examples=m))
-    for (name, each), (_, whole), size in zip(_named(half), _named(full), (n, m), strict=True):
-        demand(part, len(each) == size, f"the {name} split has as many examples as were asked for, {size}", len(each), "Leave `load` to the base class.")
+    for (name, examples), (_, whole), size in zip(_named(half), _named(full), (n, m), strict=True):
+        demand(part, len(examples) == size, f"the {name} split has the required {size} examples", len(examples), remedy)
         inside = {row.numpy().tobytes() for row in whole.inputs}
-        strange = sum(row.numpy().tobytes() not in inside for row in each.inputs)
-        demand(part, not strange, f"the smaller {name} split is drawn from the whole", f"{strange} other examples", "Leave `load` to the base class.")
+        strange = sum(row.numpy().tobytes() not in inside for row in examples.inputs)
+        demand(part, not strange, f"the smaller {name} split is drawn from the whole", f"{strange} other examples", remedy)
         shares = whole.labels.bincount(minlength=whole.classes) * (size / len(whole))
-        worst = (each.labels.bincount(minlength=whole.classes) - shares).abs().max().item()
-        demand(part, worst < 1, f"class shares of the {name} split are kept to within one", f"{worst:.1f} off", "Leave `load` to the base class.")
+        worst = (examples.labels.bincount(minlength=whole.classes) - shares).abs().max().item()
+        demand(part, worst < 1, f"class shares of the {name} split are kept to within one", f"{worst:.1f} off", remedy)
     other = dataclasses.replace(part, examples=n, test_examples=m).load(None, OTHER_SEEDS)
     same = not differing(half.train.inputs[:], other.train.inputs[:])
-    demand(part, not same, "another data seed draws other examples", "the same ones", "Leave `load` to the base class.")
+    demand(part, not same, "another data seed draws other examples", "the same ones", remedy)
 
 
 def refuses_what_it_has_not(part: Dataset) -> None:
@@ -107,12 +102,4 @@ def _named(splits: Splits) -> list[tuple[str, Examples]]:
     return [("training", splits.train), ("test", splits.test)]
 
 
-LAWS: tuple[Law, ...] = (
-    loads_the_same_sample,
-    leaves_generators_alone,
-    gives_tensors_of_one_form,
-    keeps_pixels_in_range,
-    parts_the_splits,
-    subsamples_by_class,
-    refuses_what_it_has_not,
-)
+LAWS = laws_in(__name__)

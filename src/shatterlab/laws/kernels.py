@@ -12,7 +12,7 @@ from torch import Tensor
 from shatterlab.core import Examples, Kernel
 from shatterlab.core.errors import DataError, InvalidPart, NotApplicable
 from shatterlab.laws import samples
-from shatterlab.laws.law import OTHER_SEEDS, SEEDS, Law, changed, copied, demand, differing, leaving_generators_alone
+from shatterlab.laws.law import OTHER_SEEDS, SEEDS, changed, copied, demand, differing, laws_in, leaving_generators_alone
 
 _SIZE = 90  # examples, of which a third are another sample's
 _EXACT = 1e-9  # of sqrt(k(x, x) k(z, z)): float64 keeps 16 digits, sums of 1e4 terms and one cancellation leave 9
@@ -37,38 +37,38 @@ def is_positive_semidefinite(part: Kernel) -> None:
 
 
 def has_the_diagonal_that_it_says(part: Kernel) -> None:
-    """What it says of the diagonal is the diagonal of its Gram matrix."""
+    """Its `diagonal` is the diagonal of its Gram matrix."""
     for kernel, x, _ in _cases(part):
-        told, wanted = kernel.diagonal(x), kernel.gram(x, x).diagonal()
-        demand(part, told.shape == wanted.shape, f"diagonal has shape {tuple(wanted.shape)}", tuple(told.shape), "Give one number an input.")
-        apart = ((told - wanted).abs() / wanted.abs().clamp_min(torch.finfo(x.dtype).tiny)).max().item()
-        demand(part, apart <= _EXACT, "diagonal(x) is that of gram(x, x)", f"a relative difference of {apart:.2g}", "Mend `diagonal`.")
+        diagonal, expected = kernel.diagonal(x), kernel.gram(x, x).diagonal()
+        demand(part, diagonal.shape == expected.shape, f"diagonal has shape {tuple(expected.shape)}", tuple(diagonal.shape), "Give one number an input.")
+        apart = ((diagonal - expected).abs() / expected.abs().clamp_min(torch.finfo(x.dtype).tiny)).max().item()
+        demand(part, apart <= _EXACT, "diagonal(x) is that of gram(x, x)", f"a relative difference of {apart:.2g}", "Correct `diagonal`.")
 
 
 def looks_at_pairs_alone(part: Kernel) -> None:
     """A value depends on its pair alone: pair by pair it is what it is in a matrix."""
     for kernel, x, z in _cases(part):
         whole = kernel.gram(x, z)
-        few, some = range(0, len(x), 17), range(0, len(z), 7)
-        alone = torch.stack([torch.cat([kernel.gram(x[i : i + 1], z[j : j + 1]).flatten() for j in some]) for i in few])
-        apart = _apart(kernel, whole[list(few)][:, list(some)], alone, x[list(few)], z[list(some)])
-        remedy = "What must be known of the sample belongs into `fitted`."
+        rows, columns = range(0, len(x), 17), range(0, len(z), 7)
+        alone = torch.stack([torch.cat([kernel.gram(x[i : i + 1], z[j : j + 1]).flatten() for j in columns]) for i in rows])
+        apart = _apart(kernel, whole[list(rows)][:, list(columns)], alone, x[list(rows)], z[list(columns)])
+        remedy = "Compute what depends on the sample in `fitted`."
         demand(part, apart <= _EXACT, "pair by pair k is what it is in a matrix", f"a relative difference of {apart:.2g}", remedy)
 
 
 def goes_by_tiles(part: Kernel) -> None:
-    """Tile by tile it gives what it gives at once: `gram_into` and `product` agree with `gram`."""
+    """Tiles agree with the whole matrix: `gram_into` and `product` agree with `gram`."""
     for kernel, x, z in _cases(part):
         weights = torch.linspace(-1, 1, 2 * len(z), dtype=x.dtype).reshape(len(z), 2)
         for other, left, right in ((z, x, z), (x, x, x)):
             whole, filled = kernel.gram(left, right), x.new_full((len(left), len(right)), torch.nan)
             kernel.gram_into(filled, left, right)
             apart = _apart(kernel, filled, whole, left, other)
-            demand(part, apart <= _EXACT, "gram_into writes what gram gives", f"a relative difference of {apart:.2g}", "Mend `gram_into`.")
-            some = weights.repeat(2, 1)[: len(right)]
-            room = _EXACT * (kernel.diagonal(left).sqrt()[:, None] * (kernel.diagonal(right).sqrt()[:, None] * some.abs()).sum(0))
-            excess = ((kernel.product(left, right, some) - whole @ some).abs() - room).max().item()
-            demand(part, excess <= 0, "product gives gram times the weights", f"{excess:.2g} more than rounding", "Mend `product`.")
+            demand(part, apart <= _EXACT, "gram_into writes what gram gives", f"a relative difference of {apart:.2g}", "Correct `gram_into`.")
+            right_weights = weights.repeat(2, 1)[: len(right)]
+            room = _EXACT * (kernel.diagonal(left).sqrt()[:, None] * (kernel.diagonal(right).sqrt()[:, None] * right_weights.abs()).sum(0))
+            excess = ((kernel.product(left, right, right_weights) - whole @ right_weights).abs() - room).max().item()
+            demand(part, excess <= 0, "product gives gram times the weights", f"{excess:.2g} more than rounding", "Correct `product`.")
 
 
 def keeps_the_number_format(part: Kernel) -> None:
@@ -88,7 +88,7 @@ def is_the_same_each_time(part: Kernel) -> None:
         with leaving_generators_alone(part, "fitted and gram"):
             one, other = (part.fitted(copied(train), SEEDS).gram(x, x) for _ in range(2))
         count = differing(one, other)
-        demand(part, not count, "two kernels from one seed are one", f"{count} rows that differ", "Draw from the seeds that are given.")
+        demand(part, not count, "two kernels from one seed are one", f"{count} rows that differ", "Draw from `seeds` only.")
 
 
 def follows_its_seed(part: Kernel) -> None:
@@ -106,19 +106,19 @@ def changes_nothing(part: Kernel) -> None:
         before = copied(train)
         kernel = part.fitted(train, SEEDS)
         kernel.gram(train.inputs, train.inputs), kernel.diagonal(train.inputs)
-        demand(part, not (got := changed(before, train)), "what is given stays as it is", got, "Work on a copy.")
-        demand(part, kernel.identity() == part.identity(), "fitted keeps the configuration", kernel.identity(), "Put what is learned in a `fitted_field`.")
+        demand(part, not (got := changed(before, train)), "the sample stays as it is", got, "Work on a copy.")
+        demand(part, kernel.identity() == part.identity(), "fitted keeps the configuration", kernel.identity(), "Put fitted values in a `fitted_field`.")
 
 
 def _samples(part: Kernel) -> Iterator[tuple[str, Examples]]:
-    found = 0
+    count = 0
     for name, make in (("images", samples.images), ("a table", samples.table)):
         train = make(_SIZE, 10).train
         with contextlib.suppress(InvalidPart, DataError):
             part.fitted(train, SEEDS).gram(train.inputs[:2], train.inputs[:2])
-            found += 1
+            count += 1
             yield name, train
-    if not found:
+    if not count:
         raise NotApplicable("it refuses the images and the table of the laws")
 
 
@@ -138,14 +138,4 @@ def _apart(kernel: Kernel, one: Tensor, other: Tensor, x: Tensor, z: Tensor) -> 
     return ((one - other).abs() / bound.clamp_min(torch.finfo(bound.dtype).tiny)).max().item()
 
 
-LAWS: tuple[Law, ...] = (
-    is_symmetric,
-    is_positive_semidefinite,
-    has_the_diagonal_that_it_says,
-    looks_at_pairs_alone,
-    goes_by_tiles,
-    keeps_the_number_format,
-    is_the_same_each_time,
-    follows_its_seed,
-    changes_nothing,
-)
+LAWS = laws_in(__name__)

@@ -1,9 +1,11 @@
-"""What a law is, what came of it, and the questions that several kinds of part are asked."""
+"""A law, its finding, and checks that several kinds of part share."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import random
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,17 +23,23 @@ OTHER_SEEDS = Seeds.replicate(12)
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one law.
+    """The outcome of one law.
 
     Args:
         law: the law in words.
         passed: whether it holds, or does not concern this part.
-        text: what was seen where it does not hold; why it does not concern the part; else empty.
+        text: the failure where it does not hold; the reason where it does not concern the part; else empty.
     """
 
     law: str
     passed: bool
     text: str
+
+
+def laws_in(module: str) -> tuple[Law, ...]:
+    """The laws of a module: its public functions, in the order of the file."""
+    functions = vars(sys.modules[module]).items()
+    return tuple(law for name, law in functions if inspect.isfunction(law) and law.__module__ == module and not name.startswith("_"))
 
 
 def words(law: Law) -> str:
@@ -46,19 +54,19 @@ def demand(part: Part, condition: object, required: str, got: object, remedy: st
 
 
 def global_generators() -> dict[str, Any]:
-    """The states of the process-wide generators of torch, numpy and Python, fit to be compared."""
+    """The states of the process-wide generators of torch, numpy and Python, for comparison."""
     _, key, position, *_ = np.random.get_state(legacy=True)  # noqa: NPY002 (looked at, not drawn from)
     return {"torch": torch.get_rng_state().numpy().tobytes(), "numpy": (np.asarray(key).tobytes(), position), "random": random.getstate()}
 
 
 @contextlib.contextmanager
 def leaving_generators_alone(part: Part, doing: str) -> Iterator[None]:
-    """Demands that what happens inside leaves every process-wide generator as it was."""
+    """Demands that the block leaves every process-wide generator unchanged."""
     before = global_generators()
     yield
     after = global_generators()
     moved = [name for name, state in after.items() if state != before[name]]
-    remedy = "Draw from the generator or the seed that is given."
+    remedy = "Draw from the generator or seed of the call."
     demand(part, not moved, f"{doing} leaves the process-wide generators alone", f"a changed state of {', '.join(moved)}", remedy)
 
 
@@ -69,22 +77,22 @@ def differing(a: torch.Tensor, b: torch.Tensor) -> int:
 
 
 def copied(examples: Examples) -> Examples:
-    """The same examples in memory of their own."""
+    """A copy of the examples."""
     return Examples(examples.inputs.clone(), examples.labels.clone(), examples.classes, examples.levels)
 
 
 def changed(before: Examples, after: Examples) -> str:
-    """What differs between two samples, in words; empty where nothing does."""
-    found = []
+    """Differences between two samples, in words; empty where there are none."""
+    changes = []
     for name in ("inputs", "labels"):
         old, new = getattr(before, name), getattr(after, name)
         if old.shape != new.shape:
-            found.append(f"{name} of shape {tuple(new.shape)} in place of {tuple(old.shape)}")
+            changes.append(f"{name} of shape {tuple(new.shape)} in place of {tuple(old.shape)}")
         elif old.dtype != new.dtype:
-            found.append(f"{name} of type {new.dtype} in place of {old.dtype}")
+            changes.append(f"{name} of type {new.dtype} in place of {old.dtype}")
         elif count := differing(old[:], new[:]):
-            found.append(f"{count} changed {name}")
-    found += [
+            changes.append(f"{count} changed {name}")
+    changes += [
         f"{name} {getattr(after, name)} in place of {getattr(before, name)}" for name in ("classes", "levels") if getattr(before, name) != getattr(after, name)
     ]
-    return " and ".join(found)
+    return " and ".join(changes)

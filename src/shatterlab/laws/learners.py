@@ -1,4 +1,4 @@
-"""Laws of learners: a fit depends on the sample and the seeds, on nothing else, and says truly what it was given."""
+"""Laws of learners: a fit depends on the sample and the seeds alone, and its reports are true."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shatterlab.core import Examples, Fit, Learner, Observer, Progress, Splits
 from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.core.losses import evaluate
 from shatterlab.laws import samples
-from shatterlab.laws.law import SEEDS, Law, changed, copied, demand, differing, leaving_generators_alone
+from shatterlab.laws.law import SEEDS, changed, copied, demand, differing, laws_in, leaving_generators_alone
 
 _OUTPUTS = ("logits", "probabilities", "values")
 _SIZE = 120  # examples to fit
@@ -28,7 +28,7 @@ def fits_the_same_twice(part: Learner) -> None:
     sample = _sample(part)
     one, other = _fit(part, sample.train), _fit(part, _sample(part).train)
     count = differing(one.scores(sample.test.inputs), other.scores(sample.test.inputs))
-    remedy = "Draw from the seeds that are given."
+    remedy = "Draw from `seeds` only."
     demand(part, not count, "two fits from one seed score alike", f"{count} of {len(sample.test)} scores that differ", remedy)
     facts, again = ({name: value for name, value in fit.facts.items() if not name.startswith("seconds")} for fit in (one, other))
     demand(part, facts == again, "two fits from one seed have the same facts, seconds apart", again, remedy)
@@ -57,12 +57,12 @@ def leaves_generators_alone(part: Learner) -> None:
 
 
 def leaves_the_sample_alone(part: Learner) -> None:
-    """The sample that is given, and inputs to be scored, stay unchanged."""
+    """The training sample and the inputs to score stay unchanged."""
     sample = _sample(part)
     before = Splits(copied(sample.train), copied(sample.test))
     _fit(part, sample.train).scores(sample.test.inputs)
     got = changed(before.train, sample.train) or changed(before.test, sample.test)
-    demand(part, not got, "what is given stays as it is", got, "Work on a copy.")
+    demand(part, not got, "the sample stays as it is", got, "Work on a copy.")
 
 
 def scores_every_class(part: Learner) -> None:
@@ -81,22 +81,17 @@ def scores_every_class(part: Learner) -> None:
 def scores_absent_classes(part: Learner) -> None:
     """A class that the sample happens to lack has a column of scores all the same."""
     sample = _sample(part)
-    some = sample.train.at((sample.train.labels != 2).nonzero().flatten())
-    _demand_scores(part, _fit(part, some), sample.test.inputs, sample.train.classes)
+    present = sample.train.at((sample.train.labels != 2).nonzero().flatten())
+    _demand_scores(part, _fit(part, present), sample.test.inputs, sample.train.classes)
 
 
 def says_what_scores_are(part: Learner) -> None:
     """Scores are logits, probabilities or values, the same in every report; probabilities sum to 1."""
-    sample, told = _sample(part), list[Progress]()
-    fit = _fit(part, sample.train, told.append)
-    known = {fit.output, *(progress.output for progress in told)}
-    demand(
-        part,
-        known <= set(_OUTPUTS) and len(known) == 1,
-        f"output is one of {', '.join(_OUTPUTS)}, always the same",
-        sorted(known),
-        "Set it in Fit and Progress.",
-    )
+    sample, reports = _sample(part), list[Progress]()
+    fit = _fit(part, sample.train, reports.append)
+    known = {fit.output, *(progress.output for progress in reports)}
+    constant = known <= set(_OUTPUTS) and len(known) == 1
+    demand(part, constant, f"output is one of {', '.join(_OUTPUTS)}, always the same", sorted(known), "Set it in Fit and Progress.")
     if fit.output == "probabilities":
         scores = fit.scores(sample.test.inputs).double()
         sums = scores.sum(1)
@@ -106,43 +101,41 @@ def says_what_scores_are(part: Learner) -> None:
 
 def reports_in_order(part: Learner) -> None:
     """It reports once an epoch, in order; the last report, and no other, says that it is the last."""
-    told = _reports(part, _sample(part).train)
-    epochs, steps = [each.epoch for each in told], [each.step for each in told]
-    rising = epochs == list(range(1, len(told) + 1)) and all(a <= b for a, b in itertools.pairwise(steps))
-    demand(part, told and rising, "epochs 1, 2, ... are reported once each", epochs, "Call the observer after each epoch, once where there are none.")
-    lasts = [each.last for each in told]
-    demand(part, lasts == [False] * (len(told) - 1) + [True], "the last report alone has last=True", lasts, "Set it when training ends.")
+    reports = _reports(part, _sample(part).train)
+    epochs, steps = [report.epoch for report in reports], [report.step for report in reports]
+    rising = epochs == list(range(1, len(reports) + 1)) and all(a <= b for a, b in itertools.pairwise(steps))
+    demand(part, reports and rising, "epochs 1, 2, ... are reported once each", epochs, "Call the observer after each epoch, once where there are none.")
+    lasts = [report.last for report in reports]
+    demand(part, lasts == [False] * (len(reports) - 1) + [True], "the last report alone has last=True", lasts, "Set it when training ends.")
 
 
 def reports_what_it_was_given(part: Learner) -> None:
     """In its first and last report is a batch, equal to the sample at the same positions."""
     sample = _sample(part).train
-    told = _reports(part, sample)
-    for progress in (told[0], told[-1]) if told else ():
+    reports = _reports(part, sample)
+    for progress in (reports[0], reports[-1]) if reports else ():
         batch = progress.batch
         demand(part, batch is not None, f"epoch {progress.epoch} reports a batch", "none", "Report what the model was given before augmentation.")
         assert batch is not None
         positions = batch.indices.cpu()
         same = torch.equal(batch.inputs.cpu(), sample.inputs[positions]) and torch.equal(batch.labels.cpu(), sample.labels[positions])
-        remedy = "Train on the sample that is given, as it is given."
+        remedy = "Train on the sample as it is."
         demand(part, same, f"the batch of epoch {progress.epoch} equals the sample at its positions", "other inputs or labels", remedy)
 
 
 def reports_what_it_fitted(part: Learner) -> None:
-    """The last report tells of the fitted model: its scores, and its loss and accuracy on the training sample."""
-    sample, told = _sample(part), list[Progress]()
-    fit = _fit(part, sample.train, told.append)
-    if not told:
+    """The last report describes the fitted model: its scores, and its loss and accuracy on the training sample."""
+    sample, reports = _sample(part), list[Progress]()
+    fit = _fit(part, sample.train, reports.append)
+    if not reports:
         raise NotApplicable("it reports nothing")
-    count = differing(told[-1].scores(sample.test.inputs), fit.scores(sample.test.inputs))
+    count = differing(reports[-1].scores(sample.test.inputs), fit.scores(sample.test.inputs))
     demand(part, not count, "the last report scores as the fit does", f"{count} scores that differ", "Give both the same function.")
-    for name, told_value, value in zip(
-        ("loss", "accuracy"), (told[-1].train_loss, told[-1].train_accuracy), evaluate(fit.scores, sample.train, fit.output), strict=True
+    for name, reported, value in zip(
+        ("loss", "accuracy"), (reports[-1].train_loss, reports[-1].train_accuracy), evaluate(fit.scores, sample.train, fit.output), strict=True
     ):
-        close = told_value is None or math.isclose(told_value, value, rel_tol=1e-4, abs_tol=1e-6)  # float32 sums in batches of another size
-        demand(
-            part, close, f"the reported training {name} is that of the fitted model, {value:.6g}", told_value, "Evaluate after the epoch, in evaluation mode."
-        )
+        close = reported is None or math.isclose(reported, value, rel_tol=1e-4, abs_tol=1e-6)  # float32 sums in batches of another size
+        demand(part, close, f"the reported training {name} is that of the fitted model, {value:.6g}", reported, "Evaluate after the epoch, in evaluation mode.")
 
 
 def learns_from_its_labels(part: Learner) -> None:
@@ -150,7 +143,7 @@ def learns_from_its_labels(part: Learner) -> None:
     sample = _sample(part)
     other = dataclasses.replace(sample.train, labels=(sample.train.labels + 1) % sample.train.classes)
     differ = differing(_fit(part, sample.train).scores(sample.test.inputs), _fit(part, other).scores(sample.test.inputs))
-    demand(part, differ, "scores depend on the labels that are given", "the same scores for other labels", "Train on `train.labels`.")
+    demand(part, differ, "scores depend on the labels", "the same scores for other labels", "Train on `train.labels`.")
 
 
 def facts_are_plain(part: Learner) -> None:
@@ -185,24 +178,19 @@ def _fit(part: Learner, train: Examples, observe: Observer | None = None) -> Fit
 
 
 def _reports(part: Learner, train: Examples) -> list[Progress]:
-    told: list[Progress] = []
-    _fit(part, train, told.append)
-    return told
+    reports: list[Progress] = []
+    _fit(part, train, reports.append)
+    return reports
 
 
 def _demand_scores(part: Learner, fit: Fit, inputs: Tensor, classes: int) -> None:
     scores = fit.scores(inputs)
     tensor = isinstance(scores, Tensor) and scores.is_floating_point() and scores.device.type == "cpu" and not scores.requires_grad
     demand(part, tensor, "scores are a tensor of numbers on the CPU, without gradients", type(scores).__name__, "Detach and move them.")
-    wanted = (len(inputs), classes)
-    demand(part, scores.shape == wanted, f"scores are n x k, {wanted}", tuple(scores.shape), "Give one score a class.")
-    demand(
-        part,
-        not scores.isnan().any(),
-        "scores are numbers",
-        f"NaN in {int(scores.isnan().any(1).sum())} of {len(inputs)} rows",
-        "Look for infinity minus infinity.",
-    )
+    expected = (len(inputs), classes)
+    demand(part, scores.shape == expected, f"scores are n x k, {expected}", tuple(scores.shape), "Give one score a class.")
+    rows = int(scores.isnan().any(1).sum())
+    demand(part, not rows, "scores are numbers", f"NaN in {rows} of {len(inputs)} rows", "Look for infinity minus infinity.")
 
 
 @contextlib.contextmanager
@@ -216,18 +204,4 @@ def _generators_restored() -> Iterator[None]:
             random.setstate(python_state)
 
 
-LAWS: tuple[Law, ...] = (
-    fits_the_same_twice,
-    observers_change_nothing,
-    leaves_generators_alone,
-    leaves_the_sample_alone,
-    scores_every_class,
-    scores_absent_classes,
-    says_what_scores_are,
-    reports_in_order,
-    reports_what_it_was_given,
-    reports_what_it_fitted,
-    learns_from_its_labels,
-    facts_are_plain,
-    takes_tables,
-)
+LAWS = laws_in(__name__)

@@ -1,4 +1,4 @@
-"""Laws of measures: they look at a fit and change nothing of it."""
+"""Laws of measures: they read a fit and change nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shatterlab.core import Examples, Fit, Measure
 from shatterlab.core.errors import NotApplicable
 from shatterlab.kernels.radial import Gaussian
 from shatterlab.laws import samples
-from shatterlab.laws.law import Law, changed, copied, demand, leaving_generators_alone
+from shatterlab.laws.law import changed, copied, demand, laws_in, leaving_generators_alone
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.training.torch_seed import seeded
@@ -22,11 +22,11 @@ from shatterlab.training.torch_seed import seeded
 def gives_scalars_and_arrays(part: Measure) -> None:
     """It gives scalars and arrays by name, or says why it does not apply to this fit."""
     for name, fit, train in _fits():
-        found = _of(part, fit, train)
-        if found is None:
+        values = _of(part, fit, train)
+        if values is None:
             continue
-        demand(part, isinstance(found, Mapping) and found, f"of {name} it gives values by name", type(found).__name__, "Return a mapping.")
-        wrong = [each for each, value in found.items() if not isinstance(each, str) or not _plain(value)]
+        demand(part, isinstance(values, Mapping) and values, f"of {name} it gives values by name", type(values).__name__, "Return a mapping.")
+        wrong = [key for key, value in values.items() if not isinstance(key, str) or not _plain(value)]
         remedy = "Call .item(), or .detach() for arrays."
         demand(part, not wrong, "values are scalars, arrays or tensors without gradients", f"others at {', '.join(map(str, wrong))}", remedy)
 
@@ -35,13 +35,8 @@ def is_the_same_twice(part: Measure) -> None:
     """The same fit and sample give the same values."""
     for name, fit, train in _fits():
         one, other = _of(part, fit, train), _of(part, fit, train)
-        demand(
-            part,
-            _alike(one, other),
-            f"two measurements of {name} agree",
-            "other values the second time",
-            "Draw from a generator of your own, seeded by a field.",
-        )
+        remedy = "Draw from a generator of the measure, seeded by a field."
+        demand(part, _alike(one, other), f"two measurements of {name} agree", "other values the second time", remedy)
 
 
 def leaves_the_model_alone(part: Measure) -> None:
@@ -52,7 +47,7 @@ def leaves_the_model_alone(part: Measure) -> None:
         before = _state(fit.model)
         _of(part, fit, train)
         after = _state(fit.model)
-        moved = [each for each, value in before.items() if not _alike(value, after[each])]
+        moved = [key for key, value in before.items() if not _alike(value, after[key])]
         demand(part, not moved, f"the model of {name} stays as it is", f"a change in {', '.join(moved[:3])}", "Work on a deep copy of the model.")
 
 
@@ -95,9 +90,9 @@ def _in_evaluation_mode(network: nn.Module) -> Callable[[Tensor], Tensor]:
         mode = network.training
         network.eval()
         with torch.no_grad():
-            found: Tensor = network(inputs)
+            outputs: Tensor = network(inputs)
         network.train(mode)
-        return found
+        return outputs
 
     return scores
 
@@ -133,10 +128,4 @@ def _state(model: nn.Module) -> dict[str, Any]:
     return state | {f"mode of {name or 'the model'}": module.training for name, module in model.named_modules()}
 
 
-LAWS: tuple[Law, ...] = (
-    gives_scalars_and_arrays,
-    is_the_same_twice,
-    leaves_the_model_alone,
-    leaves_the_sample_alone,
-    leaves_generators_alone,
-)
+LAWS = laws_in(__name__)

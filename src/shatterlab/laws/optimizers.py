@@ -1,4 +1,4 @@
-"""Laws of optimizers: steps downhill, as long as the learning rate says, from gradients alone."""
+"""Laws of optimizers: steps go downhill, their length follows the learning rate, and gradients alone determine them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from shatterlab.core import Optimizer
 from shatterlab.core.errors import InvalidPart
-from shatterlab.laws.law import Law, demand, leaving_generators_alone
+from shatterlab.laws.law import demand, laws_in, leaving_generators_alone
 
 _SLOW = 1e-4  # a learning rate at which every rule is in its first-order regime
 _STEPS = 5
@@ -34,7 +34,7 @@ def honours_the_rate(part: Optimizer) -> None:
         steps.append(_start().detach() - theta.detach())
     ratio = float((steps[1] / steps[0]).mean())
     double = torch.allclose(steps[1], 2 * steps[0], rtol=1e-6, atol=1e-14)  # float64 differences of numbers near 1
-    demand(part, double, "twice the learning rate doubles the first step", f"{ratio:.4g} times its length", "Hand `lr` on as it is.")
+    demand(part, double, "twice the learning rate doubles the first step", f"{ratio:.4g} times its length", "Pass `lr` on unchanged.")
 
 
 def follows_a_changing_rate(part: Optimizer) -> None:
@@ -42,7 +42,7 @@ def follows_a_changing_rate(part: Optimizer) -> None:
     theta = _start()
     optimizer = part.build([theta])
     rates = [group.get("lr") for group in optimizer.param_groups]
-    demand(part, all(rate == part.lr for rate in rates), f"param_groups carry lr = {part.lr}", rates, "Hand `lr` on to torch.")
+    demand(part, all(rate == part.lr for rate in rates), f"param_groups carry lr = {part.lr}", rates, "Pass `lr` on to torch.")
     for rate in (part.lr, 0.0):
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -64,7 +64,7 @@ def refuses_other_rates(part: Optimizer) -> None:
 
 
 def walks_the_same_path_twice(part: Optimizer) -> None:
-    """Each optimizer that it builds starts afresh, and its path depends on gradients alone."""
+    """Each new optimizer starts without state, and its path depends on gradients alone."""
     ends = []
     with leaving_generators_alone(part, "a step"):
         for _ in range(2):
@@ -82,8 +82,8 @@ def moves_what_it_is_given(part: Optimizer) -> None:
     optimizer = part.build([first, second, idle])
     (_quadratic(first) + _quadratic(second)).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    moved = [not torch.equal(each.detach(), _start().detach()) for each in (first, second, idle)]
-    demand(part, moved == [True, True, False], "of three parameters the two with gradients move", moved, "Hand all parameters on to torch.")
+    moved = [not torch.equal(parameter.detach(), _start().detach()) for parameter in (first, second, idle)]
+    demand(part, moved == [True, True, False], "of three parameters the two with gradients move", moved, "Pass all parameters on to torch.")
 
 
 def fused_is_the_same(part: Optimizer) -> None:
@@ -95,7 +95,7 @@ def fused_is_the_same(part: Optimizer) -> None:
         ends.append(theta.detach())
     apart = (ends[0] - ends[1]).abs().max().item()
     room = 1e-5 * (1 + ends[0].abs().max().item())  # a few float32 roundings a step
-    demand(part, apart <= room, f"fused=True and False end within {room:.1g}", f"{apart:.2g}", "Hand `fused` on, and nothing else differs.")
+    demand(part, apart <= room, f"fused=True and False end within {room:.1g}", f"{apart:.2g}", "Pass `fused` on, and let nothing else differ.")
 
 
 def _start() -> Tensor:
@@ -120,12 +120,4 @@ def _walk(part: Optimizer, theta: Tensor, steps: int, fused: bool = False) -> No
         _step(optimizer, theta)
 
 
-LAWS: tuple[Law, ...] = (
-    goes_downhill,
-    honours_the_rate,
-    follows_a_changing_rate,
-    refuses_other_rates,
-    walks_the_same_path_twice,
-    moves_what_it_is_given,
-    fused_is_the_same,
-)
+LAWS = laws_in(__name__)

@@ -14,13 +14,13 @@ import numpy as np
 from shatterlab.core import Part, catalog
 from shatterlab.core.errors import NotApplicable, ShatterlabError, UnknownName
 from shatterlab.core.part import canonical, digest
-from shatterlab.laws.law import Law, demand
+from shatterlab.laws.law import demand, laws_in
 
 
 def description_is_plain(part: Part) -> None:
     """The description is plain JSON.
 
-    What JSON gives back equals what went in: no NaN, no tuple, no key that is not text.
+    A description survives JSON: no NaN, no tuple, no key that is not text.
     """
     for defaults in (False, True):
         described = part.describe(defaults=defaults)
@@ -45,20 +45,20 @@ def description_builds_an_equal_part(part: Part) -> None:
     for defaults in (False, True):
         described = part.describe(defaults=defaults)
         built = catalog.build(json.loads(canonical(described)))
-        remedy = "Keep every choice in a field, and give `describe` back to its base class."
+        remedy = "Keep every choice in a field, and leave `describe` to the base class."
         demand(part, built == part, f"the description builds an equal part, here {part!r}", repr(built), remedy)
 
 
 def numbers_are_normalized(part: Part) -> None:
     """A number means the same in every type: 1, 1.0 and numpy's 1 have one identity."""
-    wanted = digest(part.identity())
+    expected = digest(part.identity())
     for name, value in _other_types(part):
         try:
-            same = digest(dataclasses.replace(part, **{name: value}).identity()) == wanted
+            same = digest(dataclasses.replace(part, **{name: value}).identity()) == expected
         except (ShatterlabError, TypeError):
             same = False
         got = f"another identity (or a refusal) for the {type(value).__name__} {value!r}"
-        demand(part, same, f"{name} given in another type is the same part", got, "Leave __post_init__ to the base class and write `validate`.")
+        demand(part, same, f"{name} in another type is the same part", got, "Leave __post_init__ to the base class and write `validate`.")
 
 
 def _other_types(part: Part) -> Iterator[tuple[str, Any]]:
@@ -75,8 +75,8 @@ def _other_types(part: Part) -> Iterator[tuple[str, Any]]:
 
 
 def identity_is_stable(part: Part) -> None:
-    """The identity is the same each time it is asked for."""
-    first, again, twin = (canonical(each.identity()) for each in (part, part, copy.deepcopy(part)))
+    """The identity is the same every time."""
+    first, again, twin = (canonical(same_part.identity()) for same_part in (part, part, copy.deepcopy(part)))
     remedy = "Let it depend on fields and file contents only."
     demand(part, first == again == twin, f"the identity stays {first}", again if first != again else twin, remedy)
 
@@ -93,7 +93,7 @@ def defaults_are_left_out(part: Part) -> None:
 
 
 def is_frozen(part: Part) -> None:
-    """A part cannot be changed once it is made."""
+    """A part cannot be changed after construction."""
     for name in (*(item.name for item in part.configuration()), "anything"):
         victim = copy.copy(part)
         try:
@@ -112,16 +112,8 @@ def is_documented(part: Part) -> None:
     demand(part, written, "the first line of the class's docstring is a sentence", repr(first), "Write one in plain words.")
     explained = "\n".join(base.__doc__ or "" for base in cls.__mro__ if issubclass(base, Part))
     for item in part.configuration():
-        found = re.search(rf"^\s+{item.name}: \S", explained, re.MULTILINE)
-        demand(part, found, f"the docstring's Args explain {item.name}", "nothing about it", f"Add a line `{item.name}: meaning, range, unit.`")
+        explains = re.search(rf"^\s+{item.name}: \S", explained, re.MULTILINE)
+        demand(part, explains, f"the docstring's Args explain {item.name}", "nothing about it", f"Add a line `{item.name}: meaning, range, unit.`")
 
 
-LAWS: tuple[Law, ...] = (
-    description_is_plain,
-    description_builds_an_equal_part,
-    numbers_are_normalized,
-    identity_is_stable,
-    defaults_are_left_out,
-    is_frozen,
-    is_documented,
-)
+LAWS = laws_in(__name__)

@@ -1,4 +1,4 @@
-"""Small samples that the laws try parts on, made afresh at each call, the same each time."""
+"""Small samples on which the laws try parts: new tensors at each call, with the same values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEATURES = 7
 
 
 def images(n: int = 400, test: int = 150) -> Splits:
-    """8-bit images of 5 classes, shares 1 to 5 in 15, each its class's pattern under as much noise."""
+    """8-bit images of 5 classes with shares 1 to 5 in 15: the pattern of the class and as much noise."""
     rng = np.random.default_rng(3)
     patterns = rng.integers(0, 256, (CLASSES, *IMAGE))
 
@@ -28,7 +28,7 @@ def images(n: int = 400, test: int = 150) -> Splits:
 
 
 def table(n: int = 400, test: int = 150) -> Splits:
-    """Rows of 7 features of unlike scales and signs, 5 classes of shares 1 to 5 in 15 around centres of their own."""
+    """Rows of 7 features of unlike scales and signs, 5 classes of shares 1 to 5 in 15 around one centre each."""
     rng = np.random.default_rng(4)
     centres, scales = 3 * rng.standard_normal((CLASSES, FEATURES)), 10.0 ** np.arange(-3, FEATURES - 3)
 
@@ -47,7 +47,7 @@ def many_labels(n: int = 20_000) -> Splits:
 
 
 def copies(n: int = 200) -> Splits:
-    """One image n times over in both splits, no two of its values equal."""
+    """The same image n times in both splits, no two of its values equal."""
     values = np.random.default_rng(6).permutation(np.prod(IMAGE)).reshape(IMAGE) / np.prod(IMAGE)
     inputs = torch.from_numpy(values.astype(np.float32)).repeat(n, 1, 1, 1)
     labels = torch.arange(n) % CLASSES
