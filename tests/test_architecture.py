@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "trials": "core shatterlab statistics",
     "store": "core shatterlab",
     "executors": "core store trials",
-    "analysis": "core statistics",
+    "analysis": "core statistics theory",
     "views": f"{ROWS} theory",
     "design": f"{ROWS} corruptions trials views",
     "report": f"{ROWS} design shatterlab views",

@@ -1,5 +1,7 @@
 """The public names with their types. Generated: `make face` (or `python tools/public_face.py`) writes it again."""
 
+from shatterlab.analysis.comparisons import Effect as Effect
+from shatterlab.analysis.ledger import Quantity as Quantity
 from shatterlab.architectures.imported import Imported as Imported
 from shatterlab.architectures.inception_v3 import InceptionV3 as InceptionV3
 from shatterlab.architectures.linear import Linear as Linear
@@ -138,20 +140,18 @@ from shatterlab.studies.ledger import ledger as ledger
 from shatterlab.studies.run import complete as complete
 from shatterlab.trials.trial import Trial as Trial
 from shatterlab.trials.trial import run as run
-from shatterlab.views.comparison_table import ComparisonTable as ComparisonTable
-from shatterlab.views.comparison_table import PublishedLine as PublishedLine
+from shatterlab.views.arrays import Histogram as Histogram
 from shatterlab.views.curve import Curve as Curve
-from shatterlab.views.effects import Effect as Effect
-from shatterlab.views.effects import Effects as Effects
 from shatterlab.views.fit_probability import FitProbability as FitProbability
-from shatterlab.views.histogram import Histogram as Histogram
 from shatterlab.views.learning import LearningCurves as LearningCurves
-from shatterlab.views.ledger_table import LedgerSummary as LedgerSummary
-from shatterlab.views.ledger_table import LedgerTable as LedgerTable
-from shatterlab.views.ledger_table import Quantity as Quantity
-from shatterlab.views.rademacher_table import RademacherTable as RademacherTable
+from shatterlab.views.measure_tables import LedgerSummary as LedgerSummary
+from shatterlab.views.measure_tables import LedgerTable as LedgerTable
 from shatterlab.views.ranking_table import RankingTable as RankingTable
 from shatterlab.views.scatter import Scatter as Scatter
-from shatterlab.views.table import Table as Table
+from shatterlab.views.tables import ComparisonTable as ComparisonTable
+from shatterlab.views.tables import Effects as Effects
+from shatterlab.views.tables import PublishedLine as PublishedLine
+from shatterlab.views.tables import RademacherTable as RademacherTable
+from shatterlab.views.tables import Table as Table
 
 __version__: str

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import shatterlab as sl
+from shatterlab.analysis.comparisons import differences
 from shatterlab.core.errors import DataError, InvalidPart, UnknownName
 from shatterlab.core.values import Row
 from shatterlab.design.ablation import Ablation, Factor
 from shatterlab.statistics import detectable, holm, t_test
-from shatterlab.views.effects import Effect, Effects, differences
+from shatterlab.views import Effect, Effects
 
 FLIP, CROP = sl.HorizontalFlip(), sl.RandomCrop(None, padding=1)
 FACTORS = (

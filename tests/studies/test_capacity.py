@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import shatterlab as sl
+from shatterlab.analysis.capacity import attempts
 from shatterlab.core import Fit
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.values import Row
@@ -26,7 +27,6 @@ from shatterlab.studies.capacity_verdict import measured
 from shatterlab.theory.capacity import Attempts, effective_complexity, memorized_bits, next_sizes
 from shatterlab.theory.vc import expected_deviation, fitted_vc_dimension
 from shatterlab.views import FitProbability
-from shatterlab.views.fit_probability import attempts
 
 # The search over sizes
 

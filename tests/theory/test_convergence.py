@@ -24,7 +24,7 @@ from shatterlab.kernels.wide_networks import NeuralTangent
 from shatterlab.learners.predicted_descent import PredictedDescent
 from shatterlab.theory.kernel_dynamics import Spectrum
 from shatterlab.training.torch_seed import seeded
-from shatterlab.views.array_curves import ArrayCurves
+from shatterlab.views import ArrayCurves
 
 EPS = np.finfo(np.float64).eps
 

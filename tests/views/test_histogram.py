@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import shatterlab as sl
+from shatterlab.analysis.curves import Bins
 from shatterlab.core.values import Row
 from shatterlab.design.experiment import Experiment
 from shatterlab.report import render, save_figures
 from shatterlab.store.database import Store
 from shatterlab.views import Histogram
-from shatterlab.views.bins import Bins
 
 SPECTRUM = "measure.Toy.spectrum"
 
@@ -55,29 +55,33 @@ def test_zeros_have_a_lane_left_of_all_bins():
     first, second = (next(bar for bar in bins.bars(np.array([0.0, 0.0, 1.0]), place, 2) if bar["zero"]) for place in (0, 1))
     assert first["right"] == pytest.approx(second["left"])  # side by side
     assert bins.frame[0] < bins.lane[0] == first["left"] and second["right"] == pytest.approx(bins.lane[1]) and bins.lane[1] < bins.edges[0]
-    assert bins.axis()["values"][0] == pytest.approx(sum(bins.lane) / 2)
     without = Bins.of(np.array([0.5, 2.0]), 4, "log")
     assert without.frame[0] > bins.frame[0] and not without.zeros
 
 
-def test_ticks_are_round_numbers():
-    log, wide, linear = (Bins.of(np.array(ends), 10, scale) for ends, scale in (([0.12, 30.0], "log"), ([1e-12, 1e6], "log"), ([-3.1, 8.7], "linear")))
-    assert [round(10**tick, 3) for tick in log.axis()["values"]] == [0.2, 0.5, 1, 2, 5, 10, 20]
-    assert len(wide.axis()["values"]) <= 10 and all(tick == round(tick) for tick in wide.axis()["values"])
-    assert linear.axis()["values"] == [-2, 0, 2, 4, 6, 8]
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_the_lane_of_zeros_is_labelled_0_and_has_no_other_ticks(scale):
+    spec = Histogram(SPECTRUM, ("learner.kind",), scale=scale).spec(spectra())
+    x, zero = (spec["layer"][i]["encoding"]["x"] for i in (0, -1))
+    bins = Bins.of(np.concatenate([each.arrays[SPECTRUM].ravel() for each in spectra()]), 40, scale)
+    assert spec["layer"][-1]["mark"]["text"] == "0" and bins.lane[0] < zero["datum"] < bins.lane[1]
+    assert x["axis"]["labelExpr"] == f"datum.value < {bins.edges[0]!r} ? '' : datum.label"
+    assert x["scale"]["type"] == scale and "values" not in x["axis"]  # the ticks are Vega-Lite's
+    without = Histogram(SPECTRUM, scale=scale).spec([row([1.0, 2.0])])
+    assert "labelExpr" not in without["layer"][0]["encoding"]["x"]["axis"] and "text" not in {layer["mark"]["type"] for layer in without["layer"]}
 
 
 @pytest.mark.parametrize("values", [[3.0, 3.0], [0.0, 0.0], [0.0, 7.0]])
 def test_equal_values_have_a_bin(values):
     bins = Bins.of(np.array(values), 5, "linear")
     assert sum(bar["count"] for bar in bins.bars(np.array(values))) == 2
-    assert bins.width > 0
+    assert bins.edges[0] < bins.edges[-1]
 
 
 def test_the_table_counts_zeros_and_tells_where_the_rest_lies():
     rows = [row([0.0, 0.0, 1.0, 10.0], 0), row([0.0, 2.0, 3.0, 100.0], 1)]
     grid = Histogram(SPECTRUM, scale="log").grid(rows)
-    assert grid.headers == ("trials", "values a trial", "zeros", "least other than 0", "median of these", "largest")
+    assert grid.headers == ("trials", "values a trial", "zeros", "smallest other than 0", "median of these", "largest")
     assert grid.rows == (("2", "4", "1 to 2", "1", "3", "100"),)
     assert grid.notes == ()
 
@@ -100,15 +104,16 @@ def test_heights_are_means_over_trials():
 
 def test_the_outline_follows_the_bars():
     data = Histogram(SPECTRUM, ("learner.kind",), scale="log", counts="log", bins=15).spec(spectra())["datasets"]
+    floor = min(bar["y"] for bar in data["bars"]) / 2
     for name in ("Gaussian", "Laplacian"):
         bars = [bar for bar in data["bars"] if bar["by"] == name and not bar["zero"]]
         corners = [point for point in data["outlines"] if point["by"] == name]
         assert [point["order"] for point in corners] == list(range(len(corners)))
-        assert {(point["x"], point["y"]) for point in corners} >= {(bar[side], bar["y"]) for bar in bars for side in ("left", "right")}
-        parts = {point["part"] for point in corners}
-        gaps = sum(later["left"] != earlier["right"] for earlier, later in itertools.pairwise(bars))
-        assert len(parts) == gaps + 1
-    floor = min(bar["y"] for bar in data["bars"]) / 2
+        heights = {bar["left"]: bar["y"] for bar in bars}
+        steps = list(itertools.pairwise(corners))  # each height holds until the next corner
+        assert {(start["x"], end["x"]) for start, end in steps[1:]} >= {(bar["left"], bar["right"]) for bar in bars}
+        assert all(start["y"] == heights.get(start["x"], floor) for start, _ in steps[1:])
+        assert corners[0]["y"] == corners[-1]["y"] == floor and len(corners) == 15 + 2
     assert {bar["floor"] for bar in data["bars"]} == {floor} and floor > 0  # on a logarithmic axis every bar can be seen
 
 

@@ -9,12 +9,12 @@ import pytest
 
 import shatterlab as sl
 from shatterlab.analysis import judging as statistics
+from shatterlab.analysis.judging import gap, settings
 from shatterlab.core import Row
 from shatterlab.core.errors import InvalidPart
 from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.beyond import judging
 from shatterlab.views import JudgedMeasures, Quantity
-from shatterlab.views.judged_measures import gap, settings
 
 GOOD, FLAT, TURNED, BLIND = (f"measure.Made.{name}" for name in ("good", "flat", "turned", "blind"))
 VIEW = JudgedMeasures(

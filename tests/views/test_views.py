@@ -213,7 +213,7 @@ def test_a_curve_draws_means_intervals_and_single_trials():
     low, high = stats.t.interval(0.95, 2, 0.01, 0.01 / math.sqrt(3))
     assert (first["x"], first["n"]) == (0.0, 3)
     assert (first["y"], first["low"], first["high"]) == pytest.approx((0.01, low, high))
-    assert second["told"].startswith("51.0 % [")
+    assert second["text"].startswith("51.0 % [")
     chance = [layer["encoding"]["y"]["datum"] for layer in spec["layer"] if "datum" in layer["encoding"].get("y", {})]
     assert chance == pytest.approx([0.9, 0.9])  # the line and its name
 
@@ -229,7 +229,7 @@ def test_a_curve_has_no_mean_where_times_are_only_bounds():
     rows = [Row({**made_row(level=1.0, replicate=r), "fit.epochs_to_interpolation": time, "fit.epochs": 50}) for r, time in enumerate((30, None))]
     spec = Curve("corruption.level", "fit.epochs_to_interpolation").spec(rows)
     assert spec["datasets"]["means"] == []
-    assert [(point["y"], point["bound"], point["told"]) for point in spec["datasets"]["points"]] == [(30, False, "30"), (50, True, "≥ 50")]
+    assert [(point["y"], point["bound"], point["text"]) for point in spec["datasets"]["points"]] == [(30, False, "30"), (50, True, "≥ 50")]
     assert "lower bounds" in spec["description"]
 
 
@@ -380,7 +380,7 @@ def test_a_relative_curve_is_the_geometric_mean_of_paired_ratios():
     spec = LEVEL_0.spec(rows[::-1])  # pairs are found by seeds, not by order
     data = spec["datasets"]
     assert sorted(point["y"] for point in data["points"] if point["x"] == 1.0) == sorted(ratios)
-    assert data["means"][0] == {"x": 0.0, "y": 1.0, "by": "MLP", "told": "× 1 (all 3)", "n": 3}
+    assert data["means"][0] == {"x": 0.0, "y": 1.0, "by": "MLP", "text": "× 1 (all 3)", "n": 3}
     assert (data["means"][1]["y"], data["means"][1]["low"], data["means"][1]["high"]) == pytest.approx((stats.gmean(ratios), low, high))
     assert LEVEL_0.grid(rows).rows == (("0", "MLP", "3", "× 1 (all 3)"), ("1", "MLP", "3", f"× {stats.gmean(ratios):.2f} [{low:.2f}, {high:.2f}]"))
     assert LEVEL_0.title == "Epochs to interpolation relative to corruption level 0 against corruption level"
@@ -401,7 +401,7 @@ def test_a_relative_curve_pairs_within_a_configuration_only():
 def test_a_relative_curve_of_runs_that_did_not_get_there():
     cut = [timed_row(0.0, 0, 20), timed_row(1.0, 0, None), timed_row(0.0, 1, None), timed_row(1.0, 1, 40), timed_row(1.0, 2, 40)]
     data = LEVEL_0.spec(cut)["datasets"]
-    assert [(point["x"], point["y"], point["bound"], point["told"]) for point in data["points"]] == [(0.0, 1.0, False, "× 1"), (1.0, 3.0, True, "≥ × 3")]
+    assert [(point["x"], point["y"], point["bound"], point["text"]) for point in data["points"]] == [(0.0, 1.0, False, "× 1"), (1.0, 3.0, True, "≥ × 3")]
     assert [mean["x"] for mean in data["means"]] == [0.0]
     grid = LEVEL_0.grid(cut)
     assert [line[-1] for line in grid.rows] == ["× 1", "× ≥ 3 (1 of 1)"]
@@ -470,7 +470,7 @@ def test_a_censored_time_is_a_triangle_and_ranks_only_where_its_order_is_known()
     rows = [Row({**row, TIME: None, "fit.epochs": 12.0}) if i == 0 else row for i, row in enumerate(scattered(6))]  # the smallest error, not there at 12
     spec = Scatter(TIME, "test.error", by="setting").spec(rows)
     points = spec["datasets"]["points"]
-    assert [(point["x"], point["bound"], point["x_told"]) for point in points if point["bound"]] == [(12.0, True, "≥ 12")]
+    assert [(point["x"], point["bound"], point["x_text"]) for point in points if point["bound"]] == [(12.0, True, "≥ 12")]
     assert [layer["mark"].get("shape") for layer in spec["layer"] if layer["mark"]["type"] == "point"] == [None, "triangle-right"]
     (line,) = Scatter(TIME, "test.error").grid(rows).rows
     assert line[3] == "1" and line[4].startswith(f"{(10 - 2) / 12:.2f} [")  # ten known pairs agree; against 11 and 12 it stands above

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from shatterlab.analysis.ledger import Quantity
+from shatterlab.analysis.naming import heading
+from shatterlab.analysis.randomization_test import zhang_tests
+from shatterlab.analysis.replicates import SPECIFICATION, distinct, ended_well, finite, matches
+from shatterlab.analysis.summary import absence
+from shatterlab.core import Row
 from shatterlab.core.errors import DataError
-from shatterlab.statistics.intervals import Interval, Values, confidence, numbers
+from shatterlab.statistics import Interval, kendall_interval
+from shatterlab.statistics.intervals import Values, confidence, numbers
 
 Setting = Mapping[str, Hashable]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _RESAMPLES = 1_000
+_HELD = 2  # axes that are held fixed at a time, and the least for whose absence nothing can be asked
 _CLUSTERS_FROM = 5  # below it a resample has too few different outcomes
 
 
@@ -66,17 +76,17 @@ def granulated_tau(measure: Values, gap: Values, settings: Sequence[Setting], le
     def taus(weights: Array) -> dict[str, float]:
         total = np.bincount(group, weights, len(of_group))
         agreeing = np.bincount(group, weights * pairs.agreement, len(of_group))
-        seen: dict[str, list[float]] = {}
+        by_axis: dict[str, list[float]] = {}
         for axis, part, whole in zip(of_group, agreeing, total, strict=True):
             if whole:
-                seen.setdefault(axis, []).append(part / whole)
-        return {axis: float(np.mean(values)) for axis, values in seen.items()}
+                by_axis.setdefault(axis, []).append(part / whole)
+        return {axis: float(np.mean(values)) for axis, values in by_axis.items()}
 
     return pairs.judged(taus, lambda parts: float(np.mean(list(parts.values()))), (-1.0, 1.0), level, rng)
 
 
 def conditional_information(measure: Values, gap: Values, settings: Sequence[Setting], level: float = 0.95, rng: np.random.Generator | None = None) -> Judged:
-    """What the order of two trials by the measure tells of their order by the gap, beyond what any two of their axes tell.
+    """The information that the order of two trials by the measure has on their order by the gap, beyond that of any two axes.
 
     I(V_measure; V_gap | U_S) / H(V_gap | U_S), the least over all sets S of at most two axes, where V is the sign of a difference and
     U_S the values of the axes S in both trials. It is 0 for a measure that only reads off an axis, 1 for one that decides the order. The estimate
@@ -100,16 +110,16 @@ def conditional_information(measure: Values, gap: Values, settings: Sequence[Set
     """
     pairs = _Pairs.of(measure, gap, settings, "conditional_information", one_axis=False)
     axes = sorted(settings[0])
-    chosen = [each for size in (0, 1, 2) for each in itertools.combinations(axes, size)]
+    sets = [held for size in range(_HELD + 1) for held in itertools.combinations(axes, size)]
     both = [*pairs.settings, *((other, one) for one, other in pairs.settings)]  # each pair in both orders
-    cells = {" + ".join(each): _numbered([_values(pair, each) for pair in both]) for each in chosen}
+    cells = {" + ".join(held): _numbered([_values(pair, held) for pair in both]) for held in sets}
     first, second = (np.concatenate([sign, -sign]).astype(np.int64) for sign in pairs.signs)
     signs = (first + 1) * 3 + second + 1
 
     def information(weights: Array) -> dict[str, float]:
         twice = np.concatenate([weights, weights])
-        found = {name: _normalized(cell, signs, twice) for name, cell in cells.items() if twice.any()}
-        return {name: value for name, value in found.items() if not np.isnan(value)}
+        shares = {name: _normalized(cell, signs, twice) for name, cell in cells.items() if twice.any()}
+        return {name: share for name, share in shares.items() if not np.isnan(share)}
 
     return pairs.judged(information, lambda parts: min(parts.values()), (0.0, 1.0), level, rng, decisive=min)
 
@@ -180,19 +190,19 @@ class _Pairs:
                 f"{owner}: as many measures, gaps and settings are required, got {len(values)}, {len(gaps)} and {len(settings)}. Take them from the same rows."
             )
         axes = sorted(settings[0])
-        if any(sorted(each) != axes for each in settings):
+        if any(sorted(setting) != axes for setting in settings):
             raise DataError(
                 f"{owner}: the same axes in every setting are required, got others than {', '.join(axes) or 'none'}. Name every axis for every trial."
             )
-        written = [tuple(each[axis] for axis in axes) for each in settings]
-        cluster = _numbered(written)
+        values_of = [tuple(setting[axis] for axis in axes) for setting in settings]
+        cluster = _numbered(values_of)
         kept, families = [], []
         for i, j in itertools.combinations(range(len(values)), 2):
-            differing = [place for place, (one, other) in enumerate(zip(written[i], written[j], strict=True)) if one != other]
+            differing = [place for place, (one, other) in enumerate(zip(values_of[i], values_of[j], strict=True)) if one != other]
             if len(differing) == 1 or (differing and not one_axis):
                 kept.append((i, j))
                 place = differing[0]
-                families.append((axes[place], written[i][:place] + written[i][place + 1 :], frozenset((written[i][place], written[j][place]))))
+                families.append((axes[place], values_of[i][:place] + values_of[i][place + 1 :], frozenset((values_of[i][place], values_of[j][place]))))
         first, second = np.array(kept, dtype=np.int64).reshape(-1, 2).T
         signs = (np.sign(values[second] - values[first]), np.sign(gaps[second] - gaps[first]))
         between = [(settings[i], settings[j]) for i, j in kept]
@@ -209,17 +219,17 @@ class _Pairs:
     ) -> Judged:
         """The figure, and the percentile interval over resamples in which setting c comes m_c times and a pair m_c m_c' times."""
         confidence(level, "judging")
-        found = parts(np.ones(len(self.gaps)))
-        if not found:
+        figures = parts(np.ones(len(self.gaps)))
+        if not figures:
             return Judged(Interval(float("nan"), *limits, level, "no pairs", self.clusters), {})
-        estimate, chosen = combined(found), decisive(found, key=found.get) if decisive else None
+        estimate, deciding = combined(figures), decisive(figures, key=figures.get) if decisive else None
         if self.clusters < _CLUSTERS_FROM:
-            return Judged(Interval(estimate, *limits, level, "too few settings", self.clusters), found, chosen)
+            return Judged(Interval(estimate, *limits, level, "too few settings", self.clusters), figures, deciding)
         counts = (rng or np.random.default_rng(0)).multinomial(self.clusters, [1 / self.clusters] * self.clusters, size=_RESAMPLES)
-        drawn = [parts(each[self.members[0]] * each[self.members[1]].astype(np.float64)) for each in counts]
-        values = [combined(each) for each in drawn if each]
+        resampled = [parts(count[self.members[0]] * count[self.members[1]].astype(np.float64)) for count in counts]
+        values = [combined(figures) for figures in resampled if figures]
         low, high = (float(end) for end in np.quantile(values, [(1 - level) / 2, (1 + level) / 2]))
-        return Judged(Interval(estimate, low, high, level, "bootstrap over settings", self.clusters), found, chosen)
+        return Judged(Interval(estimate, low, high, level, "bootstrap over settings", self.clusters), figures, deciding)
 
 
 def _in_order(value: Hashable) -> tuple[bool, float, str]:
@@ -243,3 +253,97 @@ def _normalized(cell: Array, signs: Array, weights: Array) -> float:
     measure, gap, cells, both = (float(special.entr(part.ravel()).sum()) for part in (measures, gaps, gaps.sum(1), table))
     unknown = gap - cells
     return (measure + gap - cells - both) / unknown if unknown > 1e-12 else float("nan")
+
+
+@dataclass(frozen=True)
+class JudgedMeasure:
+    """How one quantity fares.
+
+    Args:
+        quantity: which.
+        trials: that have both it and a gap.
+        tau: Kendall's, over all of them.
+        granulated: Kendall's tau where one axis at a time differs.
+        information: beyond any two axes, a share.
+        sign_error: in the environment where it is worst.
+        worst: that environment.
+        zhang: verdicts of the randomization test, counted over settings; empty where rows have one kind of labels only.
+        reason: why there is nothing.
+    """
+
+    quantity: Quantity
+    trials: int = 0
+    tau: Interval | None = None
+    granulated: Interval | None = None
+    information: Interval | None = None
+    sign_error: Interval | None = None
+    worst: str = ""
+    zhang: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+def comparable(rows: Iterable[Row], where: Mapping[str, Any]) -> tuple[list[Row], int]:
+    """The trials that are judged: those with a gap that reached their training loss; and how many others match."""
+    matching = distinct(row for row in rows if matches(row, where))
+    kept = [row for row in matching if ended_well(row) and gap(row) is not None and row.get("fit.ended", "loss") == "loss"]
+    return kept, len(matching) - len(kept)
+
+
+def gap(row: Row) -> float | None:
+    """Test error minus training error; None where either is not known."""
+    test, train = row.get("test.error"), row.get("train.error")
+    return float(test) - float(train) if isinstance(test, int | float) and isinstance(train, int | float) else None
+
+
+def settings(rows: Sequence[Row]) -> list[dict[str, Hashable]]:
+    """The axes of each trial by name: what differs between the specifications of the rows, seeds left out.
+
+    Example:
+        >>> rows = [Row({"learner.optimizer.lr": 0.1, "learner.architecture.hidden": "[64,64]"}), Row({"learner.optimizer.lr": 0.2})]
+        >>> settings(rows)[0]
+        {'hidden depth': 2, 'hidden width': 64, 'learning rate': 0.1}
+    """
+    split = [dict(item for column, value in row.items() if _specifies(column) for item in _axes(column, value)) for row in rows]
+    names = sorted({name for axes in split for name in axes})
+    varied = [name for name in names if len({axes.get(name) for axes in split}) > 1]
+    return [{name: axes.get(name) for name in varied} for axes in split]
+
+
+def _specifies(column: str) -> bool:
+    return column.startswith(SPECIFICATION) and not column.endswith(".fingerprint")
+
+
+def _axes(column: str, value: Any) -> list[tuple[str, Hashable]]:
+    """A list of equal numbers is two axes: how many, and how large."""
+    name = heading(column)
+    items = json.loads(value) if isinstance(value, str) and value.startswith("[") else None
+    if items and all(isinstance(item, int | float) for item in items) and len(set(items)) == 1:
+        return [(f"{name} depth", len(items)), (f"{name} width", items[0])]
+    return [(name, value)]
+
+
+def judged_measure(quantity: Quantity, rows: Sequence[Row], axes: Sequence[Setting]) -> JudgedMeasure:
+    """What comparable trials, of which each has its axes, say of a quantity."""
+    pairs = [(row, setting) for row, setting in zip(quantity.rising(rows), axes, strict=True) if finite(row, quantity.column) is not None]
+    if len(pairs) < 2 or not axes[0]:
+        absent = next((reason for row in rows if (reason := absence(row, quantity.column))), "it is not recorded")
+        return JudgedMeasure(quantity, len(pairs), reason="trials that differ in nothing cannot be ordered" if pairs else absent)
+    known, of = [row for row, _ in pairs], [setting for _, setting in pairs]
+    values, gaps = [finite(row, quantity.column) or 0.0 for row in known], [gap(row) or 0.0 for row in known]
+    sizes = {row.get("test.n") for row in rows}
+    errors = sign_errors(values, gaps, of, int(str(sizes.pop())) if len(sizes) == 1 and None not in sizes else None)
+    return JudgedMeasure(
+        quantity,
+        len(known),
+        kendall_interval(values, gaps, [tuple(setting.values()) for setting in of]),
+        granulated_tau(values, gaps, of).overall,
+        conditional_information(values, gaps, of).overall if len(axes[0]) > _HELD else None,
+        errors.overall,
+        errors.decisive or "",
+        _zhang(quantity, known),
+    )
+
+
+def _zhang(quantity: Quantity, rows: Sequence[Row]) -> dict[str, int]:
+    levels = {row.get("corruption.level") for row in rows if row.get("corruption.kind") == "PartialLabels"}
+    return dict(Counter(test.verdict for test in zhang_tests(rows, quantity.column))) if levels >= {0.0, 1.0} else {}

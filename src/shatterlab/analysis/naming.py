@@ -11,7 +11,7 @@ from typing import Any
 Columns = Mapping[str, Any]
 
 _PIXELS = {"ShuffledPixels": "shuffled pixels", "RandomPixels": "random pixels", "GaussianPixels": "Gaussian pixels"}
-_SETTINGS = ("true labels", "partially corrupted labels", "random labels", *_PIXELS.values())
+_ORDER = ("true labels", "partially corrupted labels", "random labels", *_PIXELS.values())
 _HEADINGS = {
     "setting": "setting",
     "model": "model",
@@ -38,7 +38,25 @@ _HEADINGS = {
 _FRACTIONS = ("accuracy", "error", "gap")
 
 
-def setting(row: Columns) -> str:
+class Setting(str):
+    """The name of a setting, with the numbers behind it: a label is never read back.
+
+    Args:
+        name: as printed.
+        place: in the order of the paper; after all of the paper's settings for others.
+        level: the corruption level of partially corrupted labels; else None.
+    """
+
+    place: int
+    level: float | None
+
+    def __new__(cls, name: str, place: int = len(_ORDER), level: float | None = None) -> Setting:
+        self = super().__new__(cls, name)
+        self.place, self.level = place, level
+        return self
+
+
+def setting(row: Columns) -> Setting:
     """The setting of a row as the paper names it: "true labels", "random pixels".
 
     Args:
@@ -54,11 +72,14 @@ def setting(row: Columns) -> str:
     """
     kind, level = row.get("corruption.kind"), row.get("corruption.level")
     if kind == "PartialLabels" and isinstance(level, int | float):
-        return {0.0: "true labels", 1.0: "random labels"}.get(float(level), f"partially corrupted labels ({level:g})")
+        name = {0.0: "true labels", 1.0: "random labels"}.get(float(level))
+        return Setting(name, _ORDER.index(name)) if name else Setting(f"partially corrupted labels ({level:g})", 1, float(level))
     if kind is None:
-        return "-"
-    words = _PIXELS.get(str(kind)) or _words(str(kind))
-    return words if level is None else f"{words} ({level:g})" if isinstance(level, int | float) else f"{words} ({level})"
+        return Setting("-")
+    name = _PIXELS.get(str(kind)) or _words(str(kind))
+    if level is not None:
+        return Setting(f"{name} ({level:g})" if isinstance(level, int | float) else f"{name} ({level})")
+    return Setting(name, _ORDER.index(name)) if name in _ORDER else Setting(name)
 
 
 def model(row: Columns) -> str:
@@ -71,12 +92,12 @@ def model(row: Columns) -> str:
     architecture = row.get("learner.architecture.kind")
     if architecture is not None and architecture != "Imported":
         return str(architecture)
-    live = str(row.get("learner.architecture.factory", ""))
-    if live.startswith("live:"):
-        return live.removeprefix("live:").partition("#")[0].rpartition(".")[2]
+    factory = str(row.get("learner.architecture.factory", ""))
+    if factory.startswith("live:"):
+        return factory.removeprefix("live:").partition("#")[0].rpartition(".")[2]
     for column, value in row.items():
-        user_made = column.startswith("learner.") and isinstance(value, str) and re.fullmatch(r'[^{\["]+:[A-Za-z_][\w.]*', value)
-        if user_made and not column.endswith("fingerprint"):
+        names_code = column.startswith("learner.") and isinstance(value, str) and re.fullmatch(r'[^{\["]+:[A-Za-z_][\w.]*', value)
+        if names_code and not column.endswith("fingerprint"):
             return str(value).rpartition(":")[2]
     return str(architecture or row.get("learner.kind") or "-")
 
@@ -84,13 +105,6 @@ def model(row: Columns) -> str:
 def value_of(row: Columns, column: str) -> Any:
     """The value of a column, or of "setting" and "model", which are made from several."""
     return setting(row) if column == "setting" else model(row) if column == "model" else row.get(column)
-
-
-def rank(value: Any) -> tuple[float, float]:
-    """Sorts settings in the paper's order with levels ascending; anything else is left where it was."""
-    name, _, level = str(value).partition(" (")
-    place = _SETTINGS.index(name) if name in _SETTINGS else len(_SETTINGS)
-    return place, float(level.rstrip(")")) if place == 1 else 0.0
 
 
 def heading(column: str) -> str:
@@ -146,13 +160,19 @@ def text_of(value: Any, column: str = "") -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return number(value, column)
-    return _several(str(value)) if column.endswith(".augmentation") else str(value)
+    if column.endswith(".augmentation"):
+        return ", ".join(_words(part["kind"]) for part in json.loads(str(value))) or "none"
+    return value if isinstance(value, str) else str(value)
 
 
-def _several(described: str) -> str:
-    """A sequence of parts in words: "random crop, horizontal flip"."""
-    kinds = [_words(each["kind"]) for each in json.loads(described)]
-    return ", ".join(kinds) or "none"
+def capital(text: str) -> str:
+    """The text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: "1 trial", "2 trials"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _words(name: str) -> str:

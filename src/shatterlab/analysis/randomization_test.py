@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shatterlab.analysis.replicates import Configuration, by_configuration, distinct, pairs
+from shatterlab.analysis.replicates import by_configuration, distinct, pairs
+from shatterlab.analysis.summary import absence
 from shatterlab.core import Row
 from shatterlab.core.errors import DataError
 from shatterlab.statistics.intervals import Interval, paired_difference
@@ -61,33 +62,28 @@ def zhang_tests(rows: Iterable[Row], column: str, level: float = 0.95) -> list[Z
         raise DataError(
             f"zhang_tests: rows with {column} on true and on random labels are required, got none among {len(kept)}. Add the measure to the trials."
         )
-    groups: dict[Configuration, dict[float, list[Row]]] = {}
-    for configuration, members in by_configuration(kept).items():
-        rest = tuple(item for item in configuration if not item[0].startswith("corruption."))
-        groups.setdefault(rest, {0.0: [], 1.0: []})[float(str(members[0][_LEVEL]))] += members
-    return [_judged(dict(rest), sides[1.0], sides[0.0], column, level) for rest, sides in groups.items()]
+    return [_tested(dict(learner), members, column, level) for learner, members in by_configuration(kept, ("corruption.",)).items()]
 
 
-def _judged(learner: Mapping[str, Any], noise: list[Row], true: list[Row], column: str, level: float) -> ZhangTest:
-    matched = pairs(noise, true)
-    told = [(_told_apart(a, b), a, b) for a, b in matched]
-    alike = [(a, b) for reason, a, b in told if not reason]
-    values = [(a.get(column), b.get(column)) for a, b in alike]
+def _tested(learner: Mapping[str, Any], rows: list[Row], column: str, level: float) -> ZhangTest:
+    matched = pairs(*([row for row in rows if row[_LEVEL] == side] for side in (1.0, 0.0)))
+    obstacles = [(_obstacle(noise, true), noise, true) for noise, true in matched]
+    comparable = [(noise, true) for obstacle, noise, true in obstacles if not obstacle]
+    values = [(noise.get(column), true.get(column)) for noise, true in comparable]
     known = [(float(a), float(b)) for a, b in values if isinstance(a, int | float) and isinstance(b, int | float)]
     if len(known) < 2:
-        reasons = [reason for reason, _, _ in told if reason]
-        empty = [str(row[name]) for pair in alike for row in pair if (name := f"{column.rpartition('.')[0]}.reason") in row]
-        said = (reasons or empty or [f"{len(matched)} pairs of rows with equal seeds, at least 2 are required"])[0]
-        return ZhangTest(column, "not comparable", None, len(known), said, learner)
+        reasons = [obstacle for obstacle, _, _ in obstacles if obstacle] + [why for pair in comparable for row in pair if (why := absence(row, column))]
+        reason = (reasons or [f"{len(matched)} pairs of rows with equal seeds, at least 2 are required"])[0]
+        return ZhangTest(column, "not comparable", None, len(known), reason, learner)
     interval = paired_difference([a for a, _ in known], [b for _, b in known], level)
     verdict: Verdict = "passes" if interval.low > 0 else "fails" if interval.high <= 0 else "undecided"
     place = {"passes": "above 0", "fails": "at or below 0", "undecided": "on both sides of 0"}[verdict]
-    said = f"random minus true labels lies {place}: {interval.estimate:.4g} [{interval.low:.4g}, {interval.high:.4g}] over {len(known)} pairs"
-    return ZhangTest(column, verdict, interval, len(known), said, learner)
+    reason = f"random minus true labels lies {place}: {interval.estimate:.4g} [{interval.low:.4g}, {interval.high:.4g}] over {len(known)} pairs"
+    return ZhangTest(column, verdict, interval, len(known), reason, learner)
 
 
-def _told_apart(noise: Row, true: Row) -> str:
-    """Why two fits are not comparable; nothing where they are."""
+def _obstacle(noise: Row, true: Row) -> str:
+    """Why two fits are not comparable; "" where they are."""
     if noise.get("status") != "ok" or true.get("status") != "ok":
         return "a fit failed or diverged"
     if noise.get("train.n") != true.get("train.n"):

@@ -1,4 +1,4 @@
-"""Replicates brought together: which rows belong to one line of a table, and what they say as one cell."""
+"""What the replicates of one configuration say of a column: mean, interval, bounds of runs that were cut short, ratios to partners."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shatterlab.analysis.naming import heading, number, rank, value_of, with_interval
-from shatterlab.analysis.replicates import distinct
-from shatterlab.core.values import Row
-from shatterlab.statistics import mean_interval
+from shatterlab.analysis.naming import counted, heading, number, text_of, value_of, with_interval
+from shatterlab.analysis.replicates import by, configuration, ended_well, finite, matches, mixed, seeds, unique
+from shatterlab.core import Row
+from shatterlab.statistics import mean_interval, ratio_interval
 
 LEVEL = 0.95  # of every interval that a view prints or draws
-_SPECIFICATION = ("dataset.", "corruption.", "learner.")
 _CHANCE = {"test.error": lambda classes: 1 - 1 / classes, "test.accuracy": lambda classes: 1 / classes}
+_DERIVED = {"setting": "corruption.", "model": "learner."}  # where a partner differs in one of these, it may differ in all of that
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Summary:
         infinite: replicates whose value is infinite.
         trials: finished replicates in the group, those without a value included.
         reason: why values are absent, where a row says so.
+        ratio: whether the values are ratios: their mean is geometric, with the interval of their logarithms.
     """
 
     values: tuple[float, ...] = ()
@@ -34,6 +35,7 @@ class Summary:
     infinite: int = 0
     trials: int = 0
     reason: str = ""
+    ratio: bool = False
 
     @property
     def complete(self) -> bool:
@@ -43,27 +45,43 @@ class Summary:
     @property
     def mean(self) -> float | None:
         """The mean over replicates; None where censored or infinite values forbid one."""
-        return math.fsum(self.values) / len(self.values) if self.complete else None
+        if not self.complete:
+            return None
+        if self.ratio and len(set(self.values)) > 1:
+            return math.exp(math.fsum(map(math.log, self.values)) / len(self.values))
+        return self.values[0] if self.ratio else math.fsum(self.values) / len(self.values)
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The interval of the mean; None below two replicates or where all are equal, which tells nothing of their spread."""
         if not self.complete or len(set(self.values)) < 2:
             return None
-        found = mean_interval(self.values, LEVEL)
-        return float(found.low), float(found.high)
+        interval = ratio_interval(self.values, [1.0] * len(self.values), LEVEL) if self.ratio else mean_interval(self.values, LEVEL)
+        return float(interval.low), float(interval.high)
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Where all that is known lies: at the mean; from the smallest value or bound up; anywhere."""
+        if self.mean is not None:
+            return self.mean, self.mean
+        known = (*self.values, *self.bounds, *[math.inf] * bool(self.infinite))
+        return min(known, default=-math.inf), math.inf
 
     def text(self, column: str) -> str:
-        """The cell as printed: "90.3 % [89.1, 91.5]", "0.0 % (all 3)", "40 (1 of 3), ≥ 100 (2 of 3)"."""
+        """The cell as printed: "90.3 % [89.1, 91.5]", "0.0 % (all 3)", "40 (1 of 3), ≥ 100 (2 of 3)"; of ratios "× 1.55 [1.41, 1.70]"."""
         if not self.values and not self.bounds and not self.infinite:
             return "-"
-        if not self.complete:
+        cell = self._cell("" if self.ratio else column)
+        return f"× {cell}" if self.ratio else cell
+
+    def _cell(self, column: str) -> str:
+        if self.mean is None:
             return self._parts(column)
-        short = f" (n = {len(self.values)})" if len(self.values) != self.trials else ""
-        told = number(self.mean, column)
-        if self.mean is not None and self.interval:
-            return with_interval(self.mean, *self.interval, column) + short
-        return f"{told} (all {len(self.values)})" if len(self.values) > 1 else told + short
+        count = len(self.values)
+        if self.interval is None and count > 1:
+            return f"{number(self.mean, column)} (all {count})"
+        short = f" (n = {count})" if count != self.trials else ""
+        return (with_interval(self.mean, *self.interval, column) if self.interval else number(self.mean, column)) + short
 
     def _parts(self, column: str) -> str:
         n = len(self.values) + len(self.bounds) + self.infinite
@@ -75,15 +93,15 @@ class Summary:
             parts.append((f"≥ {number(min(self.bounds), column)}", len(self.bounds)))
         if self.infinite:
             parts.append(("infinite", self.infinite))
-        return ", ".join(f"{told} ({count} of {n})" for told, count in parts)
+        return ", ".join(f"{text} ({count} of {n})" for text, count in parts)
 
 
-def summarize(rows: Iterable[Mapping[str, Any]], column: str) -> Summary:
+def summarize(rows: Iterable[Mapping[str, Any]], column: str, *, ratio: bool = False) -> Summary:
     """The replicates' values of a column, over those that ended well; censored ones are kept apart.
 
     A run that never reached its goal has null in `fit.epochs_to_...`; it is known to need more than it was given.
     """
-    good = [row for row in rows if row.get("status", "ok") == "ok"]
+    good = [row for row in rows if ended_well(row)]
     values, bounds, infinite, reason = [], [], 0, ""
     for row in good:
         value = value_of(row, column)
@@ -94,8 +112,8 @@ def summarize(rows: Iterable[Mapping[str, Any]], column: str) -> Summary:
         elif (bound := censoring(row, column)) is not None:
             bounds.append(bound)
         else:
-            reason = reason or _reason(row, column, value)
-    return Summary(tuple(values), tuple(bounds), infinite, len(good), reason)
+            reason = reason or ("not a number" if isinstance(value, float) else absence(row, column) or "not recorded")
+    return Summary(tuple(values), tuple(bounds), infinite, len(good), reason, ratio)
 
 
 def censoring(row: Mapping[str, Any], column: str) -> float | None:
@@ -107,85 +125,27 @@ def censoring(row: Mapping[str, Any], column: str) -> float | None:
     return None
 
 
-def _reason(row: Mapping[str, Any], column: str, value: Any) -> str:
-    if isinstance(value, float):
-        return "not a number"
-    given = row.get(f"{column}.reason") or row.get(f"{column.rpartition('.')[0]}.reason")
-    return str(given) if given else "not recorded"
-
-
-def unique(rows: Iterable[Row]) -> list[Row]:
-    """The rows, each key once (the last one counts); rows without a key all stay."""
-    return list({row.get("key") or id(row): row for row in rows}.values())
-
-
-def grouped(rows: Iterable[Row], columns: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
-    """The rows by what they have in these columns: settings in the paper's order, numbers ascending, the rest as they come."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(value_of(row, column) for column in columns), []).append(row)
-    first = {column: {value: place for place, value in enumerate(dict.fromkeys(each[i] for each in groups))} for i, column in enumerate(columns)}
-    return dict(sorted(groups.items(), key=lambda item: [_place(value, first[column]) for column, value in zip(columns, item[0], strict=True)]))
-
-
-def melted(rows: Iterable[Row], x: str, columns: Mapping[str, str], line: str) -> list[Row]:
-    """One row for each row and column: its value in the first of the columns, the column's name in `line`.
-
-    Of the configuration only `x` stays, so that rows of different lines differ in the line alone.
-    """
-    first = next(iter(columns.values()))
-    kept = [(row, {x: value_of(row, x), "status": row.get("status", "ok")}) for row in rows]
-    return [
-        Row({**said, "key": f"{row.get('key', place)} {name}", line: name, first: row.get(column)})
-        for name, column in columns.items()
-        for place, (row, said) in enumerate(kept)
-    ]
-
-
-def _place(value: Any, first: Mapping[Any, int]) -> tuple[float, float, float]:
-    if isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value):
-        return (0, 0, float(value))
-    return (1, *rank(value)) if rank(value)[0] < rank("")[0] else (2, 0, first[value])
-
-
-def selected(rows: Iterable[Row], where: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
-    """The rows that count, and a note where some do not: each key once, and replicates in which nothing was random once.
-
-    Args:
-        rows: any rows.
-        where: column, "setting" or "model" -> the value asked for, or a sequence of which one must match.
-    """
-    asked = {column: value if isinstance(value, list | tuple | set | frozenset) else (value,) for column, value in where.items()}
-    chosen = [row for row in unique(rows) if all(value_of(row, column) in values for column, values in asked.items())]
-    kept = distinct(chosen)
-    dropped = len(chosen) - len(kept)
-    told = "trial identical to another, in which nothing was random, is" if dropped == 1 else "trials identical to others, in which nothing was random, are"
-    return kept, [f"{dropped} {told} counted once."] if dropped else []
-
-
-def mixed(groups: Iterable[Sequence[Row]]) -> list[str]:
-    """The columns of the specification that differ inside a group: there, "replicates" are not replicates."""
-    differing: dict[str, None] = {}
-    for rows in groups:
-        if len(rows) > 1:
-            columns = dict.fromkeys(column for row in rows for column in row if column.startswith(_SPECIFICATION))
-            differing |= dict.fromkeys(column for column in columns if len({row.get(column) for row in rows}) > 1)
-    return list(differing)
+def absence(row: Mapping[str, Any], column: str) -> str:
+    """The reason that a row keeps for an absent value of a measure; "" where it keeps none."""
+    return str(row.get(f"{column}.reason") or row.get(f"{column.rpartition('.')[0]}.reason") or "")
 
 
 def caveats(groups: Mapping[tuple[Any, ...], Sequence[Row]], columns: Sequence[str]) -> list[str]:
     """What a reader must know before believing a cell: mixed configurations, censored and absent values."""
-    notes = []
     differing = mixed(groups.values())
-    if differing:
-        notes.append(f"Not replicates only: rows that differ in {', '.join(differing)} share a line.")
+    notes = [f"Not replicates only: rows that differ in {', '.join(differing)} share a line."] if differing else []
     for column in columns:
         summaries = [summarize(rows, column) for rows in groups.values()]
-        if any(each.bounds for each in summaries):
+        if any(summary.bounds for summary in summaries):
             notes.append(f"{heading(column)}: ≥ counts runs that had not got there when they ended; no mean is taken over them.")
-        reasons = dict.fromkeys(each.reason for each in summaries if each.reason and not each.values)
+        reasons = dict.fromkeys(summary.reason for summary in summaries if summary.reason and not summary.values)
         notes += [f"{heading(column)}: - means {reason}." for reason in reasons]
     return notes
+
+
+def left_out(count: int, why: str) -> list[str]:
+    """The note on trials that are not shown; none where all are."""
+    return [f"Left out: {counted(count, 'trial')} {why}."] if count else []
 
 
 def chance(rows: Iterable[Mapping[str, Any]], column: str) -> float | None:
@@ -198,5 +158,55 @@ def chance(rows: Iterable[Mapping[str, Any]], column: str) -> float | None:
 def standing(rows: Sequence[Mapping[str, Any]]) -> str:
     """How many trials ended well and how many did not: "3", "2 ok, 1 diverged"."""
     counts = {status: sum(row.get("status", "ok") == status for row in rows) for status in ("ok", "diverged", "failed")}
-    told = [f"{count} {status}" for status, count in counts.items() if count]
-    return str(counts["ok"]) if counts["ok"] == len(rows) else ", ".join(told)
+    return str(counts["ok"]) if counts["ok"] == len(rows) else ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+
+
+def in_words(base: Mapping[str, Any]) -> str:
+    """What values are relative to, in words: "corruption level 0", "true labels"."""
+    return ", ".join(text_of(value) if column in _DERIVED else f"{heading(column)} {text_of(value, column)}" for column, value in base.items())
+
+
+def ratios(rows: Iterable[Row], everything: Iterable[Row], column: str, base: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
+    """The rows with their value divided by their partner's, and a note where some have none.
+
+    Where a run ended before it got there, what is divided is how far it was followed: a lower bound of the ratio.
+
+    Args:
+        rows: the rows that are drawn.
+        everything: where partners are looked for.
+        column: what is divided, positive.
+        base: the values that a partner has in some columns; in seeds and all other columns of the specification it is equal.
+
+    Returns:
+        The rows, those left out that have no one partner whose value is known and positive; the note.
+    """
+    freed = tuple(_DERIVED.get(name, f"{name}\0") for name in base)
+    rows = list(rows)
+
+    def shared(row: Row) -> tuple[Any, ...]:
+        return seeds(row), configuration(row, freed)
+
+    bases = by((row for row in unique(everything) if matches(row, base)), shared)
+    only = {key: group[0] for key, group in bases.items() if len(group) == 1}
+    divided = [_divided(row, column, only.get(shared(row))) for row in rows]
+    kept = [row for row in divided if row is not None]
+    why = f"whose ratio to the trial with the same seeds at {in_words(base)} is unknown (one of the two is missing, failed, or never got there)"
+    return kept, left_out(len(rows) - len(kept), why)
+
+
+def _positive(row: Row, column: str) -> float | None:
+    value = finite(row, column)
+    return value if value is not None and value > 0 and ended_well(row) else None
+
+
+def _divided(row: Row, column: str, partner: Row | None) -> Row | None:
+    """The row with a ratio as its value, or as the bound up to which it was followed; None where it has neither."""
+    divisor = _positive(partner, column) if partner is not None else None
+    if divisor is None:
+        return None
+    if not ended_well(row):
+        return Row({**row, column: None})  # counted, never drawn
+    value, bound = _positive(row, column), censoring(row, column)
+    if value is not None:
+        return Row({**row, column: value / divisor})
+    return None if bound is None else Row({**row, "fit.epochs": bound / divisor, "fit.steps": bound / divisor})

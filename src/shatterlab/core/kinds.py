@@ -317,7 +317,12 @@ def _tiles(n: int, m: int, symmetric: bool) -> Iterator[tuple[slice, slice]]:
 
 
 class Learner(Part, ABC):
-    """Turns a training sample into a scoring function; it never sees test examples."""
+    """Turns a training sample into a scoring function; it never sees test examples.
+
+    A learner around another one declares what its fits are for by `role`: "twins", "code", "part". It enters no key.
+    """
+
+    role: ClassVar[str] = "fit"
 
     @abstractmethod
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:

@@ -151,7 +151,7 @@ class Ablation:
         """Test accuracy by epoch, one figure for each field that the first of a factor's changes is made to."""
         labels = {column: value for column, value in self.base.specification().items() if column.startswith("corruption.") and value is not None}
         for column in dict.fromkeys(next(iter({**each.sets, **each.adds})) for each in self.factors):
-            yield LearningCurves("test.accuracy", column, f"Test accuracy by epoch and {heading(column)}", where=labels, best=True)
+            yield LearningCurves("test.accuracy", column, title=f"Test accuracy by epoch and {heading(column)}", where=labels, best=True)
 
     def _with(self, on: Cell) -> Trial:
         trial = self.base

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +41,8 @@ class Twins(Learner):
     Source:
         Bousquet, Elisseeff 2002; the parameter distance of twin runs: Hardt, Recht, Singer 2016, section 6.
     """
+
+    role: ClassVar[str] = "twins"
 
     learner: Learner
 
@@ -113,6 +116,8 @@ class Prequential(Learner):
         Dawid 1984; Blier, Ollivier 2018, "The description length of deep learning models".
     """
 
+    role: ClassVar[str] = "code"
+
     learner: Learner
     doublings: int = 4
     uniform: float = 0.01
@@ -174,6 +179,8 @@ class RandomizedPart(Learner):
     Source:
         Garg, Balakrishnan, Kolter, Lipton 2021, "RATT: leveraging unlabeled data to guarantee generalization".
     """
+
+    role: ClassVar[str] = "part"
 
     learner: Learner
     share: float = 0.5

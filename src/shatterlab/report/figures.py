@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from shatterlab.analysis.summary import unique
+from shatterlab.analysis.replicates import unique
 from shatterlab.core.errors import ShatterlabError
 from shatterlab.core.values import Row
 from shatterlab.report.files import write

@@ -16,10 +16,11 @@ import jinja2
 from markupsafe import Markup
 
 from shatterlab import __version__
-from shatterlab.analysis.summary import LEVEL, unique
+from shatterlab.analysis.naming import capital
+from shatterlab.analysis.replicates import unique
+from shatterlab.analysis.summary import LEVEL
 from shatterlab.core.values import Row
 from shatterlab.report import sections
-from shatterlab.views.theme import capital
 
 if TYPE_CHECKING:
     from shatterlab.design.experiment import Experiment

@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from shatterlab.analysis.summary import unique
+from shatterlab.analysis.replicates import unique
 from shatterlab.core.values import Row
 from shatterlab.report.sections import Checks, ClaimLine, checks, claims, counts, headline, unfinished
-from shatterlab.views.grid import plain
+from shatterlab.views.view import plain
 
 if TYPE_CHECKING:
     from shatterlab.design.experiment import Experiment

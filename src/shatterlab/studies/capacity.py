@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shatterlab.analysis.capacity import attempts
 from shatterlab.core import Corruption, Dataset, Learner, Measure, Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.labels import RandomLabels
@@ -19,7 +20,6 @@ from shatterlab.studies.run import OnRow, Study, StudyResult
 from shatterlab.theory.capacity import Attempts, next_sizes
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, FitProbability, Table
-from shatterlab.views.fit_probability import attempts
 
 QUESTION = "Of how many examples can this recipe learn random labels, and how many bits is that for each parameter?"
 SOURCE = "Nakkiran et al. 2020 (effective model complexity); Morris et al. 2025 (bits)"

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from shatterlab.analysis.capacity import attempts
 from shatterlab.analysis.naming import model
 from shatterlab.core import Row
 from shatterlab.theory.capacity import Attempts, Complexity, effective_complexity
 from shatterlab.theory.vc import VCDimension, fitted_vc_dimension
-from shatterlab.views.fit_probability import attempts
 
 BITS = "measure.MemorizedBits"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shatterlab.analysis.ledger import Entry
 from shatterlab.analysis.naming import model as model_name
 from shatterlab.core import Dataset, Learner, Runtime
 from shatterlab.core.errors import InvalidPart
@@ -18,7 +19,6 @@ from shatterlab.studies.ledger_runs import STOP, Effort, table, trials
 from shatterlab.studies.run import OnRow, Study, StudyResult
 from shatterlab.trials.trial import Trial
 from shatterlab.views import LedgerSummary, LedgerTable
-from shatterlab.views.ledger_table import Entry
 
 QUESTION = "Which quantity of learning theory tells the fit of true labels from the fit of random ones, and which bound says anything at all?"
 SOURCE = "Zhang et al. 2017, section 2.2; Jiang et al. 2020 (measures)"

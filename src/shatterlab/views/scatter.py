@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from shatterlab.analysis.naming import heading, model, number, text_of, value_of
-from shatterlab.analysis.replicates import by_configuration
-from shatterlab.analysis.summary import LEVEL, censoring, chance, grouped, mixed, selected
+from shatterlab.analysis.association import Pair, among, associated, kendall, reading
+from shatterlab.analysis.naming import counted, heading, model, number, text_of, value_of
+from shatterlab.analysis.summary import chance
 from shatterlab.core.values import Row
-from shatterlab.statistics import Interval, kendall_interval
-from shatterlab.views.axes import Axes
-from shatterlab.views.grid import Grid
-from shatterlab.views.theme import capital, colors, finished, legend, seen, shapes, vertical
-
-_ENOUGH = 5  # configurations that a value of `by` needs for a line of its own
+from shatterlab.views.theme import Axes, data, faded, finished, legend, pick, shapes, tooltip, vertical
+from shatterlab.views.view import Grid, View
 
 
 @dataclass(frozen=True)
-class _Point:
-    """A trial with its two numbers; `bound` where x is only known to be larger."""
-
-    row: Row
-    x: float
-    y: float
-    bound: bool
-    configuration: int
-
-
-@dataclass(frozen=True)
-class Scatter:
+class Scatter(View):
     """`y` against `x`, one point for each trial that ended well, with Kendall's tau-b.
 
     Tau is given within each model first: over models that differ in both columns it is confounded. Its interval is a
@@ -43,8 +27,6 @@ class Scatter:
         x: a column of numbers.
         y: a column of numbers.
         by: what makes a colour: a column, "setting" or "model"; None: the model, where there are several.
-        title: the heading; by default made from the columns.
-        where: only rows whose columns have these values.
         x_scale: "linear" or "log".
         chance: whether the line of guessing is drawn.
 
@@ -60,140 +42,65 @@ class Scatter:
     x: str
     y: str
     by: str | None = None
-    title: str = ""
-    where: Mapping[str, Any] = field(default_factory=dict)
     x_scale: Literal["linear", "log"] = "linear"
     chance: bool = True
 
-    def __post_init__(self) -> None:
-        if not self.title:
-            told = f"{heading(self.y)} against {heading(self.x)}, every trial"
-            object.__setattr__(self, "title", capital(told))
-
-    def grid(self, rows: Iterable[Row]) -> Grid | None:
-        """Kendall's tau of each model, then of all; None where no trial has both numbers."""
-        points, notes = self._points(rows)
-        if not points:
-            return None
-        headers = ("among", "trials", "configurations", "censored", "Kendall's tau")
-        lines = []
-        for name, members in self._among(points).items():
-            count = len({point.configuration for point in members})
-            censored = sum(point.bound for point in members)
-            lines.append((name, str(len(members)), str(count), str(censored), _told(_tau(members))))
-        what = f"Kendall's tau-b of {heading(self.x)} and {heading(self.y)}."
-        return Grid(headers, tuple(lines), 1, (what, *self._reading(points), *notes))
-
-    def text(self, rows: Iterable[Row]) -> str:
-        """The taus with their intervals for a terminal."""
-        grid = self.grid(rows)
-        return grid.text(self.title) if grid else f"{self.title}\n(no rows)"
-
-    def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
-        """The chart as Vega-Lite; None where nothing can be drawn."""
-        points, notes = self._points(rows)
-        drawn = [point for point in points if point.x > 0 or self.x_scale == "linear"]
-        if not drawn:
-            return None
-        hidden = len(points) - len(drawn)
-        notes += [f"Not drawn: {hidden} {'trial' if hidden == 1 else 'trials'} with {heading(self.x)} at or below 0."] if hidden else []
-        data: dict[str, list[dict[str, Any]]] = {"points": [self._shown(point) for point in drawn], "once": [{}]}
-        guessing = chance((point.row for point in drawn), self.y) if self.chance else None
-        taus = "; ".join(f"{name} {_told(_tau(members))}" for name, members in self._among(points).items())
-        told = [f"{len(points)} trials of {len({point.configuration for point in points})} configurations. Kendall's tau-b: {taus}."]
-        told += self._reading(points)
-        told += ["Triangles: runs that ended before they got there; their x is larger."] * any(point.bound for point in drawn)
-        told += ["Dotted line: chance."] * (guessing is not None)
-        return finished(self._chart(data, guessing), data, " ".join([*told, *notes]))
-
-    def _points(self, rows: Iterable[Row]) -> tuple[list[_Point], list[str]]:
-        """The trials that ended well and have both numbers, in the order of `by`, and a note of the others."""
-        chosen, notes = selected(rows, self.where)
-        points = []
-        for i, members in enumerate(by_configuration(chosen).values()):
-            for row in members:
-                y, x, bound = _finite(row, self.y), _finite(row, self.x), censoring(row, self.x)
-                place = x if bound is None else bound
-                if row.get("status", "ok") == "ok" and y is not None and place is not None:
-                    points.append(_Point(row, place, y, bound is not None, i))
-        count = len(chosen) - len(points)
-        why = "that diverged or failed, or lack one of the two numbers"
-        notes += [f"Left out: {count} {'trial' if count == 1 else 'trials'} {why}."] if count else []
-        order = [row for members in grouped([point.row for point in points], (self._by,)).values() for row in members]
-        place_of = {id(row): place for place, row in enumerate(order)}
-        return sorted(points, key=lambda point: place_of[id(point.row)]), notes
+    def default_title(self) -> str:
+        return f"{heading(self.y)} against {heading(self.x)}, every trial"
 
     @property
     def _by(self) -> str:
         return self.by or "model"
 
-    def _among(self, points: Sequence[_Point]) -> dict[str, list[_Point]]:
-        """The points of each model and of each value of `by` with enough configurations, where there are several; then all."""
-        found: dict[str, list[_Point]] = {}
-        for column in dict.fromkeys(("model", self._by)):
-            groups: dict[str, list[_Point]] = {}
-            for point in points:
-                name = text_of(value_of(point.row, column), column)
-                groups.setdefault(name if column in ("model", "setting") else f"{heading(column)} {name}", []).append(point)
-            enough = {name: each for name, each in groups.items() if column == "model" or len({point.configuration for point in each}) >= _ENOUGH}
-            found |= enough if len(groups) > 1 else {}
-        return found | {"all trials": list(points)}
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        """Kendall's tau of each model, then of all; None where no trial has both numbers."""
+        trials, notes = associated(rows, self.where, self.x, self.y, self._by)
+        columns = {
+            "among": lambda group: group[0],
+            "trials": lambda group: str(len(group[1])),
+            "configurations": lambda group: str(len({pair.configuration for pair in group[1]})),
+            "censored": lambda group: str(sum(pair.bound for pair in group[1])),
+            "Kendall's tau": lambda group: kendall(group[1]),
+        }
+        what = f"Kendall's tau-b of {heading(self.x)} and {heading(self.y)}."
+        return Grid.of(among(trials, self._by).items(), columns, 1, (what, *reading(trials), *notes)) if trials else None
 
-    def _reading(self, points: Sequence[_Point]) -> list[str]:
-        """What a reader must know before believing a tau."""
-        notes = [f"Brackets: {100 * LEVEL:g} % intervals, bootstrapped over configurations, as replicates are not independent."]
-        if len({model(point.row) for point in points}) > 1:
-            notes.append("Over all trials models are mixed, whose differences tau cannot tell from the rest: read it within each model.")
-        differing = [heading(column) for column in mixed([[point.row for point in members] for members in _by_model(points)])]
-        notes += [f"Within a model, configurations differ in {', '.join(differing)}."] if differing else []
-        return notes
+    def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
+        """The chart as Vega-Lite; None where nothing can be drawn."""
+        trials, notes = associated(rows, self.where, self.x, self.y, self._by)
+        drawn = [pair for pair in trials if pair.x > 0 or self.x_scale == "linear"]
+        if not drawn:
+            return None
+        hidden = len(trials) - len(drawn)
+        notes += [f"Not drawn: {counted(hidden, 'trial')} with {heading(self.x)} at or below 0."] if hidden else []
+        datasets: dict[str, list[dict[str, Any]]] = {"points": [self._point(pair) for pair in drawn], "once": [{}]}
+        guessing = chance((pair.row for pair in drawn), self.y) if self.chance else None
+        taus = "; ".join(f"{name} {kendall(members)}" for name, members in among(trials, self._by).items())
+        description = [f"{len(trials)} trials of {len({pair.configuration for pair in trials})} configurations. Kendall's tau-b: {taus}."]
+        description += reading(trials)
+        description += ["Triangles: runs that ended before they got there; their x is larger."] * any(pair.bound for pair in drawn)
+        description += ["Dotted line: chance."] * (guessing is not None)
+        return finished(self._chart(datasets["points"], guessing), datasets, " ".join([*description, *notes]))
 
-    def _shown(self, point: _Point) -> dict[str, Any]:
-        told = f"{'≥ ' if point.bound else ''}{number(point.x, self.x)}"
-        named = {"by": text_of(value_of(point.row, self._by), self._by), "model": model(point.row), "trial": str(point.row.get("key", ""))[:12]}
-        return {"x": point.x, "y": point.y, "bound": point.bound, "x_told": told, "y_told": number(point.y, self.y), **named}
+    def _point(self, pair: Pair) -> dict[str, Any]:
+        text = f"{'≥ ' if pair.bound else ''}{number(pair.x, self.x)}"
+        names = {"by": text_of(value_of(pair.row, self._by), self._by), "model": model(pair.row), "trial": str(pair.row.get("key", ""))[:12]}
+        return {"x": pair.x, "y": pair.y, "bound": pair.bound, "x_text": text, "y_text": number(pair.y, self.y), **names}
 
-    def _chart(self, data: Mapping[str, list[dict[str, Any]]], guessing: float | None) -> Any:
+    def _chart(self, points: Sequence[Mapping[str, Any]], guessing: float | None) -> Any:
         import altair as alt
 
-        points = data["points"]
         names, models = (list(dict.fromkeys(point[field] for point in points)) for field in ("by", "model"))
         values = [point["y"] for point in points] + ([guessing] if guessing is not None else [])
-        picked = alt.selection_point(fields=["by"], bind="legend", name="picked", toggle="true")
+        picked = pick()
         x = alt.X("x:Q", **vertical([point["x"] for point in points], self.x, self.x_scale))
-        place = {"x": x, "y": alt.Y("y:Q", **vertical(values, self.y, "linear")), "color": legend(self._by, colors(names))}
-        titles = {"by": heading(self._by), "model": "model", "x_told": heading(self.x), "y_told": heading(self.y), "trial": "trial"}
-        told = [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
+        place = {"x": x, "y": alt.Y("y:Q", **vertical(values, self.y, "linear")), "color": legend(self._by, names)}
+        tips = tooltip({"by": heading(self._by), "model": "model", "x_text": heading(self.x), "y_text": heading(self.y), "trial": "trial"})
         shape = {"shape": shapes("model:N", models, "Model")} if len(models) > 1 and self._by != "model" else {}
-        chart = alt.Chart(alt.NamedData("points"))
         layers = Axes([0.0], values, self.x, self.y, "linear", names).level(guessing, "chance") if guessing is not None else []
-        dots = chart.mark_point(size=48, filled=True).transform_filter("!datum.bound")
-        layers.append(dots.encode(**place, **shape, opacity=seen(picked, 0.75), tooltip=told).add_params(picked))
+        dots = data("points").mark_point(size=48, filled=True).transform_filter("!datum.bound")
+        layers.append(dots.encode(**place, **shape, opacity=faded(picked, 0.75), tooltip=tips).add_params(picked))
         if any(point["bound"] for point in points):
-            triangles = chart.mark_point(size=80, strokeWidth=2, shape="triangle-right").transform_filter("datum.bound")
-            layers.append(triangles.encode(**place, opacity=seen(picked, 0.9), tooltip=told))
+            triangles = data("points").mark_point(size=80, strokeWidth=2, shape="triangle-right").transform_filter("datum.bound")
+            layers.append(triangles.encode(**place, opacity=faded(picked, 0.9), tooltip=tips))
         return alt.layer(*layers)
-
-
-def _finite(row: Row, column: str) -> float | None:
-    value = row.get(column)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _by_model(points: Sequence[_Point]) -> list[list[_Point]]:
-    groups: dict[str, list[_Point]] = {}
-    for point in points:
-        groups.setdefault(model(point.row), []).append(point)
-    return list(groups.values())
-
-
-def _tau(points: Sequence[_Point]) -> Interval:
-    ordered = sorted(points, key=lambda point: point.configuration)  # the same draws whatever makes the colours
-    columns = ([point.x for point in ordered], [point.y for point in ordered], [point.configuration for point in ordered])
-    return kendall_interval(*columns, censored=[point.bound for point in ordered], level=LEVEL)
-
-
-def _told(tau: Interval) -> str:
-    if math.isnan(tau.estimate):
-        return "- (no two trials in a known order)"
-    return f"{tau.estimate:.2f}" + (" (too few configurations)" if tau.method == "too few configurations" else f" [{tau.low:.2f}, {tau.high:.2f}]")

@@ -13,8 +13,7 @@ from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.design.settings import FIVE_SETTINGS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.trials.trial import Trial
-from shatterlab.views import Histogram, Scatter, Table, View
-from shatterlab.views.array_curves import ArrayCurves
+from shatterlab.views import ArrayCurves, Histogram, Scatter, Table, View
 
 _NETWORK = "learner.learner.architecture.kind"
 _MLP, _CONVOLUTIONS = {_NETWORK: "MLP"}, {_NETWORK: "SmallAlexNet"}

@@ -32,7 +32,7 @@ def experiment(scale: Scale) -> Experiment:
         question="With no explicit regularizer: what does the way a network is trained do to its test accuracy?",
         trials=trials,
         views=(
-            Effects(changed, ("test.accuracy", "fit.steps"), f"Each choice against {_BASE}"),
+            Effects(changed, ("test.accuracy", "fit.steps"), title=f"Each choice against {_BASE}"),
             Table(_DIFFERING, ("train.accuracy", "test.accuracy", "oracle.test.accuracy", "fit.epochs"), title="The choices"),
         ),
         claims=tuple(_claims(columns)),

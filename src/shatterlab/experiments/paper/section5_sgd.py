@@ -48,7 +48,7 @@ def experiment(scale: Scale) -> Experiment:
             Curve("fit.steps", "train.loss", by=_INIT, scale="log"),
             Table(("learner.kind", _INIT, _EPOCHS), (_DISTANCE, _OUTSIDE, _MOVED, "train.loss", "test.accuracy"), title="Where descent stands"),
             Table(("learner.kind", _INIT, _EPOCHS), (_TRACE, "measure.LogCoshCurvature.largest", _ZEROS), title="Curvature where it stands"),
-            Histogram(_SPECTRUM, ("learner.kind", _EPOCHS), f"Eigenvalues of all classes' Hessians, in theory at least {d - n:,} of {d:,} a class are 0",
+            Histogram(_SPECTRUM, ("learner.kind", _EPOCHS), title=f"Eigenvalues of all classes' Hessians, in theory at least {d - n:,} of {d:,} a class are 0",
                       scale="log", counts="log", where=_shown(budgets)),
         ),
         claims=_claims(budgets, scale.pick(smoke=0.2, laptop=0.3, paper=0.5), d - n),

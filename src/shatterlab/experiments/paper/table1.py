@@ -73,7 +73,7 @@ def _curves(lines: Lines, titles: Mapping[str, str]) -> Iterator[LearningCurves]
         yield LearningCurves("train.accuracy", title=f"Training accuracy of {title} without regularizers", where=labels)
         yield LearningCurves("test.accuracy", title=f"Test accuracy of {title} without regularizers", where=labels, best=True)
         if (model, "true", True, False) in lines:
-            yield LearningCurves("test.accuracy", "learner.augmentation", f"Test accuracy of {title}, true labels", where=crops, best=True)
+            yield LearningCurves("test.accuracy", "learner.augmentation", title=f"Test accuracy of {title}, true labels", where=crops, best=True)
 
 
 def _effects(lines: Lines, titles: Mapping[str, str]) -> Iterator[Effect]:

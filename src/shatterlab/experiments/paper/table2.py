@@ -37,7 +37,8 @@ def experiment(scale: Scale) -> Experiment:
     At laptop scale random labels are also fitted to one photo each of 64 classes, the only sample here with a top 5.
     """
     sample = _fitted_sample(scale)
-    of_sample = Table(("dataset.path",), ("train.accuracy", "train.top5_accuracy", "fit.epochs"), "Random labels of 64 photos", {"dataset.path": _SAMPLE.path})
+    columns = ("train.accuracy", "train.top5_accuracy", "fit.epochs")
+    of_sample = Table(("dataset.path",), columns, title="Random labels of 64 photos", where={"dataset.path": _SAMPLE.path})
     return Experiment(
         name="table2",
         source="Zhang et al. 2017, Table 2 (appendix B)",

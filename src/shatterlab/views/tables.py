@@ -1,0 +1,230 @@
+"""Tables of results: means with intervals, measured beside published, effects, lower bounds from random signs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shatterlab.analysis.capacity import SignDraws, sign_draws
+from shatterlab.analysis.comparisons import Effect, MeasuredEffect, measured_effects
+from shatterlab.analysis.naming import heading, is_fraction, number, text_of, with_interval
+from shatterlab.analysis.replicates import by_configuration, grouped, selected
+from shatterlab.analysis.summary import LEVEL, caveats, standing, summarize
+from shatterlab.core.values import Row
+from shatterlab.statistics import clopper_pearson
+from shatterlab.views.view import Grid, View
+
+_ONE = f"One trial: brackets are the {100 * LEVEL:g} % interval of Clopper and Pearson for its test sample."
+
+
+@dataclass(frozen=True)
+class Table(View):
+    """One line a group of rows; each cell the mean over its replicates with a 95 % interval.
+
+    Trials that diverged or failed enter no mean; the column of trials counts them. Values known only to exceed a bound
+    (a run that ended before it got there) are shown as bounds and never averaged. Where all replicates agree the
+    cell says so in place of an interval, and a single one has none. Accuracies and errors are printed in percent.
+
+    Args:
+        rows: what makes a line: columns, or "setting" and "model", which are made from several.
+        columns: what to show of it.
+
+    Example:
+        >>> table = Table(rows=("setting",), columns=("test.error",))
+        >>> print(table.text([Row({"corruption.kind": "RandomPixels", "test.error": 0.9})]))
+        Test error by setting
+        setting        trials  test error
+        -------------  ------  ----------
+        random pixels       1      90.0 %
+    """
+
+    rows: tuple[str, ...] = ("setting",)
+    columns: tuple[str, ...] = ("train.error", "test.error")
+
+    def default_title(self) -> str:
+        return f"{', '.join(map(heading, self.columns))} by {', '.join(map(heading, self.rows))}"
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        matching, notes = selected(rows, self.where)
+        groups = grouped(matching, self.rows)
+        if not groups:
+            return None
+        lines = []
+        for names, members in groups.items():
+            cells = [summarize(members, column).text(column) for column in self.columns]
+            lines.append((*map(text_of, names, self.rows), standing(members), *cells))
+        headers = (*map(heading, self.rows), "trials", *map(heading, self.columns))
+        return Grid(headers, tuple(lines), len(self.rows), (*notes, *caveats(groups, self.columns)))
+
+
+@dataclass(frozen=True)
+class PublishedLine:
+    """One line of a published table.
+
+    Args:
+        cells: what it is called, one cell a key column.
+        where: the rows that belong to it: column -> the value asked for, or a sequence of which one must match.
+        published: column -> the published value, in the column's unit; a text where no number is printed; absent where there is none.
+    """
+
+    cells: tuple[str, ...]
+    where: Mapping[str, Any]
+    published: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ComparisonTable(View):
+    """Means over replicates with 95 % intervals, each beside the published number; lines in the published order.
+
+    A line that has one trial only, since nothing in it is random, shows for test errors the interval of its test sample.
+
+    Args:
+        lines: what was published, and which rows stand for it.
+        keys: headings of their cells.
+        columns: what to show of each; one that nothing was published of in any line has no column beside it.
+        further: columns to show at the end, without what was published.
+        differences: whether measured minus published is shown.
+    """
+
+    lines: Sequence[PublishedLine]
+    keys: tuple[str, ...] = ("line",)
+    columns: tuple[str, ...] = ("train.accuracy", "test.accuracy")
+    further: tuple[str, ...] = ()
+    differences: bool = False
+
+    def default_title(self) -> str:
+        return "Measured and published"
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        """The table, lines without rows included; None where no line has any."""
+        known = list(rows)
+        chosen = {line.cells: selected(known, line.where) for line in self.lines}
+        groups = {cells: members for cells, (members, _) in chosen.items() if members}
+        if not groups:
+            return None
+        notes = dict.fromkeys(note for _, notes in chosen.values() for note in notes)
+        if any(_by_sample(column, members) for members in groups.values() for column in self.columns):
+            notes[_ONE] = None
+        headers = (*self.keys, "trials", *(name for column in self.columns for name in (heading(column), *self._beside(column))), *map(heading, self.further))
+        cells = tuple(self._cells(line, chosen[line.cells][0]) for line in self.lines)
+        return Grid(headers, cells, len(self.keys), (*notes, *caveats(groups, (*self.columns, *self.further))))
+
+    def _beside(self, column: str) -> tuple[str, ...]:
+        if not any(column in line.published for line in self.lines):
+            return ()
+        return ("published", "difference") if self.differences else ("published",)
+
+    def _cells(self, line: PublishedLine, members: Sequence[Row]) -> tuple[str, ...]:
+        cells = [*line.cells, standing(members) if members else "0"]
+        for column in self.columns:
+            value = line.published.get(column)
+            beside = (value if isinstance(value, str) else number(value, column), _difference(column, members, value))
+            cells += [_measured(column, members), *beside[: len(self._beside(column))]]
+        return (*cells, *(summarize(members, column).text(column) for column in self.further))
+
+
+def _measured(column: str, members: Sequence[Row]) -> str:
+    summary = summarize(members, column)
+    if not _by_sample(column, members):
+        return summary.text(column)
+    n = int(str(members[0]["test.n"]))
+    interval = clopper_pearson(round(summary.values[0] * n), n, LEVEL)
+    return with_interval(summary.values[0], interval.low, interval.high, column)
+
+
+def _by_sample(column: str, members: Sequence[Row]) -> bool:
+    return column == "test.error" and len(summarize(members, column).values) == 1 and isinstance(members[0].get("test.n"), int)
+
+
+def _difference(column: str, members: Sequence[Row], published: float | str | None) -> str:
+    mean = summarize(members, column).mean
+    if mean is None or not isinstance(published, float) or len(by_configuration(members)) != 1:
+        return "-"
+    return f"{100 * (mean - published):+.2f} points" if is_fraction(column) else f"{mean - published:+.3g}"
+
+
+@dataclass(frozen=True)
+class Effects(View):
+    """Paired differences over replicates with 95 % intervals, Holm's adjusted p-values, and what could have been detected.
+
+    A replicate counts for an effect where all of its cells have a result with equal seeds, none of them diverged. p is Student's, two-sided,
+    adjusted for all effects of the same column in this table. "Detectable" is the smallest true effect that so many pairs with so much
+    spread would find four times in five, before the adjustment: a smaller one may well be there unseen. Where all pairs have the same
+    difference nothing is known of its spread: it has no interval and no p.
+
+    Args:
+        effects: what is compared.
+        columns: of what.
+    """
+
+    effects: tuple[Effect, ...]
+    columns: tuple[str, ...] = ("train.accuracy", "test.accuracy")
+
+    def nothing(self) -> str:
+        return "no pairs"
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        """The table, one line an effect and column; None where no effect has a pair."""
+        measured = measured_effects(selected(rows, self.where)[0], self.effects, self.columns)
+        if not any(effect.pairs for effect in measured):
+            return None
+        intervals = f"Differences: mean over pairs with equal seeds, and {100 * LEVEL:g} % intervals, each by itself; fractions in points."
+        columns = {
+            "effect of": lambda effect: effect.name,
+            "on": lambda effect: heading(effect.column),
+            "pairs": lambda effect: f"{effect.pairs}" + (f" ({effect.lost} lost)" if effect.lost else ""),
+            "difference": _difference_cell,
+            "p, adjusted": lambda effect: "-" if effect.p is None else "< 0.001" if effect.p < 0.001 else f"{effect.p:.3f}",
+            "detectable": lambda effect: "-" if effect.detectable is None else _points(effect.detectable, effect.column),
+        }
+        return Grid.of(measured, columns, 2, (intervals, f"p, adjusted: Holm, over the {len(self.effects)} effects on the same column."))
+
+
+def _difference_cell(effect: MeasuredEffect) -> str:
+    if effect.interval is None:
+        return "-"
+    estimate, low, high = (
+        ("+" if value > 0 else "") + _points(value, effect.column) for value in (effect.interval.estimate, effect.interval.low, effect.interval.high)
+    )
+    if effect.p is None:
+        return estimate + (f" (all {effect.pairs})" if effect.pairs > 1 else "")
+    return f"{estimate} [{low}, {high}]"
+
+
+def _points(value: float, column: str) -> str:
+    return f"{100 * value:.1f}" if is_fraction(column) else number(value, column)
+
+
+@dataclass(frozen=True)
+class RademacherTable(View):
+    """For each learner: the complexity of its class is at least x, with confidence 1 - delta, and what a bound with x certifies.
+
+    Each trial is one draw: two classes, labels that are fair coins, inputs that all draws share. A draw reaches 1 - 2 training error. The mean of m
+    draws less sqrt(2 ln(1/delta) / (n m)) is at most the expected supremum. It is no estimate: training may miss the supremum. The last column is the
+    least that the Rademacher bound can say of any fit of this class: training error 0 + x + 3 sqrt(ln(2/delta) / 2n); at 0.5 and above it is vacuous.
+
+    Args:
+        rows: what makes a line, as in `Table`.
+        delta: in (0, 1).
+    """
+
+    rows: tuple[str, ...] = ("model",)
+    delta: float = 0.05
+
+    def default_title(self) -> str:
+        return "Empirical Rademacher complexity from below"
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        matching, notes = selected(rows, {"corruption.kind": "PartialLabels", "corruption.level": 1.0, "classes": 2, **self.where})
+        groups = grouped(matching, self.rows)
+        lines = [(*map(text_of, names, self.rows), standing(members), *_bounds(sign_draws(members, self.delta))) for names, members in groups.items()]
+        headers = (*map(heading, self.rows), "draws", "mean reached", f"at least ({100 * (1 - self.delta):g} %)", "error bound of a perfect fit")
+        return Grid(headers, tuple(lines), len(self.rows), tuple(notes)) if lines else None
+
+
+def _bounds(draws: SignDraws) -> tuple[str, str, str]:
+    if draws.least is None or draws.bound is None:
+        return "-", "-", draws.reason
+    mean = sum(draws.reached) / len(draws.reached)
+    return f"{mean:.3f}", f"{draws.least:.3f}", f"{draws.bound:.3f}" + (" (vacuous)" if draws.vacuous else "")
