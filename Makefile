@@ -7,7 +7,7 @@ export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-data test-slow figure1 kernels regularization complexity photos face lint clean
+.PHONY: demo test test-data test-slow figure1 kernels regularization complexity photos face docs lint clean
 
 demo: .venv/.installed  ## trains two small nets on true and on corrupted digits, writes the report
 	$(BIN)/shatterlab audit
@@ -56,9 +56,13 @@ photos: .venv/.installed-dev  ## Table 2 and Figure 2(a) at laptop scale: PHOTOS
 face: .venv/.installed-dev  ## writes src/shatterlab/__init__.pyi: after a public name is added or moves
 	$(BIN)/python tools/public_face.py
 
+docs: .venv/.installed-docs  ## the pages and an API reference as a site in build/docs; a warning or a broken link is an error
+	$(BIN)/python -m sphinx -b html -W --keep-going --quiet docs build/docs
+	@echo "Open $(CURDIR)/build/docs/index.html in a browser."
+
 lint: .venv/.installed-dev
-	$(BIN)/ruff check src tests benchmarks tools
-	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks tools docs
+	$(BIN)/ruff format --check src tests benchmarks tools docs
 	$(BIN)/mypy
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -70,5 +74,9 @@ lint: .venv/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+.venv/.installed-docs: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build docs/api .pytest_cache .mypy_cache .ruff_cache .hypothesis

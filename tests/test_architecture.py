@@ -110,6 +110,12 @@ def test_every_module_has_its_place():
     assert set(MAY_IMPORT) - {home(name) for name in modules()} == set(), "gone: remove it from MAY_IMPORT"
 
 
+def test_each_room_says_in_one_sentence_what_is_in_it():
+    rooms = {name: ast.get_docstring(tree(name)) or "" for name in MAY_IMPORT if (SOURCE / name).is_dir()}
+    assert len(rooms) > 20
+    assert {name: text for name, text in rooms.items() if not re.fullmatch(r"[A-Z](?:[^.\n]|\.(?! ))*\.", text)} == {}
+
+
 @pytest.mark.parametrize("place", MAY_IMPORT)
 def test_a_module_imports_only_what_it_may(place):
     allowed = {place, *MAY_IMPORT[place].split()}

@@ -110,3 +110,9 @@ def test_a_command_that_is_not_there_is_found_out():
     assert asked == [["shatterlab", "adit", "--help"], ["make", "demo"]]
     assert asked[0][1] not in known_commands()
     assert {"audit", "run", "report", "check", "list", "show", "data"} <= known_commands()
+
+
+def test_the_site_is_built_in_ci_with_warnings_as_errors():
+    assert (REPOSITORY / "docs" / "conf.py").is_file()
+    assert re.search(r"^docs:.*\n\t.*sphinx -b html -W ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    assert "make docs" in (REPOSITORY / ".ci" / "run").read_text().splitlines()

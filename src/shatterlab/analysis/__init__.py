@@ -1,1 +1,1 @@
-"""Rows in, numbers out: replicates, pairs, summaries, tests."""
+"""Rows in, numbers out: replicates, ratios, summaries, judging and the randomization test."""

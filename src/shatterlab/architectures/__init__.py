@@ -1,1 +1,1 @@
-"""Architectures: one a file."""
+"""Architectures of networks, a part or a small family of parts a file."""

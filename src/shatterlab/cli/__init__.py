@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: commands, their options, output at the terminal."""
 
 from __future__ import annotations
 

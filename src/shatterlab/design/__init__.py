@@ -1,1 +1,1 @@
-"""How an experiment is declared: trials, claims, factors."""
+"""How an experiment is declared: trials, scales, claims with their verdicts, factors."""

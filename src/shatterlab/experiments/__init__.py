@@ -1,4 +1,4 @@
-"""The experiments that exist, found by file name and imported when used: `paper/` has the figures and tables, `beyond/` further questions."""
+"""The experiments, found by file name and imported when used: `paper/` has the figures and tables, `beyond/` further questions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How kernel systems are solved: direct, by a Cholesky factor, or iteratively, by conjugate gradients. No parts."""
+"""How kernel systems are solved: direct, by Cholesky factor, or iteratively."""

@@ -1,4 +1,4 @@
-"""Intervals, equivalence, significance: numbers in, statements out; no torch, no rows."""
+"""Intervals, equivalence and significance: numbers in, statements out, without torch and without rows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The results database: one SQLite file."""
+"""The results database: one SQLite file to which rows are only added."""

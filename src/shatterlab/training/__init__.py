@@ -1,1 +1,1 @@
-"""How networks are trained: ONE loop, its feeds, when it stops, checkpoints, devices. No parts."""
+"""How networks are trained: ONE loop with its feeds, stopping, checkpoints and devices."""
