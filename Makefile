@@ -5,6 +5,7 @@ WORKERS ?= 2
 RESULTS := benchmarks/results
 export OMP_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
+unexport PYTHONDONTWRITEBYTECODE  # tests are rewritten and compiled once, not at each run: a third of what it takes to collect them
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: demo test test-data test-slow figure1 kernels regularization complexity photos face docs lint clean
