@@ -26,7 +26,26 @@ _CIFAR100 = (
 
 
 @dataclass(frozen=True)
-class CIFAR10(Dataset):
+class _CIFAR(Dataset):
+    """What both data sets share.
+
+    Args:
+        crop: side of the centre square to keep, 1 .. 32 pixels (None: all 32).
+    """
+
+    crop: int | None = None
+
+    def validate(self) -> None:
+        super().validate()
+        self.require(self.crop is None or 1 <= self.crop <= SIDE, f"crop is a whole number in 1..{SIDE} or None", self.crop)
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()  # its files are not everywhere
+
+
+@dataclass(frozen=True)
+class CIFAR10(_CIFAR):
     """60,000 colour photos of 32 x 32 pixels in ten classes, 50,000 of them for training.
 
     Reads `cifar-10-batches-py/data_batch_1` .. `5` and `test_batch` below the data root; sizes and checksums are
@@ -46,23 +65,13 @@ class CIFAR10(Dataset):
 
     FILES: ClassVar[tuple[CanonicalFile, ...]] = _CIFAR10
 
-    crop: int | None = None
-
-    def validate(self) -> None:
-        super().validate()
-        self.require(self.crop is None or 1 <= self.crop <= SIDE, f"crop is a whole number in 1..{SIDE} or None", self.crop)
-
-    @classmethod
-    def specimens(cls) -> tuple[Part, ...]:
-        return ()  # its files are not everywhere
-
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
         train, test = (read_batches(files, "labels", 10, self.crop, root) for files in (self.FILES[:-1], self.FILES[-1:]))
         return Splits(train, test)
 
 
 @dataclass(frozen=True)
-class CIFAR100(Dataset):
+class CIFAR100(_CIFAR):
     """60,000 colour photos of 32 x 32 pixels in 100 classes or 20 groups of them, 50,000 of them for training.
 
     Reads `cifar-100-python/train` and `test` below the data root; checksums are verified. Inputs are n x 3 x 32 x 32.
@@ -82,16 +91,7 @@ class CIFAR100(Dataset):
 
     FILES: ClassVar[tuple[CanonicalFile, ...]] = _CIFAR100
 
-    crop: int | None = None
     labels: Literal["fine", "coarse"] = "fine"
-
-    def validate(self) -> None:
-        super().validate()
-        self.require(self.crop is None or 1 <= self.crop <= SIDE, f"crop is a whole number in 1..{SIDE} or None", self.crop)
-
-    @classmethod
-    def specimens(cls) -> tuple[Part, ...]:
-        return ()  # its files are not everywhere
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
         classes = 100 if self.labels == "fine" else 20

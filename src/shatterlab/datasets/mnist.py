@@ -33,7 +33,21 @@ _FASHION_MNIST = idx_files(
 
 
 @dataclass(frozen=True)
-class MNIST(Dataset):
+class _IDX(Dataset):
+    """Ten classes of grey images in four IDX files."""
+
+    FILES: ClassVar[tuple[CanonicalFile, ...]] = ()
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()  # its files are not everywhere
+
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        return read_splits(self.FILES, root)
+
+
+@dataclass(frozen=True)
+class MNIST(_IDX):
     """70,000 handwritten digits of 28 x 28 grey pixels, 60,000 of them for training.
 
     Reads `MNIST/raw/train-images-idx3-ubyte` and its three siblings, plain or `.gz`, below the data root; sizes and
@@ -49,16 +63,9 @@ class MNIST(Dataset):
 
     FILES: ClassVar[tuple[CanonicalFile, ...]] = _MNIST
 
-    @classmethod
-    def specimens(cls) -> tuple[Part, ...]:
-        return ()  # its files are not everywhere
-
-    def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        return read_splits(self.FILES, root)
-
 
 @dataclass(frozen=True)
-class FashionMNIST(Dataset):
+class FashionMNIST(_IDX):
     """70,000 pictures of clothes in MNIST's form, 60,000 of them for training.
 
     Reads `FashionMNIST/raw/train-images-idx3-ubyte` and its three siblings, plain or `.gz`, below the data root; sizes
@@ -73,10 +80,3 @@ class FashionMNIST(Dataset):
     """
 
     FILES: ClassVar[tuple[CanonicalFile, ...]] = _FASHION_MNIST
-
-    @classmethod
-    def specimens(cls) -> tuple[Part, ...]:
-        return ()  # its files are not everywhere
-
-    def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        return read_splits(self.FILES, root)

@@ -21,13 +21,6 @@ _LEAST, _MOST = 1e-7, 1e2  # bounds of the search for the standard deviation
 @dataclass(frozen=True)
 class _ToleratedNoise(Measure):
     """The largest standard deviation of Gaussian noise on the weights that the training error tolerates; subclasses scale the noise.
-
-    Args:
-        rise: how much the mean training error may rise, a fraction in (0, 1).
-        draws: noise vectors, >= 1; each costs one pass over the examples a step.
-        steps: halvings of the logarithm of s, >= 1: after k of them it is known to a factor of 10^(9 / 2^k).
-        examples: how many training examples, evenly spread, the error is measured on, >= 1; None: all.
-        seed: of the noise, >= 0.
     """
 
     rise: float = 0.1
