@@ -163,7 +163,7 @@ class TestRoutes:
         assert row["fit.squared_norm"] > 0 and row["fit.seconds_factor"] > 0
         assert 0 < row["measure.LeaveOneOut.error"] < 0.3
 
-    def test_a_chosen_bandwidth_is_a_fact(self, digits):
+    def test_a_leave_one_out_bandwidth_is_a_fact(self, digits):
         fit = sl.KernelInterpolation(sl.Gaussian("leave_one_out", subset=150)).fit(digits.train)
         assert fit.facts["kernel_bandwidth"] == fit.model.kernel.bandwidth > 0
 

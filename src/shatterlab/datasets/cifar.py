@@ -27,7 +27,7 @@ _CIFAR100 = (
 
 @dataclass(frozen=True)
 class _CIFAR(Dataset):
-    """What both data sets share.
+    """The crop and the checks of CIFAR-10 and CIFAR-100.
 
     Args:
         crop: side of the centre square to keep, 1 .. 32 pixels (None: all 32).

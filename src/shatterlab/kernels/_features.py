@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shatterlab.core import Examples, Kernel, fitted_field, stratified
-from shatterlab.kernels.radial import Gaussian, chosen_bandwidth
+from shatterlab.kernels.radial import Gaussian, leave_one_out_bandwidth
 
 _BLOCK = 2**27  # numbers of a block of features: 512 MiB in float32
 _MOST = 1024  # filters of a block
@@ -61,7 +61,7 @@ class FeatureKernel(Kernel):
         """Features of these filters, n x features, in the dtype of x."""
 
     def constant(self) -> float:
-        """C >= 0, added to every inner product."""
+        """The constant c >= 0 that is added to every inner product."""
         return 0.0
 
     def features(self, x: Float[Tensor, "n c h w"], block: int | None = None) -> Float[Tensor, "n features"]:
@@ -153,7 +153,7 @@ class FeatureKernel(Kernel):
         if len(train) > self.subset:
             sample = train.at(stratified(train.labels.numpy(), self.subset, np.random.default_rng(0)))
         embedded = replace(sample, inputs=_embedded(replace(self, sigma=None).gram(sample.inputs, sample.inputs)))
-        return replace(self, bandwidth=chosen_bandwidth(self.kind, _falling, embedded, self.subset))
+        return replace(self, bandwidth=leave_one_out_bandwidth(self.kind, _falling, embedded, self.subset))
 
     def _filled(self, out: Tensor, x: Tensor, z: Tensor) -> Tensor:
         self.gram_into(out, x, z)

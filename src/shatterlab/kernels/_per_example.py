@@ -32,7 +32,7 @@ class PerExample:
         dense: the names of linear layers that meet one vector an example.
     """
 
-    def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module], dense: frozenset[str]) -> None:
+    def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module], dense: tuple[str, ...]) -> None:
         self.model, self.layers, self.dense = model, layers, dense
 
     @classmethod
@@ -49,8 +49,8 @@ class PerExample:
         calls = _watched(model, layers, examples)[1]
         if any(len(records) != 1 or len(records[0][0]) != len(examples) for records in calls.values()):
             return None
-        dense = {name for name, layer in layers.items() if isinstance(layer, nn.Linear) and calls[name][0][0].ndim == 2}
-        return cls(model, layers, frozenset(dense))
+        dense = tuple(name for name, layer in layers.items() if isinstance(layer, nn.Linear) and calls[name][0][0].ndim == 2)  # sums follow this order
+        return cls(model, layers, dense)
 
     def gram(self, x: Tensor, z: Tensor | None, output: int, numbers: int) -> Tensor:
         """Inner products of the gradients of one score, all parameters together.

@@ -50,7 +50,7 @@ class _Radial(Kernel, ABC):
     def fitted(self, train: Examples, seeds: Seeds) -> _Radial:
         if not isinstance(self.sigma, str):
             return self
-        return replace(self, bandwidth=chosen_bandwidth(self.kind, self.of_squared_distances, train, self.subset))
+        return replace(self, bandwidth=leave_one_out_bandwidth(self.kind, self.of_squared_distances, train, self.subset))
 
     def gram(self, x: Tensor, z: Tensor) -> Tensor:
         return self.of_squared_distances(squared_distances(x.flatten(1), z.flatten(1).to(x.dtype)), self._sigma())
@@ -126,7 +126,7 @@ class Laplacian(_Radial):
         return distances.sqrt_().mul_(-1 / sigma).exp_()
 
 
-def chosen_bandwidth(owner: str, of_squared_distances: Callable[[Tensor, float], Tensor], train: Examples, subset: int) -> float:
+def leave_one_out_bandwidth(owner: str, of_squared_distances: Callable[[Tensor, float], Tensor], train: Examples, subset: int) -> float:
     """The sigma on the grid whose interpolant of a subset has the least leave-one-out error.
 
     The grid is 2^(s/2) times the median distance, s = -6 .. 4. All n leave-one-out predictions come from one inverse:

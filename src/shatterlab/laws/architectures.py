@@ -76,7 +76,7 @@ def builds_a_fresh_network(part: Architecture) -> None:
 
 
 def reaches_every_parameter(part: Architecture) -> None:
-    """The loss has a gradient, finite, for every trainable parameter, and there is at least one."""
+    """There is a trainable parameter, and the loss has a finite gradient for each."""
     for shape, classes in _accepted(part):
         network = _build(part, shape, classes).train()
         with seeded(5, _CPU):

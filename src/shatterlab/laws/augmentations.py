@@ -28,7 +28,7 @@ def draws_from_its_stream(part: Augmentation) -> None:
 
 
 def draws_for_each_example(part: Augmentation) -> None:
-    """Every example has numbers of its own, one entry in each array."""
+    """Every example has its own numbers, one entry in each array."""
     drawn = _draw(part, _SEED)
     for name, values in drawn.items():
         right = isinstance(values, np.ndarray) and values.shape[:1] == (_DRAWN,)
@@ -39,7 +39,7 @@ def draws_for_each_example(part: Augmentation) -> None:
 
 
 def depends_on_what_is_drawn(part: Augmentation) -> None:
-    """The same images with the same numbers give the same images, with others other ones; no generator is read."""
+    """Images and numbers determine the result; other numbers give other images, and no generator is read."""
     images, drawn, other = _images(part), _tensors(_draw(part, _SEED)), _tensors(_draw(part, _OTHER))
     with leaving_generators_alone(part, "`images`"):
         one, again = part.images(images, drawn), part.images(images, drawn)

@@ -84,7 +84,7 @@ def subsamples_by_class(part: Dataset) -> None:
 
 
 def refuses_what_it_has_not(part: Dataset) -> None:
-    """More examples than there are are refused in one line."""
+    """A request for more examples than there are is refused in one line."""
     full = _load(dataclasses.replace(part, examples=None, test_examples=None))
     for name, size in (("examples", len(full.train)), ("test_examples", len(full.test))):
         try:

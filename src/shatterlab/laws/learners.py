@@ -66,7 +66,7 @@ def leaves_the_sample_alone(part: Learner) -> None:
 
 
 def scores_every_class(part: Learner) -> None:
-    """Scores of inputs never seen are n x k, not NaN, of inputs one by one as of many at once."""
+    """Scores of new inputs are n x k, not NaN, and the same one by one as all at once."""
     sample = _sample(part)
     fit, unseen = _fit(part, sample.train), sample.test.inputs
     _demand_scores(part, fit, unseen, sample.train.classes)
@@ -79,7 +79,7 @@ def scores_every_class(part: Learner) -> None:
 
 
 def scores_absent_classes(part: Learner) -> None:
-    """A class that the sample happens to lack has a column of scores all the same."""
+    """A class without training examples still has a column of scores."""
     sample = _sample(part)
     present = sample.train.at((sample.train.labels != 2).nonzero().flatten())
     _demand_scores(part, _fit(part, present), sample.test.inputs, sample.train.classes)

@@ -67,7 +67,7 @@ def leaves_generators_alone(part: Measure) -> None:
 
 
 def _fits() -> Iterator[tuple[str, Fit, Examples]]:
-    """A network in training mode with state that a careless forward pass changes, models of other kinds, no model."""
+    """Fits of a network in training mode, whose state a careless forward pass changes, of other models, and of none."""
     train = samples.images(60, 10).train
     d = train.inputs[0].numel()
     with seeded(3, torch.device("cpu")):

@@ -169,7 +169,7 @@ class Affine:
         return outputs
 
     def is_linear(self, inputs: Tensor, outputs: Tensor) -> bool:
-        """Whether a layer of a further type is what its weight and bias say: made = A given + bias, and A doubles with the weight."""
+        """Whether a layer of a further type is what its weight and bias say: outputs = A inputs + bias, and A doubles with the weight."""
         weight, inputs = self.weight.to(outputs.dtype), inputs.detach()
         bias = getattr(self.layer, "bias", None)
         once, twice = self.mapped(inputs, weight), self.mapped(inputs, 2 * weight)

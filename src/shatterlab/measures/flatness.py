@@ -20,8 +20,7 @@ _LEAST, _MOST = 1e-7, 1e2  # bounds of the search for the standard deviation
 
 @dataclass(frozen=True)
 class _ToleratedNoise(Measure):
-    """The largest standard deviation of Gaussian noise on the weights that the training error tolerates; subclasses scale the noise.
-    """
+    """The largest standard deviation of Gaussian noise on the weights that the training error tolerates; subclasses scale the noise."""
 
     rise: float = 0.1
     draws: int = 10

@@ -56,7 +56,7 @@ class PathNorm(Measure):
 
 
 class Paths(TorchFunctionMode):
-    """Within it, a network maps ones to sums over paths: sum over paths from an input (or a bias) of prod |weight|^power.
+    """A mode in which a network maps ones to sums over paths: sum over paths from an input (or a bias) of prod |weight|^power.
 
     Every operation is replaced by that of the sums: weights by their powers, ReLU by the identity (sums are not negative),
     max-pooling by a sum over its window (a path leads through each of its inputs), averages by sums with the power of their weights.
