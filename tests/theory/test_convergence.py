@@ -105,6 +105,12 @@ with seeded(0, torch.device("cpu")):
     NETWORKS = networks()
 
 
+def test_layers_are_summed_in_their_order_whatever_strings_hash_to():
+    network = nn.Sequential(*(nn.Linear(3, 3) for _ in range(9)))
+    layers = PerExample.of(network, torch.rand(1, 3))
+    assert layers is not None and layers.dense == tuple(str(place) for place in range(9))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_empirical_kernel_is_the_product_of_jacobians(name):
     """To rounding: sums of some hundred products, 1e3 eps of the largest entry."""
