@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shatterlab import CIFAR10, MLP, SGD, Digits, PartialLabels, RandomCrop, RandomLabels, SmallAlexNet, SmallInception, Training, TrueLabels
+from shatterlab import CIFAR10, MLP, SGD, Digits, PartialLabels, RandomCrop, RandomLabels, SmallAlexNet, SmallInception, Training, Trial, TrueLabels
 from shatterlab.core import Architecture, Augmentation, Corruption, Dataset, Learner, Seeds
 from shatterlab.design.experiment import Scale, grid, once
 from shatterlab.references import curves, published
-from shatterlab.trials.trial import Trial
 
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 FIVE_LEVELS = (0.0, 0.2, 0.5, 0.8, 1.0)

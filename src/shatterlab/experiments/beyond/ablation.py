@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from shatterlab import HorizontalFlip, TrueLabels
+from shatterlab import Experiment, HorizontalFlip, Scale, Trial, TrueLabels
 from shatterlab.design.ablation import Ablation, Factor
-from shatterlab.design.experiment import Experiment, Scale
 from shatterlab.experiments._networks import nets, replicates
-from shatterlab.trials.trial import Trial
 
 
 def experiment(scale: Scale) -> Experiment:

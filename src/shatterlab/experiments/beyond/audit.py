@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import Experiment, Scale
 from shatterlab.studies.audit import plan
 from shatterlab.studies.model_and_data import dataset, learners
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from shatterlab import MLP, SGD, Gaussian, NeuralTangent, PredictedDescent, SmallAlexNet, Training
+from shatterlab import MLP, SGD, Claim, Experiment, Gaussian, NeuralTangent, PredictedDescent, Scale, SmallAlexNet, Training, Trial, grid, mean, ratio
 from shatterlab.core import Architecture, Dataset, Kernel, Learner
 from shatterlab.core.errors import InvalidPart
-from shatterlab.design.claims import Claim, mean, ratio
-from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.design.settings import FIVE_SETTINGS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
 from shatterlab.experiments._networks import digits_or_images
-from shatterlab.trials.trial import Trial
 from shatterlab.views import ArrayCurves, Histogram, Scatter, Table, View
 
 _NETWORK = "learner.learner.architecture.kind"

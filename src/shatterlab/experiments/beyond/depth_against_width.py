@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from shatterlab import MLP, SGD, Training
-from shatterlab.design.claims import difference, mean
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import MLP, SGD, Curve, Experiment, Scale, Scatter, Table, Training, difference, mean
 from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import Setup, digits_or_images, hidden_column
-from shatterlab.views import Curve, Scatter, Table
 
 _SHAPES = ((512,), (433,) * 2, (386,) * 3, (329,) * 5)  # of 3x28x28 images: 1,209,866 to 1,211,717 parameters
 _SMALL = ((512,), (166,) * 2, (122,) * 3, (90,) * 5)  # of 8x8 digits: 38,410 to 40,022

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from shatterlab import KernelInterpolation, LinearKernel, LinearMinimumNorm, PartialLabels
+from shatterlab import Claim, Curve, Experiment, KernelInterpolation, LinearKernel, LinearMinimumNorm, PartialLabels, Scale, Table, Trial, grid, ratio
 from shatterlab.core import Learner, Seeds
-from shatterlab.design.claims import Claim, ratio
-from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.experiments._networks import digits_or_images
-from shatterlab.trials.trial import Trial
-from shatterlab.views import Curve, Table
 
 _N = "dataset.examples"
 _LEARNERS = "LinearMinimumNorm without ridge, KernelInterpolation of the linear kernel with"

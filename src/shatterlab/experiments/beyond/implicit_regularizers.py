@@ -6,12 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shatterlab import SGD, Adam, Training, TrueLabels
-from shatterlab.design.claims import Claim, difference
-from shatterlab.design.experiment import Experiment, Scale, grid
+from shatterlab import SGD, Adam, Claim, Effect, Effects, Experiment, Scale, Table, Training, Trial, TrueLabels, difference, grid
 from shatterlab.experiments._networks import nets
-from shatterlab.trials.trial import Trial
-from shatterlab.views import Effect, Effects, Table
 
 _BASE = "as in the paper"
 _DIFFERING = (

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shatterlab import MLP, SGD, Training
-from shatterlab.core import Dataset, Learner, Seeds
-from shatterlab.core.errors import InvalidPart
-from shatterlab.design.experiment import Experiment, Scale, grid
+from shatterlab import MLP, SGD, Dataset, Experiment, InvalidPart, Learner, Scale, Seeds, Training, Trial, grid
 from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images, replicates
 from shatterlab.studies.ledger_runs import QUANTITIES, STOP, Effort, network_measures
-from shatterlab.trials.trial import Trial
 from shatterlab.views import JudgedMeasures, Scatter
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shatterlab import MLP, SGD, Estimator, Gaussian, KernelInterpolation, Linear, SmallAlexNet, Training
+from shatterlab import MLP, SGD, Claim, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, Scale, SmallAlexNet, Training, difference, mean
 from shatterlab.core import Architecture, Dataset, Learner
-from shatterlab.design.claims import Claim, difference, mean
-from shatterlab.design.experiment import Experiment, Scale
 from shatterlab.design.settings import RANDOM, TRUE
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.studies.ledger import ended, named, plan

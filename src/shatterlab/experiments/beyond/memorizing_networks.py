@@ -6,12 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from shatterlab import MNIST, DeepConstruction, Digits, MemorizingNetwork, RandomLabels, TwoLayerConstruction
+from shatterlab import MNIST, DeepConstruction, Digits, Experiment, MemorizingNetwork, RandomLabels, Scale, Scatter, Table, Trial, TwoLayerConstruction, grid
 from shatterlab.core import Learner
 from shatterlab.design.claims import Claim, mean, ratio
-from shatterlab.design.experiment import Experiment, Scale, grid
-from shatterlab.trials.trial import Trial
-from shatterlab.views import Scatter, Table
 
 _WEIGHTS, _NEURONS, _LARGEST, _OFF = "fit.weights", "fit.neurons", "fit.largest_weight", "fit.float64_error"
 _SIZES = (_WEIGHTS, _NEURONS, "fit.width", "fit.depth", _LARGEST, "fit.bits", _OFF)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from shatterlab import MLP, SGD, SmallAlexNet, Training
-from shatterlab.design.claims import difference, ratio
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import MLP, SGD, Experiment, Scale, SmallAlexNet, Table, Training, difference, ratio
 from shatterlab.design.settings import TRUE
 from shatterlab.experiments._networks import Setup, digits_or_images, sweep
-from shatterlab.views import Table
 
 SEEDS = 5  # at least
 Precision = Literal["float32", "bfloat16"]

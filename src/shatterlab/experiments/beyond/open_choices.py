@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from shatterlab import CIFAR10, SGD, GaussianPixels, RandomPixels, ShuffledPixels, SmallInception, Training
+from shatterlab import CIFAR10, SGD, Experiment, GaussianPixels, RandomPixels, RankingTable, Scale, ShuffledPixels, SmallInception, Table, Training, Trial
 from shatterlab.core import Corruption, Dataset
-from shatterlab.design.experiment import Experiment, Scale
 from shatterlab.design.settings import FIVE_SETTINGS
 from shatterlab.experiments._networks import TIME, Setup, digits_or_images
-from shatterlab.trials.trial import Trial
-from shatterlab.views import RankingTable, Table
 
 _BASE: Mapping[str, Any] = {
     "dataset.crop": 28,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from shatterlab import MLP, SGD, Estimator, Gaussian, KernelInterpolation, Linear, OneAgainstRest, SmallAlexNet, Training
+from shatterlab import MLP, SGD, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, OneAgainstRest, Scale, SmallAlexNet, Training, Trial, grid, mean
 from shatterlab.core import Learner, Seeds
-from shatterlab.design.claims import mean
-from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.design.settings import RANDOM, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
-from shatterlab.trials.trial import Trial
 from shatterlab.views import RademacherTable, Table
 
 _NEIGHBOUR, _TREE = "sklearn.neighbors:KNeighborsClassifier", "sklearn.tree:DecisionTreeClassifier"

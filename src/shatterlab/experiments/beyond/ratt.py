@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from shatterlab import MLP, SGD, Estimator, Gaussian, KernelInterpolation, Linear, OneAgainstRest, RandomizedPart, RATTCertificate, Training
+from shatterlab import MLP, SGD, Estimator, Gaussian, KernelInterpolation, Linear, OneAgainstRest, RandomizedPart, RATTCertificate, Table, Training, Trial, mean
 from shatterlab.core import Learner
-from shatterlab.design.claims import mean
 from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
-from shatterlab.trials.trial import Trial
-from shatterlab.views import Table
 
 _BOUND = "measure.RATTCertificate"
 _NEIGHBOUR = "sklearn.neighbors:KNeighborsClassifier"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shatterlab import MLP, SGD, Gaussian, KernelInterpolation, LeaveOneOut, Linear, ReplaceOne, SmallAlexNet, StabilityBound, Training, Twins
+from shatterlab import MLP, SGD, Gaussian, KernelInterpolation, LeaveOneOut, Linear, ReplaceOne, SmallAlexNet, StabilityBound, Training, Trial, Twins
 from shatterlab.core import Learner, Measure
 from shatterlab.design.claims import Claim, difference, mean, ratio
 from shatterlab.design.experiment import Experiment, Scale
 from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
-from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Table
 
 _SUP, _MEAN, _APART = "fit.sup_loss_difference", "fit.mean_loss_difference", "fit.parameter_distance"

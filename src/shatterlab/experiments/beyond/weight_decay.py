@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from shatterlab import MLP, SGD, HessianTopEigenvalue, Training
-from shatterlab.design.claims import Claim, difference, mean, ratio
-from shatterlab.design.experiment import Experiment, Scale, grid
+from shatterlab import MLP, SGD, Claim, Curve, Experiment, HessianTopEigenvalue, Scale, Table, Training, Trial, difference, grid, mean, ratio
 from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
-from shatterlab.trials.trial import Trial
-from shatterlab.views import Curve, Table
 
 _W = "learner.optimizer.weight_decay"
 _CURVATURE = "measure.HessianTopEigenvalue.largest"

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 
-from shatterlab import DeepConstruction, GaussianCloud, RandomLabels
-from shatterlab.design.claims import Claim, mean
-from shatterlab.design.experiment import Experiment, Scale, grid
-from shatterlab.trials.trial import Trial
-from shatterlab.views import Curve, Table
+from shatterlab import Claim, Curve, DeepConstruction, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, grid, mean
 
 _D = 50
 _DEPTH, _FORM = "learner.depth", "learner.form"

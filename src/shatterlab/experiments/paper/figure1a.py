@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from shatterlab import Curve, Dataset, Experiment, Learner, LearningCurves, Scale, Scatter, Table, difference, mean
 from shatterlab.analysis.naming import model as model_name
-from shatterlab.core import Dataset, Learner
-from shatterlab.design.claims import difference, mean
-from shatterlab.design.experiment import Experiment, Scale
 from shatterlab.design.settings import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
 from shatterlab.experiments._networks import TIME, published_losses, setups
-from shatterlab.views import Curve, LearningCurves, Scatter, Table
 
 FIGURE = "Figure 1(a)"
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from shatterlab.core import Dataset, Learner
-from shatterlab.design.claims import Claim, ratio
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import Claim, Curve, Dataset, Experiment, Learner, Scale, Table, ratio
 from shatterlab.design.settings import RANDOM, TRUE
 from shatterlab.experiments._networks import PAPER_NAMES, TIME, published_points, setups, sweep
 from shatterlab.references import published
-from shatterlab.views import Curve, Table
 
 FIGURE = "Figure 1(b)"
 _TITLE = "Time to overfit, relative to true labels"

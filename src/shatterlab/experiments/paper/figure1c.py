@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from shatterlab.core import Dataset, Learner
-from shatterlab.design.claims import Claim, difference, mean
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import Claim, Curve, Dataset, Experiment, Learner, Scale, Scatter, Table, difference, mean
 from shatterlab.design.settings import RANDOM
 from shatterlab.experiments._networks import published_points, setups, sweep
-from shatterlab.views import Curve, Scatter, Table
 
 FIGURE = "Figure 1(c)"
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from shatterlab.design.claims import difference, mean
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import ComparisonTable, Experiment, LearningCurves, Scale, difference, mean
 from shatterlab.experiments.paper.table2 import ALL, DECAY_ONLY, KEYS, NONE, shown, trials, where
-from shatterlab.views import ComparisonTable, LearningCurves
 
 FIGURE = "Figure 2(a)"
 _BY = "learner.optimizer.weight_decay"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shatterlab.design.claims import difference, ratio
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import Experiment, LearningCurves, Scale, Table, difference, ratio
 from shatterlab.experiments._networks import balanced, nets, replicates, where
 from shatterlab.references import curves
-from shatterlab.views import LearningCurves, Table
 
 FIGURE = "Figure 2(b)"
 _BATCH_NORM, _EPOCHS = "learner.architecture.batch_norm", "fit.epochs_to_interpolation"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from shatterlab import MNIST, Digits, ForcedTest, Gaussian, KernelInterpolation, RandomCentres, TrueLabels
+from shatterlab import MNIST, Digits, Experiment, ForcedTest, Gaussian, KernelInterpolation, RandomCentres, Scale, Scatter, Table, Trial, TrueLabels, grid
 from shatterlab.design.claims import Claim, difference, mean, ratio
-from shatterlab.design.experiment import Experiment, Scale, grid
-from shatterlab.trials.trial import Trial
-from shatterlab.views import Scatter, Table
 
 _NORM, _ERROR = "fit.squared_norm", "test.error"
 _KERNEL, _CENTRES = {"learner.kind": "KernelInterpolation"}, {"learner.kind": "RandomCentres"}

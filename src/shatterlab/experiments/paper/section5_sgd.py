@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from shatterlab import SGD, DistanceToMinimumNorm, Linear, LinearMinimumNorm, LogCoshCurvature, Training, TrueLabels
-from shatterlab.core import Learner
+from shatterlab import SGD, DistanceToMinimumNorm, Experiment, Learner, Linear, LinearMinimumNorm, LogCoshCurvature, Scale, Training, Trial, TrueLabels, grid
 from shatterlab.design.claims import Claim, mean, ratio
-from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.experiments._networks import digits_or_images
-from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, Histogram, Table
 
 _DISTANCE = "measure.DistanceToMinimumNorm.distance"

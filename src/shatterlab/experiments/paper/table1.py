@@ -6,12 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shatterlab.design.claims import Claim, difference, mean, ratio
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import Claim, ComparisonTable, Effect, Effects, Experiment, LearningCurves, PublishedLine, Scale, Trial, difference, mean, ratio
 from shatterlab.experiments._networks import CHANCE, Net, balanced, nets, replicates, where
 from shatterlab.references import published
-from shatterlab.trials.trial import Trial
-from shatterlab.views import ComparisonTable, Effect, Effects, LearningCurves, PublishedLine
 
 TABLE = "Table 1"
 Line = tuple[str, str, bool, bool]  # model, labels, random crop, weight decay: a line of the published table

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shatterlab import ColorJitter, GeneratedPhotos, HorizontalFlip, InceptionV3, RandomResizedCrop, RMSProp, StreamedFolder, StreamedTraining
-from shatterlab.core import Dataset
+from shatterlab import ColorJitter, Dataset, GeneratedPhotos, HorizontalFlip, InceptionV3, RandomResizedCrop, RMSProp, StreamedFolder, StreamedTraining, Trial
 from shatterlab.design.claims import Claim, difference, mean, ratio
 from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.references import published
-from shatterlab.trials.trial import Trial
 from shatterlab.views import ComparisonTable, PublishedLine, Table
 
 TABLE = "Table 2"

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shatterlab import CIFAR10, MNIST, Digits, Gabor, Gaussian, KernelInterpolation, LeaveOneOut, RandomConvolution, TrueLabels
-from shatterlab.core import Dataset, Kernel
+from shatterlab import CIFAR10, MNIST, Dataset, Digits, Gabor, Gaussian, Kernel, KernelInterpolation, LeaveOneOut, RandomConvolution, Trial, TrueLabels
 from shatterlab.design.claims import Claim, difference, mean, ratio
 from shatterlab.design.experiment import Experiment, Scale, grid, once
 from shatterlab.references import published
-from shatterlab.trials.trial import Trial
 from shatterlab.views import ComparisonTable, Curve, PublishedLine, Scatter, Table
 
 PUBLISHED_FILTERS = 32_000  # of 50,000 examples: 0.64 an example, and 8 features each, 5.12 an example

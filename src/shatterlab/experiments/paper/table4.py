@@ -6,13 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shatterlab import HorizontalFlip, Rotation, Training
-from shatterlab.core import Augmentation
-from shatterlab.design.claims import Claim, mean
-from shatterlab.design.experiment import Experiment, Scale
+from shatterlab import Augmentation, Claim, ComparisonTable, Experiment, HorizontalFlip, LearningCurves, PublishedLine, Rotation, Scale, Training, mean
 from shatterlab.experiments._networks import CHANCE, Net, balanced, nets, replicates, where
 from shatterlab.references import published
-from shatterlab.views import ComparisonTable, LearningCurves, PublishedLine
 
 TABLE = "Table 4"
 ONLINE = "fit.online_accuracy"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from shatterlab import CIFAR10, MNIST, Digits, GaussianCloud, RandomLabels, TwoLayerConstruction
+from shatterlab import CIFAR10, MNIST, Claim, Curve, Digits, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, TwoLayerConstruction, grid, mean
 from shatterlab.core import Dataset
-from shatterlab.design.claims import Claim, mean
-from shatterlab.design.experiment import Experiment, Scale, grid
-from shatterlab.trials.trial import Trial
-from shatterlab.views import Curve, Table
 
 _D = 50
 _REAL = {"dataset.kind": "GaussianCloud"}
