@@ -1,18 +1,18 @@
-"""Which of my regularizers earns its keep? One trial, the factors that are switched on in it, and what each of them does."""
+"""An ablation: one trial, the factors that are switched on in it, and the effect of each."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Literal
 
 from shatterlab.analysis.naming import heading
 from shatterlab.core import Corruption, Part, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName
 from shatterlab.corruptions.labels import RandomLabels
-from shatterlab.design.experiment import Claim, Experiment
+from shatterlab.design.claims import Claim, mean, ratio
+from shatterlab.design.experiment import Experiment
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Effect, Effects, LearningCurves, Table
 
@@ -21,12 +21,12 @@ Cell = tuple[str, ...]  # the names of the factors that are on, in their order
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that is switched on in a trial: a regularizer, say.
+    """A change that can be switched on in a trial: a regularizer, say.
 
     Args:
         name: in words, "weight decay".
-        sets: field of the trial in dots -> its value when on, {"learner.optimizer.weight_decay": 5e-4}.
-        adds: field of the trial in dots, a tuple -> what is appended to it when on, {"learner.augmentation": (RandomCrop(28),)}.
+        sets: dotted field of the trial -> its value when on, {"learner.optimizer.weight_decay": 5e-4}.
+        adds: dotted field of the trial, a tuple -> the items appended to it when on, {"learner.augmentation": (RandomCrop(28),)}.
 
     Example:
         >>> Factor("dropout", sets={"learner.architecture.dropout": 0.5}).name
@@ -48,28 +48,28 @@ class Factor:
             UnknownName: a part on the way has no such field.
         """
         for path, value in self.sets.items():
-            trial = _changed(trial, path, partial(_set, value))
-        for path, more in self.adds.items():
-            trial = _changed(trial, path, partial(_added, more))
+            trial = _changed(trial, path, value)
+        for path, items in self.adds.items():
+            trial = _changed(trial, path, items, append=True)
         return trial
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """A grid of trials over factors that are on or off, and what it says: effects, interactions, and two claims.
+    """A grid of trials over factors that are on or off, with effects, interactions and two claims.
 
-    Each cell of the grid is trained with the same seeds, so that an effect is a difference within a replicate. Besides the grid there
-    is one cell with every factor on and random labels: what fits those, regularized, is not kept from memorizing by regularization.
+    Every cell of the grid is trained with the same seeds, so that an effect is a difference within a replicate. One further cell has every
+    factor on and random labels: a learner that fits those is not kept from memorizing by regularization.
 
     Args:
         base: the trial with every factor off; its seeds are replaced by those of the replicates.
-        factors: what is switched on, at least one, of different names.
+        factors: at least one, of different names.
         design: "factorial": all 2^f combinations, for main effects (over the settings of the other factors) and two-way
-            interactions; "one_at_a_time": none, each alone, all.
+            interactions; "one_at_a_time": no factor, every factor alone, all factors.
         replicates: seeds a cell, >= 1; from 2 on there are intervals.
         chance: the test accuracy of guessing; None: 1/k of the data's k classes.
         keeps: what "not necessary" means: with all factors off, more than this share of the test accuracy above chance remains.
-        randomized: the labels of the additional cell.
+        randomized: the corruption of the further cell.
 
     Raises:
         InvalidPart: no factor, two of one name, or a number out of range.
@@ -96,7 +96,7 @@ class Ablation:
 
     @property
     def names(self) -> Cell:
-        """Of the factors, in their order."""
+        """The names of the factors, in their order."""
         return tuple(factor.name for factor in self.factors)
 
     def cells(self) -> dict[Cell, Trial]:
@@ -106,40 +106,45 @@ class Ablation:
 
     def trials(self) -> tuple[Trial, ...]:
         """Every cell, and the one on random labels, under every seed; replicates outermost, so that an early look is balanced."""
-        every = [*self.cells().values(), self._randomized]
-        return tuple(replace(trial, seeds=Seeds.replicate(r)) for r in range(self.replicates) for trial in every)
+        cells = [*self.cells().values(), self._randomized]
+        return tuple(replace(trial, seeds=Seeds.replicate(r)) for r in range(self.replicates) for trial in cells)
 
     def effects(self) -> tuple[Effect, ...]:
-        """Main effects, then interactions of two; one at a time: each factor alone against none, then all of them."""
+        """Main effects, then interactions of two; one at a time: every factor alone against none, then all of them."""
         where = self._where()
         if self.design == "factorial":
-            return (*(_main(name, where) for name in self.names), *(_crossed(one, other, where) for one, other in itertools.combinations(self.names, 2)))
-        every = () if len(self.names) == 1 else (Effect("all of them", (where[self.names],), (where[()],)),)
-        return (*(Effect(name, (where[(name,)],), (where[()],)) for name in self.names), *every)
+            main = (_contrast(name, where, [name in on for on in where], 1.0) for name in self.names)
+            # how much more the one does where the other is on, over the settings of the rest
+            crossed = (
+                _contrast(f"{one} x {other}", where, [(one in on) == (other in on) for on in where], 2.0)
+                for one, other in itertools.combinations(self.names, 2)
+            )
+            return (*main, *crossed)
+        combined = () if len(self.names) == 1 else (Effect("all of them", (where[self.names],), (where[()],)),)
+        return (*(Effect(name, (where[(name,)],), (where[()],)) for name in self.names), *combined)
 
     def claims(self) -> tuple[Claim, ...]:
         """Neither necessary nor sufficient, as sentences that rows can contradict."""
         where = self._where()
         off, on, random = where[()], where[self.names], self._columns(self._randomized)
-        told, near = ", ".join(self.names), "and nothing is learned from them: test accuracy is chance to within 5 points"
-        origin: float | Literal["chance"] = "chance" if self.chance is None else self.chance
-        column = "test.accuracy"
-        text = f"not necessary: without {told}, over {self.keeps:g} of the test accuracy above chance remains"
+        factors, accuracy = ", ".join(self.names), "test.accuracy"
+        chance = 0.0 if self.chance is None else self.chance
+        necessary = f"not necessary: without {factors}, over {self.keeps:g} of the test accuracy above chance remains"
+        sufficient = f"not sufficient: with {factors}, random labels are fitted to at least 0.99"
+        nothing = "and nothing is learned from them: test accuracy is chance to within 5 points"
         return (
-            Claim(text, column, off, versus=on, low=self.keeps, ratio=True, origin=origin),
-            Claim(f"not sufficient: with {told}, random labels are fitted to at least 0.99", "train.accuracy", random, low=0.99),
-            Claim(near, column, random, low=-0.05, high=0.05, origin="chance")
-            if self.chance is None
-            else Claim(near, column, random, low=self.chance - 0.05, high=self.chance + 0.05),
+            ratio(necessary, accuracy, off, on, low=self.keeps, origin="chance" if self.chance is None else self.chance),
+            mean(sufficient, "train.accuracy", random, low=0.99),
+            mean(nothing, accuracy, random, low=chance - 0.05, high=chance + 0.05, above_chance=self.chance is None),
         )
 
     def experiment(self, name: str, source: str = "", scale: str = "") -> Experiment:
         """All of it as an experiment: trials, the table of cells, the table of effects, the claims.
 
         Args:
-            name: of the experiment.
+            name: name of the experiment.
             source: where the question comes from.
-            scale: that the trials were made for.
+            scale: name of the scale of the trials.
         """
         question = f"What do {', '.join(self.names)} do, are they necessary, and are they sufficient?"
         differing = tuple(column for column in self._differing() if not column.endswith(".fingerprint"))
@@ -148,9 +153,9 @@ class Ablation:
         return Experiment(name, source, question, self.trials(), views, self.claims(), scale)
 
     def _curves(self) -> Iterator[LearningCurves]:
-        """Test accuracy by epoch, one figure for each field that the first of a factor's changes is made to."""
+        """Test accuracy by epoch, one figure for the first field of every factor."""
         labels = {column: value for column, value in self.base.specification().items() if column.startswith("corruption.") and value is not None}
-        for column in dict.fromkeys(next(iter({**each.sets, **each.adds})) for each in self.factors):
+        for column in dict.fromkeys(next(iter({**factor.sets, **factor.adds})) for factor in self.factors):
             yield LearningCurves("test.accuracy", column, title=f"Test accuracy by epoch and {heading(column)}", where=labels, best=True)
 
     def _with(self, on: Cell) -> Trial:
@@ -164,42 +169,30 @@ class Ablation:
         return replace(self._with(self.names), corruption=self.randomized)
 
     def _differing(self) -> list[str]:
-        """The columns in which cells differ, that of random labels included."""
-        said = [trial.specification() for trial in (*self.cells().values(), self._randomized)]
-        columns = dict.fromkeys(column for each in said for column in each if column != "key")
-        return [column for column in columns if len({each.get(column) for each in said}) > 1]
+        """The columns in which cells differ, the one on random labels included."""
+        cells = [trial.specification() for trial in (*self.cells().values(), self._randomized)]
+        columns = dict.fromkeys(column for cell in cells for column in cell if column != "key")
+        return [column for column in columns if len({cell.get(column) for cell in cells}) > 1]
 
     def _columns(self, trial: Trial) -> dict[str, Any]:
-        said = trial.specification()
-        return {column: said.get(column) for column in self._differing()}
+        specification = trial.specification()
+        return {column: specification.get(column) for column in self._differing()}
 
     def _where(self) -> dict[Cell, dict[str, Any]]:
         return {on: self._columns(trial) for on, trial in self.cells().items()}
 
 
-def _main(name: str, where: Mapping[Cell, dict[str, Any]]) -> Effect:
-    return Effect(name, tuple(each for on, each in where.items() if name in on), tuple(each for on, each in where.items() if name not in on))
+def _contrast(name: str, where: Mapping[Cell, dict[str, Any]], plus: list[bool], factor: float) -> Effect:
+    """The effect of the cells marked by `plus` against the others."""
+    marked = list(zip(where.values(), plus, strict=True))
+    return Effect(name, tuple(cell for cell, mark in marked if mark), tuple(cell for cell, mark in marked if not mark), factor=factor)
 
 
-def _crossed(one: str, other: str, where: Mapping[Cell, dict[str, Any]]) -> Effect:
-    """How much more the one does where the other is on, over the settings of the rest."""
-    alike = [(each, (one in on) == (other in on)) for on, each in where.items()]
-    return Effect(f"{one} x {other}", tuple(each for each, same in alike if same), tuple(each for each, same in alike if not same), factor=2.0)
-
-
-def _changed(part: Any, path: str, change: Callable[[Any], Any]) -> Any:
-    """The part with one field, found by dots, changed."""
+def _changed(part: Any, path: str, value: Any, append: bool = False) -> Any:
+    """The part with a new value of one dotted field, or with items appended to it."""
     name, _, rest = path.partition(".")
     known = [item.name for item in type(part).configuration()] if isinstance(part, Part) else []
     if name not in known:
         raise UnknownName(getattr(part, "kind", type(part).__name__), name, known)
     old = getattr(part, name)
-    return replace(part, **{name: _changed(old, rest, change) if rest else change(old)})
-
-
-def _set(value: Any, _: Any) -> Any:
-    return value
-
-
-def _added(more: tuple[Any, ...], old: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*old, *more)
+    return replace(part, **{name: _changed(old, rest, value, append) if rest else (*old, *value) if append else value})

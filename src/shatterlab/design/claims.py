@@ -206,11 +206,11 @@ def ratio(text: str, column: str, where: Where, versus: Where, *, origin: Origin
 
 
 def _labels(configurations: Iterable[Configuration]) -> dict[Configuration, str]:
-    """What tells the configurations apart: the kinds of their parts where these do, else every field that differs."""
-    all_of_them = list(configurations)
-    common = set.intersection(*(set(each) for each in all_of_them)) if all_of_them else set()
-    differing = {each: [item for item in each if item not in common] for each in all_of_them}
-    kinds = {each: ", ".join(str(value) for column, value in items if column.endswith(".kind")) for each, items in differing.items()}
+    """A label for every configuration: the kinds of its parts where these are enough, else every field that differs."""
+    distinct_ones = list(configurations)
+    common = set.intersection(*map(set, distinct_ones)) if distinct_ones else set()
+    differing = {one: [item for item in one if item not in common] for one in distinct_ones}
+    kinds = {one: ", ".join(str(value) for column, value in items if column.endswith(".kind")) for one, items in differing.items()}
     if len(set(kinds.values())) == len(kinds):
         return kinds
-    return {each: ", ".join(f"{column} = {value}" for column, value in items) for each, items in differing.items()}
+    return {one: ", ".join(f"{column} = {value}" for column, value in items) for one, items in differing.items()}

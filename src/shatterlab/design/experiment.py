@@ -1,4 +1,4 @@
-"""An experiment is a value: trials (the question), views (its figures and tables), claims (what is said of them)."""
+"""An experiment is a value: trials (the question), views (figures and tables), claims (sentences that rows can contradict)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from shatterlab.trials.trial import Trial
 
 __all__ = ["SCALES", "Claim", "Experiment", "Judgement", "Scale", "grid", "once"]
 
-Made = TypeVar("Made")
+Item = TypeVar("Item")
 Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
 class Scale(Part):
-    """How large an experiment is; its numbers enter the trials, so a smoke result is never taken for a paper result.
+    """How large an experiment is; its numbers enter the trials, so a smoke result can never pass for a paper result.
 
     Args:
         name: "smoke" (under a minute), "laptop" (2 cores, no GPU) or "paper" (the published size, a GPU).
@@ -29,7 +29,7 @@ class Scale(Part):
         test_examples: test examples to keep (None: all), >= 1.
         replicates: seeds a configuration, >= 1.
         epochs: the budget of a training, >= 1.
-        numbers: any other numbers that an experiment asks for by name.
+        numbers: further numbers that an experiment looks up by name.
 
     Raises:
         UnknownName: the name is not one of the three.
@@ -58,7 +58,7 @@ class Scale(Part):
 
     @classmethod
     def named(cls, name: str) -> Scale:
-        """The scale of that name as it comes.
+        """The scale of that name.
 
         Raises:
             UnknownName: there is none; the nearest names are offered.
@@ -84,11 +84,11 @@ SCALES: Mapping[str, Scale] = {
 }
 
 
-def grid(make: Callable[..., Made], **axes: Sequence[Any]) -> tuple[Made, ...]:
-    """Every combination of the axes, made into one thing each; the first axis varies slowest.
+def grid(make: Callable[..., Item], **axes: Sequence[Any]) -> tuple[Item, ...]:
+    """One object for every combination of the axes; the first axis varies slowest.
 
     Args:
-        make: `Trial`, or anything else that takes the axes by name.
+        make: `Trial`, or another callable that takes the axes by name.
         axes: name -> list of values.
 
     Raises:
@@ -117,15 +117,15 @@ class Experiment:
         name: short, as in `shatterlab run NAME`.
         source: where the question comes from, "Zhang et al. 2017, Figure 1(c)", say.
         question: one sentence that ends in a question mark.
-        trials: what to run; `grid` makes them.
+        trials: the trials to run; `grid` makes them.
         views: figures and tables, `Curve` and `Table`, say.
-        claims: what the rows may confirm or contradict.
-        scale: the name of the scale that the trials were made for; claims are judged by it.
-        propose: rows so far -> further trials, a pure function that is called until it gives none (bisection,
-            sequential stopping); None: the trials are all there is.
+        claims: sentences that the rows may confirm or contradict.
+        scale: the name of the scale of the trials; claims are judged by it.
+        propose: rows so far -> further trials, a pure function that is called until it returns none (bisection,
+            sequential stopping); None: there are no further trials.
 
     Raises:
-        InvalidPart: there is nothing to run, or a trial is none.
+        InvalidPart: there is nothing to run, or a trial is not a `Trial`.
     """
 
     name: str
@@ -148,7 +148,7 @@ class Experiment:
             raise InvalidPart(f"Experiment: at least one trial or a propose is required, {self.name!r} has neither. Look for an empty axis of its grid.")
 
     def further(self, rows: Iterable[Row]) -> tuple[Trial, ...]:
-        """The trials to run after these rows, those that have a row already left out; none ends the experiment."""
+        """The trials to run after these rows, without those that have a row already; none ends the experiment."""
         if self.propose is None:
             return ()
         known = list(rows)
@@ -158,15 +158,15 @@ class Experiment:
         return once(trial for trial in proposed if trial.key not in keys)
 
     def select(self, rows: Iterable[Row]) -> list[Row]:
-        """The rows of this experiment's own trials, in their order; what `propose` adds is followed as far as it was run."""
+        """The rows of this experiment's own trials, in their order, and of proposed trials as far as they were run."""
         by_key = {row.get("key"): row for row in rows}
-        chosen: dict[str, Row] = {}
+        selected: dict[str, Row] = {}
         trials = self.trials or self.further(())
         while trials:
-            chosen |= {trial.key: by_key[trial.key] for trial in trials if trial.key in by_key}
+            selected |= {trial.key: by_key[trial.key] for trial in trials if trial.key in by_key}
             complete = all(trial.key in by_key for trial in trials)
-            trials = self.further(chosen.values()) if complete else ()
-        return list(chosen.values())
+            trials = self.further(selected.values()) if complete else ()
+        return list(selected.values())
 
     def judge(self, rows: Iterable[Row]) -> tuple[Judgement, ...]:
         """Every claim, judged by the rows of this experiment's own trials."""
@@ -174,6 +174,6 @@ class Experiment:
         return tuple(claim.judge(own, self.scale) for claim in self.claims)
 
     def _require_trials(self, trials: Iterable[Any]) -> None:
-        for each in trials:
-            if not isinstance(each, Trial):
-                raise InvalidPart(f"Experiment: trials are Trial(dataset, corruption, learner, ...), got {each!r}. Make them with grid(Trial, ...).")
+        for trial in trials:
+            if not isinstance(trial, Trial):
+                raise InvalidPart(f"Experiment: trials are Trial(dataset, corruption, learner, ...), got {trial!r}. Make them with grid(Trial, ...).")

@@ -148,7 +148,7 @@ class ClaimedRange:
         judged = [(sample, *self._verdict(sample, len(samples))) for sample in samples]
         counts = Counter(verdict for _, verdict, _ in judged)
         worst = next(verdict for verdict in get_args(Verdict) if counts[verdict])
-        decisive, _, interval = min((each for each in judged if each[1] == worst), key=lambda each: self._slack(each[2]))
+        decisive, _, interval = min((result for result in judged if result[1] == worst), key=lambda result: self._slack(result[2]))
         reason = _reason(worst, interval, decisive, replicates)
         if len(samples) > 1:
             summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict) if counts[verdict])

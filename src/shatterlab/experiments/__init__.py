@@ -14,7 +14,7 @@ from shatterlab.core.errors import InvalidPart, UnknownName
 from shatterlab.core.user_code import user_code
 from shatterlab.design.experiment import Experiment, Scale
 
-Maker = Callable[..., Experiment]  # of a Scale; of a learner and a dataset too where it takes a model of the user's own
+Maker = Callable[..., Experiment]  # takes a Scale; a learner and a dataset too where it takes a model of the user's own
 
 
 @functools.cache
@@ -42,8 +42,8 @@ def find(name: str) -> Maker:
     """
     if name not in names():
         raise UnknownName("experiments", name, names())
-    made: Maker = importlib.import_module(f"{__name__}.{_files()[name].parent.name}.{name}").experiment
-    return made
+    maker: Maker = importlib.import_module(f"{__name__}.{_files()[name].parent.name}.{name}").experiment
+    return maker
 
 
 def load(path: Path | str) -> Maker:
@@ -51,19 +51,19 @@ def load(path: Path | str) -> Maker:
 
     Raises:
         InvalidPart: there is no such file, or it defines no such function; the function itself raises it where it
-            gives something else than an Experiment.
+            returns something else than an Experiment.
         UserCodeError: the file fails while it is imported; the function itself raises it where the user's fails.
     """
     file = Path(path).name
-    wanted = getattr(catalog.load(path), "experiment", None)
-    if not callable(wanted):
+    maker = getattr(catalog.load(path), "experiment", None)
+    if not callable(maker):
         raise InvalidPart(f"{file}: a function experiment(scale) is required, there is none. Write `def experiment(scale: Scale) -> Experiment`.")
 
     def experiment(scale: Scale) -> Experiment:
         with user_code(f"{file}: experiment({scale.name})"):
-            made: Any = wanted(scale)
-        if not isinstance(made, Experiment):
-            raise InvalidPart(f"{file}: experiment(scale) gives an Experiment, got {made!r}. Return it.")
-        return made
+            value: Any = maker(scale)
+        if not isinstance(value, Experiment):
+            raise InvalidPart(f"{file}: experiment(scale) gives an Experiment, got {value!r}. Return it.")
+        return value
 
     return experiment

@@ -95,8 +95,8 @@ def published_losses() -> list[dict[str, Any]]:
 
 def published_points(figure: str, metric: str) -> list[dict[str, Any]]:
     """The published points of Figure 1(b) or 1(c)."""
-    points = published(figure, metric=metric)
-    return [{"x": each.conditions["label_corruption"], "y": each.value, "name": f"{PAPER_NAMES[str(each.conditions['model'])]} (paper)"} for each in points]
+    points = [(point.conditions, point.value) for point in published(figure, metric=metric)]
+    return [{"x": where["label_corruption"], "y": value, "name": f"{PAPER_NAMES[str(where['model'])]} (paper)"} for where, value in points]
 
 
 # Table 1, Table 4, Figure 2(b)
@@ -149,14 +149,14 @@ def nets(scale: Scale) -> dict[str, Net]:
     alexnet = scale.pick(smoke=SmallAlexNet(8, init="glorot"), laptop=SmallAlexNet(init="glorot"), paper=SmallAlexNet())
     initialized = scale.pick(smoke=SmallInception(False, init="he"), laptop=SmallInception(False, init="he"), paper=SmallInception(False))
     slower = scale.pick(smoke=0.05, laptop=0.01, paper=0.1)  # narrow and without batch norm it does not train at the published rate
-    found = (
+    networks = (
         _net(scale, "inception", "Inception", SmallInception(width=width), 0.1, 4e-5),
         _net(scale, "inception_wo_bn", "Inception w/o BN", replace(initialized, width=width), slower, 4e-5),
         _net(scale, "alexnet", "AlexNet", alexnet, 0.01, 0.004, ("full*.weight",)),
         _net(scale, "mlp_3x512", "MLP 3x512", MLP((hidden,) * 3), 0.01, 1e-4),
         _net(scale, "mlp_1x512", "MLP 1x512", MLP((hidden,)), 0.01, 1e-4),
     )
-    return {net.name: net for net in found}
+    return {net.name: net for net in networks}
 
 
 def _net(scale: Scale, name: str, title: str, architecture: Architecture, rate: float, weight_decay: float, weight_decay_on: tuple[str, ...] = ()) -> Net:

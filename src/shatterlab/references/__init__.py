@@ -70,16 +70,14 @@ def published(source: str | None = None, *, metric: str | None = None, **conditi
         [0.0978]
     """
     known = _references()
-    _expect(source, {each.source for each in known})
-    _expect(metric, {each.metric for each in known})
+    _expect(source, {reference.source for reference in known})
+    _expect(metric, {reference.metric for reference in known})
     for name in conditions:
-        _expect(name, {name for each in known for name in each.conditions})
+        _expect(name, {name for reference in known for name in reference.conditions})
     return [
-        each
-        for each in known
-        if source in (None, each.source)
-        and metric in (None, each.metric)
-        and all(name in each.conditions and each.conditions[name] == value for name, value in conditions.items())
+        reference
+        for reference in known
+        if source in (None, reference.source) and metric in (None, reference.metric) and conditions.items() <= dict(reference.conditions).items()
     ]
 
 
@@ -96,8 +94,8 @@ def _expect(name: str | None, known: set[str]) -> None:
 @functools.cache
 def _read() -> Mapping[str, Any]:
     text = importlib.resources.files("shatterlab.references").joinpath("paper.json").read_text(encoding="utf-8")
-    found: Mapping[str, Any] = json.loads(text)
-    return found
+    content: Mapping[str, Any] = json.loads(text)
+    return content
 
 
 @functools.cache

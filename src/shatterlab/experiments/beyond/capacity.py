@@ -92,7 +92,7 @@ def _nets_of_one_size(scale: Scale) -> tuple[Trial, ...]:
 
 def _linear(scale: Scale) -> tuple[Trial, ...]:
     """The linear program at sizes around Cover's threshold and, on fewer samples, gradient descent on the same linear scores."""
-    runs, few = scale.pick(smoke=(24, 3), laptop=(60, 6), paper=(200, 20))
+    runs, fewer = scale.pick(smoke=(24, 3), laptop=(60, 6), paper=(200, 20))
     d, shares = dimensions(scale), scale.pick(smoke=(1, 1.5, 2, 2.5, 3), laptop=_SHARES)
     descent = Training(Linear(bias=False), Adam(lr=0.05), batch_size=None, epochs=scale.pick(smoke=200, laptop=1000, paper=5000), whiten=False)
     clouds = [GaussianCloud(d, n=5 * d, examples=round(share * d), test_examples=20) for share in shares]
@@ -101,7 +101,7 @@ def _linear(scale: Scale) -> tuple[Trial, ...]:
         seeds = [Seeds.replicate(r) for r in range(replicates)]
         return grid(Trial, dataset=clouds, corruption=[RandomLabels()], learner=[learner], seeds=seeds)
 
-    return trials(LinearSeparator(), runs) + trials(descent, few)
+    return trials(LinearSeparator(), runs) + trials(descent, fewer)
 
 
 def _published(scale: Scale) -> tuple[Trial, ...]:

@@ -33,12 +33,12 @@ def experiment(scale: Scale) -> Experiment:
 
 
 def _claims(sizes: list[int]) -> tuple[Claim, ...]:
-    column, (few, peak, many) = "test.loss", (sizes[1], sizes[4], sizes[-1])
+    column, (half, peak, many) = "test.loss", (sizes[1], sizes[4], sizes[-1])
     plain, ridge = ({n: {"learner.kind": kind, _N: n} for n in sizes} for kind in ("LinearMinimumNorm", "KernelInterpolation"))
     alike = "far from it ridge matters little: at n = 8 d the test losses agree to within a tenth"
     return (
-        ratio("without ridge the test loss at n = d is at least twice that at n = d / 2", column, plain[peak], plain[few], low=2.0),
+        ratio("without ridge the test loss at n = d is at least twice that at n = d / 2", column, plain[peak], plain[half], low=2.0),
         ratio("and at least twice that at n = 8 d: a peak", column, plain[peak], plain[many], low=2.0),
-        ratio("with ridge there is none: at n = d the test loss is at most that at n = d / 2", column, ridge[peak], ridge[few], high=1.0),
+        ratio("with ridge there is none: at n = d the test loss is at most that at n = d / 2", column, ridge[peak], ridge[half], high=1.0),
         ratio(alike, column, ridge[many], plain[many], low=0.9, high=1.1),
     )

@@ -22,11 +22,11 @@ def experiment(scale: Scale) -> Experiment:
     group = scale.pick(smoke=(0, 2, 4, 6, 8), laptop=(2, 3, 4, 5, 6, 7))
     data = OneAgainstRest(digits_or_images(scale, n, scale.pick(smoke=400, laptop=scale.test_examples)), group)
     rate, sigma = scale.pick(smoke=(0.05, 2.0), laptop=(0.01, 10.0))
-    few, many = scale.pick(smoke=(2, 100), laptop=(2, 100), paper=(1, 100))
+    short, long = scale.pick(smoke=(2, 100), laptop=(2, 100), paper=(1, 100))
     learners: list[Learner] = [
-        Training(Linear(), SGD(lr=0.01), epochs=few, stop="budget"),
-        Training(MLP((width,)), SGD(lr=rate), epochs=few, stop="budget"),
-        Training(MLP((width,)), SGD(lr=rate), epochs=many),
+        Training(Linear(), SGD(lr=0.01), epochs=short, stop="budget"),
+        Training(MLP((width,)), SGD(lr=rate), epochs=short, stop="budget"),
+        Training(MLP((width,)), SGD(lr=rate), epochs=long),
         KernelInterpolation(Gaussian(sigma), ridge=10.0),
         KernelInterpolation(Gaussian(sigma), ridge=1e-6),
         Estimator(_NEIGHBOUR, {"n_neighbors": 1}),

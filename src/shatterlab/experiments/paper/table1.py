@@ -45,8 +45,8 @@ def experiment(scale: Scale) -> Experiment:
 
 def rows() -> list[Line]:
     """The lines of the published table, in its order."""
-    conditions = [each.conditions for each in published("table1", metric="test_accuracy")]
-    return [(str(each["model"]), str(each["labels"]), bool(each["random_crop"]), bool(each["weight_decay"])) for each in conditions]
+    printed = [reference.conditions for reference in published("table1", metric="test_accuracy")]
+    return [(str(line["model"]), str(line["labels"]), bool(line["random_crop"]), bool(line["weight_decay"])) for line in printed]
 
 
 def _trials(net: Net, line: Line, scale: Scale) -> tuple[Trial, ...]:
@@ -57,8 +57,9 @@ def _trials(net: Net, line: Line, scale: Scale) -> tuple[Trial, ...]:
 
 def _shown(line: Line, titles: Mapping[str, str], columns: dict[str, Any]) -> PublishedLine:
     model, labels, crop, weight_decay = line
-    printed = published("table1", model=model, labels=labels, random_crop=crop, weight_decay=weight_decay)
-    values = {each.metric.replace("_", "."): float(each.value) for each in printed if each.metric in ("train_accuracy", "test_accuracy")}  # type: ignore[arg-type]
+    references = published("table1", model=model, labels=labels, random_crop=crop, weight_decay=weight_decay)
+    printed = {reference.metric: reference.value for reference in references}
+    values = {metric.replace("_", "."): float(printed[metric]) for metric in ("train_accuracy", "test_accuracy")}  # type: ignore[arg-type]
     return PublishedLine((titles[model], labels, "yes" if crop else "no", "yes" if weight_decay else "no"), columns, values)
 
 

@@ -53,8 +53,8 @@ def experiment(scale: Scale) -> Experiment:
 
 def lines() -> list[Line]:
     """The lines of the published table, in its order."""
-    conditions = [each.conditions for each in published("table2", metric="train_top1_accuracy")]
-    return [(str(each["labels"]), bool(each["data_augmentation"]), bool(each["dropout"]), bool(each["weight_decay"])) for each in conditions]
+    printed = [reference.conditions for reference in published("table2", metric="train_top1_accuracy")]
+    return [(str(line["labels"]), bool(line["data_augmentation"]), bool(line["dropout"]), bool(line["weight_decay"])) for line in printed]
 
 
 def photos(scale: Scale) -> Dataset:

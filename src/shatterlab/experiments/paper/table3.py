@@ -125,18 +125,18 @@ def _trials(samples: Samples, scale: Scale) -> tuple[Trial, ...]:
         return systems(samples.convolved, [replace(samples.convolution, filters=count) for count in filters], ridges)
 
     whole = 1 if paper else scale.replicates  # replicates of a row that draws nothing at full size
-    few = [count for count in samples.filters if not paper or count <= PROCESSOR_FILTERS]
-    many = [count for count in samples.filters if count not in few]
+    on_processor = [count for count in samples.filters if not paper or count <= PROCESSOR_FILTERS]
+    on_gpu = [count for count in samples.filters if count not in on_processor]
     return once(
         (
             *systems(samples.mnist, (pixels, samples.gabor), replicates=whole),
             *systems(samples.cifar10, (pixels,), replicates=whole),
             *systems(samples.paths, [Gaussian(sigma) for sigma in samples.sigmas]),
             *systems(samples.paths, [Gaussian(samples.sigma)], RIDGES),
-            *convolutions(few, (RIDGE,)),
-            *convolutions([count for count in few if count in samples.interpolating], (0.0,)),
-            *convolutions(many, (RIDGE,)),
-            *convolutions([count for count in many if count in samples.interpolating], (0.0,)),
+            *convolutions(on_processor, (RIDGE,)),
+            *convolutions([count for count in on_processor if count in samples.interpolating], (0.0,)),
+            *convolutions(on_gpu, (RIDGE,)),
+            *convolutions([count for count in on_gpu if count in samples.interpolating], (0.0,)),
             *convolutions(samples.filters[-1:], CONVOLUTION_RIDGES),
         )
     )
@@ -152,7 +152,7 @@ def _value(dataset: str, preprocessing: str, *, ridge: bool = False) -> float:
 
 def _views(samples: Samples, scale: Scale) -> tuple[Any, ...]:
     most, printed = samples.filters[-1], published("section5", metric="min_norm_solution_l2_norm")
-    norms = f"printed for MNIST: norms of about {' and '.join(f'{each.value:g}' for each in printed)}"
+    norms = f"printed for MNIST: norms of about {' and '.join(f'{norm.value:g}' for norm in printed)}"
     alike = {**samples.raw(), _KERNEL: ("Gaussian", "Gabor")}
     bandwidths, ridges = samples.path(samples.sigmas), samples.path(samples.sigma, (0.0, *RIDGES))
     convolved_ridges, filters = samples.with_filters(most, (0.0, *CONVOLUTION_RIDGES)), samples.with_filters(samples.filters, (0.0, RIDGE))
@@ -230,6 +230,8 @@ def _ridges(samples: Samples, scale: Scale) -> tuple[Claim, ...]:
 
 def _more_filters(samples: Samples) -> Iterator[Claim]:
     for text, counts, ridge in (("without", samples.interpolating, 0.0), ("with", samples.filters, RIDGE)):
-        few, most = counts[0], counts[-1]
-        fewer, more = (samples.with_filters(count, ridge) for count in (few, most))
-        yield difference(f"{text} ridge, {most:,} filters have at least 2 points less test error than {few:,}", _ERROR, more, fewer, high=-0.02, scales=_LARGER)
+        least, most = counts[0], counts[-1]
+        fewer, more = (samples.with_filters(count, ridge) for count in (least, most))
+        yield difference(
+            f"{text} ridge, {most:,} filters have at least 2 points less test error than {least:,}", _ERROR, more, fewer, high=-0.02, scales=_LARGER
+        )

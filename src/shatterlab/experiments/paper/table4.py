@@ -23,11 +23,12 @@ def experiment(scale: Scale) -> Experiment:
     Scales as in `table1`, but 300 images for the convolutional nets at laptop scale.
     """
     networks = {name: _smaller(net, scale) for name, net in nets(scale).items()}
-    lines: list[Line] = [(str(each.conditions["model"]), str(each.conditions["regularizer"])) for each in published("table4")]
+    conditions = [reference.conditions for reference in published("table4")]
+    lines: list[Line] = [(str(line["model"]), str(line["regularizer"])) for line in conditions]
     lines.append(("inception", _ALL))
     trials = {line: networks[line[0]].trials(recipe(networks[line[0]], line[1], scale), "random", replicates(scale)) for line in lines}
     columns = {line: where(replicated[0]) for line, replicated in trials.items()}
-    augmented = {"learner.augmentation": [each["learner.augmentation"] for (_, kind), each in columns.items() if kind != "weight_decay"]}
+    augmented = {"learner.augmentation": [line["learner.augmentation"] for (_, kind), line in columns.items() if kind != "weight_decay"]}
     shown = [_shown(line, networks[line[0]].title, columns[line]) for line in lines]
     return Experiment(
         name="table4",
