@@ -43,7 +43,7 @@ def find(kind: str | None = None) -> Mapping[str, Entry]:
         UnknownName: there is no such kind.
     """
     if kind is None:
-        return {name: entry for each in KINDS for name, entry in find(each).items()}
+        return {name: entry for folder in KINDS for name, entry in find(folder).items()}
     if kind not in KINDS:
         raise UnknownName("catalog", kind, KINDS)
     files = sorted((_ROOT / kind).glob("[!_]*.py"))
@@ -54,7 +54,7 @@ def _entries(file: Path, kind: str) -> Iterator[Entry]:
     for node in _tree(file).body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef) or not node.name[0].isupper():
             continue
-        if isinstance(node, ast.ClassDef) and not (node.bases and any("dataclass" in ast.unparse(each) for each in node.decorator_list)):
+        if isinstance(node, ast.ClassDef) and not (node.bases and any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)):
             continue
         summary = (ast.get_docstring(node) or "").partition("\n")[0]
         yield Entry(node.name, kind, f"shatterlab.{kind}.{file.stem}", summary, isinstance(node, ast.ClassDef))

@@ -103,7 +103,7 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
         _load.cache_clear()  # the failed trial may have changed the sample that later trials would share
         release_after(row)
     spent = {"seconds": round(time.perf_counter() - start, 6), "peak_memory": _peak_memory()}
-    return Row({**row, **spent, **_provenance()}, row.curves, row.arrays)
+    return Row({**row, **spent, **_versions(), "finished": datetime.datetime.now(datetime.UTC).isoformat()}, row.curves, row.arrays)
 
 
 def failed(trial: Trial, error: str, trace: str = "") -> Row:
@@ -147,7 +147,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
         "fit.output": fit.output,
         **measured,
         **checks,
-        **clock.columns(),
+        **clock.laps,
     }
     arrays |= {f"fit.{name}": value for name, value in fit.arrays.items()} | _fitted_values(corruption)
     return Row(columns, curves, arrays)
@@ -223,9 +223,6 @@ class _Clock:
         now = time.perf_counter()
         self.laps[f"seconds.{phase}"], self.start = round(now - self.start, 6), now
 
-    def columns(self) -> dict[str, Scalar]:
-        return self.laps
-
 
 @contextlib.contextmanager
 def _threads(count: int) -> Iterator[None]:
@@ -260,7 +257,3 @@ def _versions() -> dict[str, Scalar]:
         "version.python": platform.python_version(),
         "version.machine": platform.machine(),
     }
-
-
-def _provenance() -> dict[str, Scalar]:
-    return {**_versions(), "finished": datetime.datetime.now(datetime.UTC).isoformat()}
