@@ -42,18 +42,25 @@ def targets(owner: str, y: Any, n: int) -> Array:
     if values.ndim not in (1, 2) or len(values) != n or values.size == 0:
         raise DataError(f"{owner}: values of shape n or n x k for n = {n} points are required, got shape {values.shape}. Give each point its values.")
     real = _real(owner, "values", values)
-    _require_moderate(owner, "values", real.reshape(n, -1))
+    require_moderate(owner, real.reshape(n, -1), "values")
     return real
 
 
-def require_moderate(owner: str, points: Array) -> None:
+def require_moderate(owner: str, numbers: Array, what: str = "points") -> None:
     """Refuses numbers that are not finite, or so large or small that exact arithmetic would leave float64.
 
     Raises:
-        DataError: the text names the number and the first point that has one.
+        DataError: the text names the number and the first row that has one.
     """
-    for rows in blocks(points) if points.dtype.kind == "f" else ():
-        _require_moderate(owner, "points", points[rows], rows.start)
+    for rows in blocks(numbers) if numbers.dtype.kind == "f" else ():
+        wide = numbers[rows].astype(np.float64, copy=False)
+        size = np.abs(wide)
+        good = ((size <= LARGEST) & ((size >= 1 / LARGEST) | (size == 0))).all(1)
+        if not good.all():
+            position = int((~good).argmax())
+            got = next(number for number in wide[position].tolist() if not (1 / LARGEST <= abs(number) <= LARGEST or number == 0))
+            required = "0 or between 2^-500 and 2^500 in size" if math.isfinite(got) else "finite"
+            raise DataError(f"{owner}: {what} are {required}, got {got} at position {rows.start + position}. Clean or rescale them.")
 
 
 def blocks(points: Array) -> list[slice]:
@@ -74,18 +81,6 @@ def _require_whole(owner: str, what: str, numbers: Array) -> None:
     extreme = max(int(numbers.max()), -int(numbers.min()))
     if extreme > _WHOLE:
         raise DataError(f"{owner}: {what} that are whole numbers are at most 2^53 in size, which float64 holds, got {extreme}. Renumber or rescale them.")
-
-
-def _require_moderate(owner: str, what: str, numbers: Array, start: int = 0) -> None:
-    wide = numbers.astype(np.float64, copy=False)
-    size = np.abs(wide)
-    good = ((size <= LARGEST) & ((size >= 1 / LARGEST) | (size == 0))).all(1)
-    if good.all():
-        return
-    position = int((~good).argmax())
-    got = next(number for number in wide[position].tolist() if not (1 / LARGEST <= abs(number) <= LARGEST or number == 0))
-    required = "0 or between 2^-500 and 2^500 in size" if math.isfinite(got) else "finite"
-    raise DataError(f"{owner}: {what} are {required}, got {got} at position {start + position}. Clean or rescale them.")
 
 
 @dataclass(frozen=True)

@@ -307,9 +307,8 @@ class _Intervals:
         for number in np.unique(part).tolist():
             here = (part == number).nonzero()[0]
             worst = max(worst, self._error_in(number, x.take(here), values[here]))
-        last = Fraction(max(x.whole)) * Fraction(2) ** x.unit
         for number in range(len(self.since) - 1):
-            self._require_shut(number, last)
+            self._require_shut(number, x.take(x.order()[-1:]))
         return worst
 
     def _error_in(self, part: int, points: Dyadic, values: Array) -> Fraction:
@@ -325,10 +324,9 @@ class _Intervals:
             return Fraction(1)
         return Fraction(self.gains[part - 1]) * (Fraction(self.plateaus[part - 1]) - Fraction(self.feet[part - 1]))
 
-    def _require_shut(self, part: int, last: Fraction) -> None:
+    def _require_shut(self, part: int, last: Dyadic) -> None:
         room = Fraction(self.bound) * (1 - self._exact_step(part) + self._exact_step(part + 1))
-        for place in (Fraction(self.plateaus[part]), last):
-            point = Dyadic([place.numerator], -(place.denominator.bit_length() - 1))
+        for point in (dyadic(self.plateaus[part : part + 1]), last):
             if any(abs(output.fraction(0)) > room for output in self._hinges(part).at(point)):
                 raise DataError(f"Multiplexer: closed gates beyond each interval are required, that of interval {part} is open. Build it certified.")
 

@@ -162,7 +162,8 @@ def next_sizes(attempts: Sequence[Attempts], start: int, limit: int, resolution:
     if not held:
         return tuple([n for n in ladder if n < min(tried)][-1:])
     top = max(held)
-    sizes = _upwards([n for n in ladder if n > max((n for n in ladder if n <= top), default=0)], tried)
+    steps = [n for n in ladder if n > top]
+    sizes = set(steps[1:2] if steps and steps[0] in tried else steps[:1])
     above = min((n for n in tried if n > top), default=None)
     if above is not None and above - top > max(1, resolution * top):
         sizes |= {top + round((above - top) * part / _PARTS) for part in range(1, _PARTS)} - {top, above}
@@ -181,13 +182,6 @@ def _ladder(first: int, limit: int) -> list[int]:
         size *= 2
         sizes.add(size)
     return sorted(sizes)
-
-
-def _upwards(steps: Sequence[int], tried: set[int]) -> set[int]:
-    """The first of the sizes above the largest fitted one and, once that is tried and was not fitted, the second."""
-    if steps and steps[0] not in tried:
-        return {steps[0]}
-    return {n for n in steps[1:2] if n not in tried}
 
 
 def memorized_bits(log_likelihoods: Values, classes: int) -> float:
