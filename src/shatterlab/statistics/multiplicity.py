@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -99,22 +101,33 @@ def detectable(deviation: float, n: int, level: float = 0.95, power: float = 0.8
     if n < 2 or not deviation >= 0 or not 1 - level < power < 1:
         required = "n >= 2 pairs, a deviation >= 0 and a power in (1 - level, 1) are required"
         raise DataError(f"detectable: {required}, got {n}, {deviation!r} and {power!r}. Run more replicates, or ask for another power.")
-    edge = float(special.stdtrit(n - 1, (1 + level) / 2))
+    return float(deviation) / math.sqrt(n) * _shift(n - 1, level, power)
+
+
+@functools.cache
+def _shift(freedom: int, level: float, power: float) -> float:
+    """The noncentrality at which Student's T lies beyond the ends of its interval with this probability."""
+    edge = float(special.stdtrit(freedom, (1 + level) / 2))
+    deviations = _deviations(freedom)
     high = 2.0
-    while _power(high, edge, n - 1) < power:
+    while _power(high, edge, deviations) < power:
         high *= 2
     from scipy import optimize  # slow to import, and needed here only
 
-    shift = optimize.brentq(lambda each: _power(each, edge, n - 1) - power, 0.0, high, xtol=1e-9)
-    return float(deviation) / math.sqrt(n) * float(shift)
+    return float(optimize.brentq(lambda shift: _power(shift, edge, deviations) - power, 0.0, high, xtol=1e-9))
 
 
-def _power(shift: float, edge: float, freedom: int) -> float:
+def _power(shift: float, edge: float, deviations: np.ndarray[Any, Any]) -> float:
     """P(|T| > edge) of Student's T with this noncentrality: the mean of two normal tails over the quantiles of the deviation.
 
     Where |T| > edge depends on the deviation s of the sample alone, it is P(Z + shift > edge s) + P(Z + shift < -edge s). Over s the
     midpoint rule with 20,000 points errs by less than 1e-4 (scipy's `nctdtr` is not a number for some large shifts).
     """
-    quantiles = (np.arange(20_000) + 0.5) / 20_000
-    deviations = np.sqrt(2 * special.gammaincinv(freedom / 2, quantiles) / freedom)
     return float((special.ndtr(shift - edge * deviations) + special.ndtr(-shift - edge * deviations)).mean())
+
+
+def _deviations(freedom: int) -> np.ndarray[Any, Any]:
+    """The middles of 20,000 equally likely ranges of a sample's deviation, in units of the true one."""
+    quantiles = (np.arange(20_000) + 0.5) / 20_000
+    deviations: np.ndarray[Any, Any] = np.sqrt(2 * special.gammaincinv(freedom / 2, quantiles) / freedom)
+    return deviations
