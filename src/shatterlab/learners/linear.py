@@ -146,7 +146,7 @@ class LinearSeparator(Learner):
 
     minimize sum_i s_i subject to f_y(x_i) - f_j(x_i) >= 1 - s_i for all classes j other than the label y, s_i >= 0; f_0 = 0. The sample is
     separable exactly where the least sum is 0. With two classes that is a hyperplane with margins; without bias it passes through 0, and on points in
-    general position with random labels it exists with Cover's probability (`statistics.cover_probability`). Where there is none, the
+    general position with random labels it exists with Cover's probability (`theory.vc.cover_probability`). Where there is none, the
     fit is the map of least total slack, which errs on some examples.
 
     Facts: `separable` (every example has a positive margin, recomputed from the map), `slack` (the least sum), `proof` (where
