@@ -12,7 +12,8 @@ import pytest
 from shatterlab.core.errors import ShatterlabError
 from shatterlab.core.values import Row
 from shatterlab.design.experiment import Experiment
-from shatterlab.report import figures, save_figures
+from shatterlab.report import files as figures
+from shatterlab.report import save_figures
 from shatterlab.views import Curve, Scatter, Table
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -170,7 +170,7 @@ def export(*, store: Path = STORE, output: Path) -> int:
         store: Where the rows are.
         output: The file to write; its suffix decides the format.
     """
-    from shatterlab.report.export import export_rows
+    from shatterlab.report import export_rows
     from shatterlab.store.database import Store
 
     with Store(store, create=False) as database:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from shatterlab.report.figures import save_figures
-from shatterlab.report.files import write
+from shatterlab.report.files import export_rows, save_figures, write
 from shatterlab.report.page import render
 from shatterlab.report.terminal import text_report
 
-__all__ = ["render", "save_figures", "text_report", "write"]
+__all__ = ["export_rows", "render", "save_figures", "text_report", "write"]

@@ -1,21 +1,42 @@
-"""Writing the page: all of it or nothing."""
+"""What is written: the page, all of it or nothing; rows as a table for other programs; figures for a page, a paper or a talk."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import json
+import math
 import os
+import re
 import tempfile
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from shatterlab.core.errors import ShatterlabError
+from shatterlab.analysis.replicates import unique
+from shatterlab.core.errors import InvalidPart, ShatterlabError
+from shatterlab.core.values import Row
+
+if TYPE_CHECKING:
+    from shatterlab.design.experiment import Experiment
+
+_WIDTH = 760  # pixels, axes and labels included
+_TITLE = 90  # characters a line of the title, which then stays inside of the width
+_SLUG = 60  # characters of a title in a file name
+_FONT = "Arial, Liberation Sans, Helvetica, sans-serif"  # all of the same widths, one of them on every system
+_LEGEND = {"columns": 3, "layout": {"top": {"anchor": "start", "direction": "vertical", "margin": 10}}}  # one below the other, none cut off
+_FORMATS = (".csv", ".json", ".jsonl")
 
 
-def write(path: Path | str, html: str) -> Path:
-    """Writes the page to a file in one step: a reader sees the old file or the new one, never half of one.
+def write(path: Path | str, text: str) -> Path:
+    """Writes a file in one step: a reader sees the old file or the new one, never half of one.
 
     Args:
         path: the file; its folder must exist.
-        html: the page.
+        text: what it shall hold.
 
     Returns:
         The absolute path of the file.
@@ -33,16 +54,16 @@ def write(path: Path | str, html: str) -> Path:
     try:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     except OSError as problem:
-        raise _refused(path, problem) from problem
+        raise _unwritable(path, problem) from problem
     try:
         with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(html)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, target)
     except OSError as problem:
-        raise _refused(path, problem) from problem
+        raise _unwritable(path, problem) from problem
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
@@ -55,5 +76,134 @@ def _umask() -> int:
     return mask
 
 
-def _refused(path: Path | str, problem: OSError) -> ShatterlabError:
+def _unwritable(path: Path | str, problem: OSError) -> ShatterlabError:
     return ShatterlabError(f"report: a place that can be written is required, {path} cannot be: {problem.strerror}. Choose another --output.")
+
+
+def export_rows(rows: Sequence[Row], path: Path | str) -> Path:
+    """Writes rows in the form that the suffix says.
+
+    .csv has a column for every name that occurs and empty cells for null; .json is a list of objects with the
+    columns and `curves` (epoch, step, name, value), .jsonl the same with one object a line. Infinite numbers are
+    written as text in JSON, which has none.
+
+    Raises:
+        InvalidPart: another suffix.
+        ShatterlabError: the file cannot be written there.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".csv":
+        return write(path, _csv(rows))
+    objects = [{**{name: _plain(value) for name, value in row.items()}, "curves": [list(map(_plain, point)) for point in row.curves]} for row in rows]
+    if suffix == ".json":
+        return write(path, json.dumps(objects, indent=1, allow_nan=False) + "\n")
+    if suffix == ".jsonl":
+        return write(path, "".join(json.dumps(each, allow_nan=False) + "\n" for each in objects))
+    raise InvalidPart(f"export: an output that ends in {', '.join(_FORMATS)} is required, got {Path(path).name!r}. Rename it.")
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(dict(row) for row in rows)
+    return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def save_figures(experiment: Experiment, rows: Iterable[Row], folder: Path | str) -> list[Path]:
+    """Writes every figure of an experiment as one SVG file, "figure1c-1-test-error-against-corruption-level.svg".
+
+    The number is the place among the experiment's views, tables counted, so that a file keeps its name while rows
+    come in. Views that draw nothing have no file; where none does, nothing is written.
+
+    Args:
+        experiment: its views.
+        rows: the results of its own trials (`Experiment.select` has them); each key counts once.
+        folder: where the files go; made if absent. Files of the same name are replaced.
+
+    Returns:
+        The files, in the order of the views.
+
+    Raises:
+        ShatterlabError: the package vl-convert-python is missing or too old, or the folder cannot be written.
+    """
+    own = unique(rows)
+    drawn = {f"{experiment.name}-{n}-{_slug(view.title)}.svg": (view.title, view.spec(own)) for n, view in enumerate(experiment.views, 1)}
+    pictures = {name: _svg(_framed(spec, title)) for name, (title, spec) in drawn.items() if spec is not None}
+    if not pictures:
+        return []
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise _refused(folder, problem.strerror) from problem
+    return [_written(Path(folder), name, svg) for name, svg in pictures.items()]
+
+
+def _slug(title: str) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    return words if len(words) <= _SLUG else words[: _SLUG + 1].rpartition("-")[0] or words[:_SLUG]
+
+
+def _framed(spec: dict[str, Any], title: str) -> dict[str, Any]:
+    """The chart for a file: of fixed width, on white, under its title, in a font that the file's reader has."""
+    lines = textwrap.wrap(title, _TITLE)
+    heading = {"text": lines if len(lines) > 1 else title, "anchor": "start", "frame": "bounds", "fontSize": 15, "fontWeight": 600, "offset": 14}
+    look = spec.get("config", {})
+    config = {**look, "background": "white", "font": _FONT, "legend": {**look.get("legend", {}), **_LEGEND}}
+    return {**spec, "width": _WIDTH, "title": heading, "config": config, "padding": 12}
+
+
+def _svg(spec: dict[str, Any]) -> str:
+    converter = _converter()
+    try:
+        return _renumbered(converter.vegalite_to_svg(spec, vl_version=_version(spec["$schema"], converter), allowed_base_urls=[]))
+    except ValueError as problem:
+        reason = str(problem).strip().splitlines()[0]
+        raise ShatterlabError(f"figures: a chart that Vega-Lite can draw is required, got {reason}. Report it with the rows.") from problem
+
+
+def _renumbered(svg: str) -> str:
+    """The drawing with its clip paths counted from 0: the converter counts on from one chart to the next."""
+    places = {name: f"clip{i}" for i, name in enumerate(dict.fromkeys(re.findall(r'id="(clip\d+)"', svg)))}
+    return re.sub(r'(?<=id=")clip\d+(?=")|(?<=url\(#)clip\d+(?=\))', lambda match: places[match.group()], svg)
+
+
+def _converter() -> ModuleType:
+    try:
+        import vl_convert
+    except ImportError as problem:
+        missing = "the package vl-convert-python is required, it is not installed. Run `pip install 'shatterlab[figures]'`."
+        raise ShatterlabError(f"figures: {missing}") from problem
+    return vl_convert
+
+
+def _version(schema: str, converter: ModuleType) -> str:
+    """The converter's Vega-Lite nearest to the one that the chart was written for, of the same major version."""
+    major, minor = _numbers(schema.rpartition("/v")[2])  # Altair names its version
+    known = list(converter.get_vegalite_versions())
+    fitting = [version for version in known if _numbers(version)[0] == major]
+    if not fitting:
+        required = f"a vl-convert-python that knows Vega-Lite {major} is required, got one of {', '.join(known)}"
+        raise ShatterlabError(f"figures: {required}. Run `pip install --upgrade 'shatterlab[figures]'`.")
+    return str(min(fitting, key=lambda version: abs(_numbers(version)[1] - minor)))
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _written(folder: Path, name: str, svg: str) -> Path:
+    try:
+        return write(folder / name, svg)
+    except ShatterlabError as problem:
+        raise _refused(folder / name, getattr(problem.__cause__, "strerror", "it is a folder")) from problem
+
+
+def _refused(path: Path | str, why: str | None) -> ShatterlabError:
+    return ShatterlabError(f"figures: a folder that can be written is required, {path} cannot be: {why}. Choose another folder.")

@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from shatterlab import __version__
-from shatterlab.analysis.naming import capital
+from shatterlab.analysis.naming import capital, heading
 from shatterlab.analysis.replicates import unique
 from shatterlab.analysis.summary import LEVEL
 from shatterlab.core.values import Row
@@ -44,34 +44,33 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
         reproduce: the commands that make this report again.
         scale: the name of the scale that the trials were run at.
     """
-    found = unique(rows)
-    judged = sections.claims(experiment, found)
-    figures = sections.figures(experiment.views, found)
+    rows = unique(rows)
+    judged = sections.claims(experiment, rows)
+    figures = sections.figures(experiment.views, rows)
     scripts = [_script(_HERE / "vendor" / name) for name in _SCRIPTS] if any(figure.spec for figure in figures) else []
     scripts.append(_script(_HERE / "templates" / "page.js"))
-    same, varying = sections.configuration(found)
+    same, varying = sections.configuration(rows)
     context = {
         "experiment": experiment,
         "scale": scale,
-        "verdict": list(verdict) or sections.headline(judged, found),
+        "verdict": list(verdict) or sections.headline(judged, rows),
         "claims": judged,
         "tones": _TONES,
         "charts": [figure for figure in figures if figure.spec],
         "tables": [figure for figure in figures if not figure.spec],
-        "trial_headers": sections.TRIAL_HEADERS,
-        "trials": sections.trials(found),
-        "mishaps": sections.mishaps(found),
-        "total": len(found),
-        "unfinished": sections.unfinished(experiment, found),
-        "counts": sections.counts(found),
-        "checks": sections.checks(found),
+        "trials": sections.trials(rows),
+        "mishaps": sections.mishaps(rows),
+        "total": len(rows),
+        "unfinished": sections.unfinished(experiment, rows),
+        "counts": sections.counts(rows),
+        "checks": sections.checks(rows),
         "false_alarm": sections.FALSE_ALARM,
         "same": same,
         "varying": varying,
-        "seeds": sections.seeds(found),
-        "versions": sections.versions(found),
-        "finished": _finished(found),
-        "seconds": sum(float(value) for row in found if isinstance(value := row.get("seconds"), int | float) and math.isfinite(value)),
+        "replicates": sections.replicates(rows),
+        "versions": sections.versions(rows),
+        "finished": _finished(rows),
+        "seconds": sum(float(value) for row in rows if isinstance(value := row.get("seconds"), int | float) and math.isfinite(value)),
         "reproduce": list(reproduce),
         "level": LEVEL,
         "version": __version__,
@@ -92,7 +91,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"embedded": embedded, "cell": _cell, "capital": capital, "duration": _duration}
+    environment.filters |= {"embedded": embedded, "cell": _cell, "capital": capital, "heading": heading, "duration": _duration}
     return environment
 
 
@@ -112,7 +111,7 @@ def _script(path: Path) -> Markup:
 
 def _policy(scripts: Sequence[str]) -> str:
     hashes = [base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    allowed = " ".join(f"'sha256-{value}'" for value in hashes)
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shatterlab.analysis.naming import heading, number, text_of, with_interval
+from shatterlab.analysis.naming import heading, model, number, setting, text_of, value_of, with_interval
+from shatterlab.analysis.replicates import SPECIFICATION, by, seeds
 from shatterlab.analysis.summary import censoring
 from shatterlab.core.values import Row
-from shatterlab.views import Grid, View, model, setting
+from shatterlab.views import Grid, View
 
 if TYPE_CHECKING:
     from shatterlab.design.experiment import Claim, Experiment, Judgement
@@ -31,7 +32,10 @@ _CHECKS = {
     "independence_p": ("Independence", "A fully random label says nothing of the true class (G test)."),
 }
 _NOT_JUDGED = ("inputs_changed",)
-_SPECIFICATION = ("dataset.", "corruption.", "learner.")
+TRIAL_COLUMNS = (
+    "setting", "model", "replicate", "train.error", "test.error", "fit.epochs", "fit.epochs_to_interpolation", "seconds", "status", "key"
+)  # fmt: skip
+_WORDS = ("setting", "model", "replicate", "status", "key")
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,24 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class TrialLine:
-    """A row of the table of trials; `values` sorts what `cells` shows."""
+class Cell:
+    """A cell of the table of trials: what it shows, and by what it is sorted."""
 
-    cells: tuple[str, ...]
-    values: tuple[float | str, ...]
+    column: str
+    text: str
+    value: float | str
+
+    @property
+    def number(self) -> bool:
+        """Whether it belongs to a column of numbers."""
+        return self.column not in _WORDS
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """A row of the table of trials."""
+
+    cells: tuple[Cell, ...]
     status: str
     key: str
 
@@ -102,9 +119,9 @@ def claims(experiment: Experiment, rows: Sequence[Row]) -> list[ClaimLine]:
 
 
 def _claim(claim: Claim, judged: Judgement) -> ClaimLine:
-    told = "" if judged.interval is None else _interval(judged.interval, claim)
+    interval = "" if judged.interval is None else _interval(judged.interval, claim)
     source = f" ({claim.reference})" if claim.reference else ""
-    return ClaimLine(claim.text, judged.verdict, told, _claimed(claim) + source, judged.n, judged.reason)
+    return ClaimLine(claim.text, judged.verdict, interval, _claimed(claim) + source, judged.n, judged.reason)
 
 
 def _unit(claim: Claim) -> str:
@@ -121,7 +138,7 @@ def _claimed(claim: Claim) -> str:
 
 
 def _interval(interval: Interval, claim: Claim) -> str:
-    """The interval as printed; only the ends that exist: one value has none, censored values leave one at most."""
+    """The interval as printed, with the ends that exist: one value has none, censored values leave one at most."""
     column = _unit(claim)
     if math.isnan(interval.estimate):
         nothing_below = interval.low == (0 if claim.ratio else -math.inf)
@@ -151,56 +168,49 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-TRIAL_HEADERS = ("setting", "model", "replicate", "training error", "test error", "epochs", "to interpolation", "seconds", "status", "key")
-_NUMBERS = {"train.error": 3, "test.error": 4, "fit.epochs": 5, "fit.epochs_to_interpolation": 6, "seconds": 7}
-
-
 def trials(rows: Sequence[Row]) -> list[TrialLine]:
     """The rows as lines of a table; of more than 1,000 those that went wrong and the first of the rest."""
     wrong_first = sorted(rows, key=lambda row: row.get("status", "ok") == "ok") if len(rows) > SHOWN else rows
-    return [_trial(row) for row in wrong_first[:SHOWN]]
+    return [
+        TrialLine(tuple(_cell(row, column) for column in TRIAL_COLUMNS), str(row.get("status", "ok")), str(row.get("key", ""))) for row in wrong_first[:SHOWN]
+    ]
 
 
-def _trial(row: Row) -> TrialLine:
-    numbers = [row.get(column) for column in _NUMBERS]
-    told = [number(float(value), column) if isinstance(value, int | float) else "-" for column, value in zip(_NUMBERS, numbers, strict=True)]
-    if censoring(row, "fit.epochs_to_interpolation") is not None:
-        told[3] = f"≥ {told[2]}"
-    status, key = str(row.get("status", "ok")), str(row.get("key", ""))
-    cells = (setting(row), model(row), _replicate(row), *told, status, key[:12])
-    values = [cells[0], cells[1], cells[2], *[_sortable(value) for value in numbers], status, key]
-    return TrialLine(cells, tuple(values), status, key)
+def _cell(row: Row, column: str) -> Cell:
+    if column in _WORDS:
+        words = {"replicate": _replicate(row), "status": str(row.get("status", "ok")), "key": str(row.get("key", ""))}
+        text = words.get(column) or str(value_of(row, column) or "")
+        return Cell(column, text[:12] if column == "key" else text, text)
+    value = row.get(column)
+    text = number(float(value), column) if isinstance(value, int | float) else "-"
+    if (bound := censoring(row, column)) is not None:
+        text = f"≥ {number(bound, column)}"
+    return Cell(column, text, float(value) if isinstance(value, int | float) and math.isfinite(value) else "")
 
 
 def mishaps(rows: Sequence[Row]) -> list[Mishap]:
     """Every error once, with the trials that it ended."""
-    ended: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.get("error"):
-            ended.setdefault(str(row["error"]), []).append(row)
-    return [Mishap(error, tuple(map(_named, each)), next((str(row["trace"]) for row in each if row.get("trace")), "")) for error, each in ended.items()]
+    ended = by((row for row in rows if row.get("error")), lambda row: str(row["error"]))
+    traces = {error: next((str(row["trace"]) for row in group if row.get("trace")), "") for error, group in ended.items()}
+    return [Mishap(error, tuple(map(_named, group)), traces[error]) for error, group in ended.items()]
 
 
 def _named(row: Row) -> str:
     return f"{model(row)}, {setting(row)}, replicate {_replicate(row)} ({str(row.get('key', ''))[:12]})"
 
 
-def _sortable(value: Any) -> float | str:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else ""
-
-
 def _replicate(row: Row) -> str:
-    seeds = [row.get(f"seeds.{stream}") for stream in ("data", "corruption", "init", "order")]
-    if None in seeds:
+    four = seeds(row)
+    if None in four:
         return "-"
-    return str(seeds[0]) if len(set(seeds)) == 1 else "/".join(map(str, seeds))
+    return str(four[0]) if len(set(four)) == 1 else "/".join(map(str, four))
 
 
 def checks(rows: Sequence[Row]) -> Checks:
     """Which self-checks ran, in how many trials they passed, and the smallest p-value seen."""
     lines, tests = [], 0
-    found = dict.fromkeys(column.removeprefix("check.") for row in rows for column in row if column.startswith("check."))
-    for name in sorted(found, key=lambda each: list(_CHECKS).index(each) if each in _CHECKS else len(_CHECKS)):
+    names = dict.fromkeys(column.removeprefix("check.") for row in rows for column in row if column.startswith("check."))
+    for name in sorted(names, key=lambda name: list(_CHECKS).index(name) if name in _CHECKS else len(_CHECKS)):
         values: list[Any] = [row[f"check.{name}"] for row in rows if row.get(f"check.{name}") is not None]
         statistical = name.endswith("_p")
         judged = [value for value in values if (isinstance(value, float) if statistical else _yes_or_no(name, value))]
@@ -222,13 +232,12 @@ def _yes_or_no(name: str, value: Any) -> bool:
 
 def configuration(rows: Sequence[Row]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """The columns of the specification that all rows share, with the value, and those that vary, with their values."""
-    columns = dict.fromkeys(column for row in rows for column in row if column.startswith(_SPECIFICATION))
+    columns = dict.fromkeys(column for row in rows for column in row if column.startswith(SPECIFICATION))
     same: list[tuple[str, str]] = []
     varying: list[tuple[str, str]] = []
     for column in columns:
         values = dict.fromkeys(_shortened(text_of(row[column])) for row in rows if column in row)
-        told = _shortened(", ".join(values))
-        (same if len(values) == 1 else varying).append((column, told))
+        (same if len(values) == 1 else varying).append((column, _shortened(", ".join(values))))
     return same, varying
 
 
@@ -236,15 +245,16 @@ def _shortened(text: str, limit: int = 160) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def seeds(rows: Sequence[Row]) -> list[str]:
-    """The replicates that occur, as the table of trials names them."""
-    return sorted({_replicate(row) for row in rows} - {"-"}, key=lambda told: [int(part) for part in told.split("/")])
+def replicates(rows: Sequence[Row]) -> list[str]:
+    """The replicates that occur, as the table of trials names them, in the order of their seeds."""
+    names = {seeds(row): _replicate(row) for row in rows if None not in seeds(row)}
+    return list(dict.fromkeys(names[four] for four in sorted(names)))
 
 
 def versions(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Each program that made the rows with its version; several where they differ."""
-    found = dict.fromkeys(column for row in rows for column in row if column.startswith("version."))
-    columns = sorted(found, key=lambda column: column != "version.shatterlab")
+    names = dict.fromkeys(column for row in rows for column in row if column.startswith("version."))
+    columns = sorted(names, key=lambda column: column != "version.shatterlab")
     return [(column.removeprefix("version."), ", ".join(dict.fromkeys(str(row[column]) for row in rows if row.get(column) is not None))) for column in columns]
 
 

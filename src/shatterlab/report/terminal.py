@@ -18,21 +18,21 @@ _WIDTH = 100
 
 
 def text_report(experiment: Experiment, rows: Iterable[Row], verdict: Sequence[str] = ()) -> str:
-    """What an experiment found, for a terminal of 100 columns.
+    """The result of an experiment, for a terminal of 100 columns.
 
     Args:
         experiment: its question, views and claims.
         rows: the results of its own trials (`Experiment.select` has them); each key counts once.
         verdict: the answer in plain words, the main sentence first; without one the claims are counted.
     """
-    found = unique(rows)
-    judged = claims(experiment, found)
-    lines = list(verdict) or headline(judged, found)
+    rows = unique(rows)
+    judged = claims(experiment, rows)
+    lines = list(verdict) or headline(judged, rows)
     parts = [_wrapped(f"{experiment.name}: {experiment.question}"), "\n".join(_wrapped(line, "  ") for line in lines)]
     if judged:
         parts.append("\n".join(["Claims", *map(_claim, judged)]))
-    parts += [view.text(found) for view in experiment.views]
-    parts.append(_ending(found, checks(found), unfinished(experiment, found)))
+    parts += [view.text(rows) for view in experiment.views]
+    parts.append(_ending(rows, checks(rows), unfinished(experiment, rows)))
     return "\n\n".join(parts)
 
 
@@ -41,14 +41,14 @@ def _wrapped(text: str, indent: str = "") -> str:
 
 
 def _claim(line: ClaimLine) -> str:
-    told = f": {line.interval}, claimed {line.claimed} (n = {line.n})" if line.interval else ""
-    first = textwrap.fill(plain(f"[{line.verdict}] {line.text}{told}"), _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    numbers = f": {line.interval}, claimed {line.claimed} (n = {line.n})" if line.interval else ""
+    first = textwrap.fill(plain(f"[{line.verdict}] {line.text}{numbers}"), _WIDTH, initial_indent="  ", subsequent_indent="    ")
     return first + (f"\n{_wrapped(line.reason, '    ')}" if line.reason else "")
 
 
 def _ending(rows: Sequence[Row], checked: Checks, missing: int) -> str:
-    told = ", ".join(f"{count} {status}" for status, count in counts(rows).items()) or "none"
-    lines = [f"Trials: {told}{f', {missing} not run yet' if missing else ''}."]
+    ended = ", ".join(f"{count} {status}" for status, count in counts(rows).items()) or "none"
+    lines = [f"Trials: {ended}{f', {missing} not run yet' if missing else ''}."]
     if checked.checked:
         lines.append(f"Self-checks: passed in {checked.passed} of {checked.checked} trials.")
     errors = dict.fromkeys(str(row["error"]) for row in rows if row.get("error"))

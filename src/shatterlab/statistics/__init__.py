@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from shatterlab.statistics.equivalence import Equivalence, equivalence
 from shatterlab.statistics.intervals import (
+    Equivalence,
     Interval,
     bootstrap_interval,
     clopper_pearson,
+    equivalence,
     mean_interval,
     paired_difference,
     ratio_interval,
     t_interval,
 )
-from shatterlab.statistics.multiplicity import detectable, holm, t_test
 from shatterlab.statistics.rank import kendall_interval, kendall_tau
 from shatterlab.statistics.significance import (
     Significance,
     binomial_two_sided,
+    detectable,
     g_test_bound,
+    holm,
     permutation_test,
     poisson_binomial_two_sided,
+    t_test,
 )
 
 __all__ = [
