@@ -198,4 +198,4 @@ def _fits(row: Row, choice: Mapping[str, Any], base: Mapping[str, Any], variants
 
 def _within(part: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
     """Whether a row that makes the whole choice always makes this part of it."""
-    return all(column in whole and whole[column] == wanted for column, wanted in part.items())
+    return all(column in whole and whole[column] == value for column, value in part.items())

@@ -115,14 +115,14 @@ def outcome(row: Row) -> tuple[Any, ...]:
     return (row.get("key") or id(row),) if None in values else values
 
 
-def has(row: Mapping[str, Any], column: str, wanted: Any) -> bool:
+def has(row: Mapping[str, Any], column: str, value: Any) -> bool:
     """Whether a column, "setting" or "model" has this value, or one of them where it is a sequence."""
-    return value_of(row, column) in (wanted if isinstance(wanted, list | tuple | set | frozenset) else (wanted,))
+    return value_of(row, column) in (value if isinstance(value, list | tuple | set | frozenset) else (value,))
 
 
 def matches(row: Row, where: Mapping[str, Any]) -> bool:
     """Whether every column has its value, as `has` compares them."""
-    return all(has(row, column, wanted) for column, wanted in where.items())
+    return all(has(row, column, value) for column, value in where.items())
 
 
 def selected(rows: Iterable[Row], where: Mapping[str, Any]) -> tuple[list[Row], list[str]]:

@@ -26,7 +26,7 @@ _CHECKS = {
     "test_labels_true": ("Test labels", "The labels of the test split stay true."),
     "inputs_untouched": ("Inputs untouched", "A corruption of labels leaves the inputs as they were."),
     "labels_untouched": ("Labels untouched", "A corruption of pixels leaves the labels as they were."),
-    "inputs_changed": ("Inputs changed", "A corruption of pixels changes inputs (told, not judged)."),
+    "inputs_changed": ("Inputs changed", "A corruption of pixels changes inputs (reported, not judged)."),
     "changed_p": ("Changed labels", "Their number agrees with the law of the corruption, a sum of binomials."),
     "transition_p": ("Law of the labels", "New labels against true ones agree with the law of the corruption (G test)."),
     "independence_p": ("Independence", "A fully random label says nothing of the true class (G test)."),

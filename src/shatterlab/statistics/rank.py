@@ -70,7 +70,7 @@ def kendall_interval(
     Returns:
         The interval, its n the number of clusters. Below 5 clusters [-1, 1], method "too few configurations". Where
         no pair speaks, tau is NaN in [-1, 1], method "tied". Where all pairs agree, every resample does too and says
-        nothing of what was not seen: the open end is then the exact bound from n // 2 disjoint, so independent,
+        nothing of what was not observed: the open end is then the exact bound from n // 2 disjoint, so independent,
         pairs of clusters, method "disjoint pairs".
 
     Raises:
@@ -89,8 +89,8 @@ def kendall_interval(
         return Interval(tau, -1.0, 1.0, level, "tied" if math.isnan(tau) else "too few configurations", n)
     drawn = (rng or np.random.default_rng(0)).multinomial(n, [1 / n] * n, size=_RESAMPLES).astype(np.float64)
     agreeing, in_x, in_y = (_resampled(each.astype(np.float64), drawn) for each in between)
-    seen = (in_x > 0) & (in_y > 0)
-    taus = agreeing[seen] / np.sqrt(in_x[seen] * in_y[seen])
+    defined = (in_x > 0) & (in_y > 0)
+    taus = agreeing[defined] / np.sqrt(in_x[defined] * in_y[defined])
     low, high = (float(end) for end in np.quantile(taus, [(1 - level) / 2, (1 + level) / 2]))
     if low < high:
         return Interval(tau, low, high, level, "cluster bootstrap", n)

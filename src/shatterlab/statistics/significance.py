@@ -161,8 +161,8 @@ def poisson_binomial_two_sided(count: int, probabilities: Values, sizes: Sequenc
     """
     rates, trials = numbers(probabilities, "poisson_binomial_two_sided"), np.asarray(sizes, dtype=np.int64)
     if rates.shape != trials.shape or trials.min() < 0 or not 0 <= count <= trials.sum() or rates.min() < 0 or rates.max() > 1:
-        wanted = "one probability in [0, 1] and one size >= 0 a class and a count within their sum are required"
-        raise DataError(f"poisson_binomial_two_sided: {wanted}, got {count} of {trials.tolist()} at {rates.tolist()}. Count again.")
+        required = "one probability in [0, 1] and one size >= 0 a class and a count within their sum are required"
+        raise DataError(f"poisson_binomial_two_sided: {required}, got {count} of {trials.tolist()} at {rates.tolist()}. Count again.")
     distinct, which = np.unique(rates, return_inverse=True)
     totals = np.bincount(which.ravel(), weights=trials).astype(np.int64)
     if len(distinct) == 1:
@@ -212,16 +212,16 @@ def g_test_bound(counts: np.ndarray[Any, Any], transition: np.ndarray[Any, Any])
         >>> round(g / (200 * math.log(2)), 9), p < 1e-20
         (1.0, True)
     """
-    seen, law = np.asarray(counts, dtype=np.float64), np.asarray(transition, dtype=np.float64)
-    if seen.shape != law.shape or seen.ndim != 2 or seen.min() < 0:
-        raise DataError(f"g_test_bound: a table of counts in the shape of the transition is required, got {seen.shape} for {law.shape}. Count again.")
+    observed, law = np.asarray(counts, dtype=np.float64), np.asarray(transition, dtype=np.float64)
+    if observed.shape != law.shape or observed.ndim != 2 or observed.min() < 0:
+        raise DataError(f"g_test_bound: a table of counts in the shape of the transition is required, got {observed.shape} for {law.shape}. Count again.")
     if law.min() < 0 or not np.allclose(law.sum(1), 1, atol=1e-9):
-        raise DataError("g_test_bound: rows of the transition are distributions that sum to 1, got others. Mend the corruption's `transition`.")
-    if ((law == 0) & (seen > 0)).any():
+        raise DataError("g_test_bound: rows of the transition are distributions that sum to 1, got others. Fix the corruption's `transition`.")
+    if ((law == 0) & (observed > 0)).any():
         return math.inf, 0.0
-    n = seen.sum(1, keepdims=True)
-    expected = np.where(seen > 0, n * law, 1.0)
-    half = max(0.0, float(special.xlogy(seen, np.where(seen > 0, seen, 1.0) / expected).sum()))  # rounding may leave -1e-13
+    n = observed.sum(1, keepdims=True)
+    expected = np.where(observed > 0, n * law, 1.0)
+    half = max(0.0, float(special.xlogy(observed, np.where(observed > 0, observed, 1.0) / expected).sum()))  # rounding may leave -1e-13
     freedom = int((law[n[:, 0] > 0] > 0).sum() - (n > 0).sum())
     return 2 * half, _gamma_tail_bound(half, freedom)
 
@@ -236,7 +236,7 @@ def _gamma_tail_bound(x: float, shape: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for being several: calling those <= alpha is wrong about any of them with probability <= alpha.
+    """Holm's adjusted p-values: rejecting those <= alpha controls the family-wise error rate at alpha.
 
     The i-th smallest of m is multiplied by m - i + 1, made at least as large as the adjusted one before it, and cut at 1. No
     independence is assumed.
@@ -245,7 +245,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
         p_values: in [0, 1].
 
     Returns:
-        The adjusted ones, in the order given.
+        The adjusted ones, in the order of `p_values`.
 
     Raises:
         DataError: one lies outside [0, 1].

@@ -205,8 +205,8 @@ class Histogram(View):
 
     def _count(self, rows: Sequence[Row], of: Callable[[Values], Any]) -> str:
         """How many values of a trial are such, "96" or "95 to 97" over replicates."""
-        found = [int(of(flat(row, self.array))) for row in rows]
-        low, high = number(min(found)), number(max(found))
+        counts = [int(of(flat(row, self.array))) for row in rows]
+        low, high = number(min(counts)), number(max(counts))
         return low if low == high else f"{low} to {high}"
 
     def _bars(self, bins: Bins, names: Sequence[Any], members: Sequence[Row], place: int, among: int) -> list[dict[str, Any]]:

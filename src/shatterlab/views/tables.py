@@ -99,15 +99,15 @@ class ComparisonTable(View):
     def grid(self, rows: Iterable[Row]) -> Grid | None:
         """The table, lines without rows included; None where no line has any."""
         known = list(rows)
-        chosen = {line.cells: selected(known, line.where) for line in self.lines}
-        groups = {cells: members for cells, (members, _) in chosen.items() if members}
+        selections = {line.cells: selected(known, line.where) for line in self.lines}
+        groups = {cells: members for cells, (members, _) in selections.items() if members}
         if not groups:
             return None
-        notes = dict.fromkeys(note for _, notes in chosen.values() for note in notes)
+        notes = dict.fromkeys(note for _, notes in selections.values() for note in notes)
         if any(_by_sample(column, members) for members in groups.values() for column in self.columns):
             notes[_ONE] = None
         headers = (*self.keys, "trials", *(name for column in self.columns for name in (heading(column), *self._beside(column))), *map(heading, self.further))
-        cells = tuple(self._cells(line, chosen[line.cells][0]) for line in self.lines)
+        cells = tuple(self._cells(line, selections[line.cells][0]) for line in self.lines)
         return Grid(headers, cells, len(self.keys), (*notes, *caveats(groups, (*self.columns, *self.further))))
 
     def _beside(self, column: str) -> tuple[str, ...]:
