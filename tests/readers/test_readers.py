@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
 import os
 import pickle
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from readers.made_files import idx, made_file, refusal
+from shatterlab.core.errors import DataError
 from shatterlab.datasets.cifar import CIFAR10, CIFAR100
 from shatterlab.datasets.mnist import MNIST, FashionMNIST
 from shatterlab.readers import published_files
-from shatterlab.readers.cifar import read_pickle
+from shatterlab.readers.array_pickles import read_pickle
 from shatterlab.readers.idx import read_idx
 from shatterlab.readers.published_files import canonical_files, check_files, data_root
 
@@ -193,7 +198,7 @@ def test_a_malicious_pickle_is_refused_before_it_runs(tmp_path):
         b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.",
         b"\x80\x04\x8c\x05numpy\x8c\x14_core.multiarray.sys\x93.",
         b"c_codecs\ndecode\n.",
-        b"cshatterlab.readers.cifar\nnp\n.",
+        b"cshatterlab.readers.array_pickles\nnp\n.",
     ],
 )
 def test_every_other_global_is_refused(tmp_path, monkeypatch, content):
@@ -222,3 +227,54 @@ def test_a_damaged_pickle_is_refused(tmp_path, content):
     path.write_bytes(content)
     message = refusal(lambda: read_pickle(path, "CIFAR100"))
     assert message.startswith("CIFAR100: a whole pickle is required, got ") and message.endswith(f" at {path}. Delete it and get it again.")
+
+
+def object_array(code: bytes) -> bytes:
+    """A pickle of an array of this dtype over bytes of the file's choosing."""
+    dtype = b"cnumpy\ndtype\n(S'" + code + b"'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb"
+    return b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I1\nt" + dtype + b"I00\nS'AAAAAAAA'\ntb."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        object_array(b"O8"),  # addresses of the file's choosing: the process died of signal 11
+        object_array(b"V8"),
+        b"\x80\x02}r\x00\x00\x00\x20.",  # memo index 2^29
+        b"(" * 2_000 + b".",
+        b"]" * 2_000 + b"a" * 1_999 + b".",
+        b"\x8a\xff.",
+        b"B\xff\xff\xff\x7f.",  # 2 GiB of bytes in a file of six
+        b"\x96\xff\xff\xff\xff\xff\xff\xff\x7f.",
+    ],
+    ids=["objects", "void", "memo", "marks", "nested", "cut short", "two gigabytes", "eight exabytes"],
+)
+def test_a_hostile_pickle_costs_one_line_and_no_memory(tmp_path, content):
+    path = tmp_path / "train"
+    path.write_bytes(content)
+    tracemalloc.start()
+    with contextlib.suppress(DataError):
+        read_pickle(path, "CIFAR100")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**26
+
+
+def test_the_array_that_hostile_pickles_imitate_is_read(tmp_path):
+    path = tmp_path / "train"
+    path.write_bytes(object_array(b"u8"))
+    assert read_pickle(path, "CIFAR100").tolist() == [int.from_bytes(b"A" * 8, "little")]
+
+
+@given(st.integers(0, 2**32), st.integers(1, 8))
+@settings(max_examples=100)
+def test_mutated_pickles_are_read_or_refused(tmp_path_factory, seed, changes):
+    """Flipped bytes of a whole batch: an answer or one line, never another exception."""
+    rng = np.random.default_rng(seed)
+    content = bytearray(pickle.dumps({b"data": np.arange(48, dtype=np.uint8).reshape(4, 12), b"labels": [1, 2, 3, 0]}, protocol=int(rng.integers(5))))
+    for place in rng.integers(0, len(content), changes):
+        content[place] = rng.integers(256)
+    path = tmp_path_factory.getbasetemp() / f"mutated{os.getpid()}"
+    path.write_bytes(bytes(content))
+    with contextlib.suppress(DataError):
+        read_pickle(path, "CIFAR100")
