@@ -7,14 +7,16 @@ import functools
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shatterlab.core import catalog
 from shatterlab.core.errors import InvalidPart, UnknownName
 from shatterlab.core.user_code import user_code
-from shatterlab.design.experiment import Experiment, Scale
 
-Maker = Callable[..., Experiment]  # takes a Scale; a learner and a dataset too where it takes a model of the user's own
+if TYPE_CHECKING:  # `shatterlab list` takes no second without torch
+    from shatterlab.design.experiment import Experiment, Scale
+
+Maker = Callable[..., "Experiment"]  # takes a Scale; a learner and a dataset too where it takes a model of the user's own
 
 
 @functools.cache
@@ -54,6 +56,8 @@ def load(path: Path | str) -> Maker:
             returns something else than an Experiment.
         UserCodeError: the file fails while it is imported; the function itself raises it where the user's fails.
     """
+    from shatterlab.design.experiment import Experiment
+
     file = Path(path).name
     maker = getattr(catalog.load(path), "experiment", None)
     if not callable(maker):
