@@ -1,8 +1,8 @@
 """Callables that only this process can name: lambdas, closures, functions of a script or of a notebook.
 
 Each gets a name that ends in a hash of its code, so rows that an edited factory made are never taken for its own. Worker
-processes of this machine receive the callable itself, pickled by value, through their pipe. Nothing that comes from a
-file, a store or a description is ever unpickled.
+processes of this machine receive the callable itself, pickled by value, through their pipe. No file, store, checkpoint
+or description can bring code so.
 """
 
 from __future__ import annotations
