@@ -19,7 +19,7 @@ def attempts(rows: Iterable[Row], tolerance: float = 0.0) -> list[Attempts]:
     A run that did not fit and ended at its budget (`fit.censored`), or that diverged, is undecided; failed runs are left out.
 
     Args:
-        rows: of one configuration but for size and seeds; rows without a size count at the size that was asked for.
+        rows: of one configuration but for size and seeds; rows without a size count at the size in their configuration.
         tolerance: a fraction in [0, 1).
     """
     sizes = by((row for row in rows if _size(row) is not None), lambda row: _size(row) or 0)

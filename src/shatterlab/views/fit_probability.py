@@ -24,7 +24,7 @@ class FitProbability(View):
     the notes; it is a bound where that is all that the runs tell.
 
     Args:
-        by: columns whose values, told together, name a line.
+        by: columns whose values, one after the other, name a line.
         tolerance: the largest training error that counts as a fit, a fraction in [0, 1).
         reference: a curve behind, points {"x": n, "y": probability, "name": ..}.
 

@@ -64,7 +64,7 @@ class PublishedLine:
 
     Args:
         cells: what it is called, one cell a key column.
-        where: the rows that belong to it: column -> the value asked for, or a sequence of which one must match.
+        where: the rows that belong to it: column -> its value, or a sequence of which one must match.
         published: column -> the published value, in the column's unit; a text where no number is printed; absent where there is none.
     """
 
