@@ -18,7 +18,7 @@ import shatterlab as sl
 from shatterlab.core import Batch, Progress
 from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
 from shatterlab.core.losses import evaluate, losses
-from shatterlab.training import precision as _precision
+from shatterlab.training import device as _precision
 from shatterlab.training.feeds import MemoryFeed, split
 from shatterlab.training.preprocessing import Standardization, Whitening, preparation
 from shatterlab.training.torch_seed import seeded

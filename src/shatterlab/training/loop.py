@@ -17,9 +17,9 @@ from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.losses import Evaluation, evaluation
 from shatterlab.core.values import Resumable
 from shatterlab.training.checkpoint import Checkpoint
+from shatterlab.training.device import autocast
 from shatterlab.training.distributed import Ranks
 from shatterlab.training.feeds import Feed, Step
-from shatterlab.training.precision import autocast
 from shatterlab.training.recipe import GradientTraining
 from shatterlab.training.stopping import Stopping
 from shatterlab.training.torch_seed import random_state, restore_random_state, seeded
