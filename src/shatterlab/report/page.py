@@ -85,11 +85,7 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"embedded": embedded, "cell": _cell, "capital": capital, "heading": heading, "duration": _duration}
     return environment

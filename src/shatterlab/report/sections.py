@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shatterlab.analysis.naming import heading, model, number, setting, text_of, value_of, with_interval
-from shatterlab.analysis.replicates import SPECIFICATION, by, seeds
+from shatterlab.analysis.replicates import SPECIFICATION, by, seeds, unique
 from shatterlab.analysis.summary import censoring
 from shatterlab.core.values import Row
 from shatterlab.views import Grid, View
+from shatterlab.views.view import plain
 
 if TYPE_CHECKING:
     from shatterlab.design.experiment import Claim, Experiment, Judgement
     from shatterlab.statistics import Interval
 
 FALSE_ALARM = 1e-6  # of each statistical self-check
+_WIDTH = 100  # characters a line of text
 SHOWN = 1000  # trials in the table; all that failed or diverged come first
 _CHECKS = {
     "batches_equal_sample": ("Batches", "The batches that the model was given equal the corrupted sample."),
@@ -279,3 +282,41 @@ def headline(lines: Sequence[ClaimLine], rows: Sequence[Row]) -> list[str]:
         return ["No claim was put to the test; the figures and tables speak for themselves."]
     tally = Counter(line.verdict for line in lines)
     return [f"Of {len(lines)} {'claim' if len(lines) == 1 else 'claims'}: " + ", ".join(f"{count} {verdict}" for verdict, count in tally.items()) + "."]
+
+
+def text_report(experiment: Experiment, rows: Iterable[Row], verdict: Sequence[str] = ()) -> str:
+    """The result of an experiment, for a terminal of 100 columns.
+
+    Args:
+        experiment: its question, views and claims.
+        rows: the results of its own trials (`Experiment.select` has them); each key counts once.
+        verdict: the answer in plain words, the main sentence first; without one the claims are counted.
+    """
+    rows = unique(rows)
+    judged = claims(experiment, rows)
+    lines = list(verdict) or headline(judged, rows)
+    parts = [_wrapped(f"{experiment.name}: {experiment.question}"), "\n".join(_wrapped(line, "  ") for line in lines)]
+    if judged:
+        parts.append("\n".join(["Claims", *map(_claim_text, judged)]))
+    parts += [view.text(rows) for view in experiment.views]
+    parts.append(_ending(rows, checks(rows), unfinished(experiment, rows)))
+    return "\n\n".join(parts)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(plain(text), _WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def _claim_text(line: ClaimLine) -> str:
+    numbers = f": {line.interval}, claimed {line.claimed} (n = {line.n})" if line.interval else ""
+    first = textwrap.fill(plain(f"[{line.verdict}] {line.text}{numbers}"), _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return first + (f"\n{_wrapped(line.reason, '    ')}" if line.reason else "")
+
+
+def _ending(rows: Sequence[Row], checked: Checks, missing: int) -> str:
+    ended = ", ".join(f"{count} {status}" for status, count in counts(rows).items()) or "none"
+    lines = [f"Trials: {ended}{f', {missing} not run yet' if missing else ''}."]
+    if checked.checked:
+        lines.append(f"Self-checks: passed in {checked.passed} of {checked.checked} trials.")
+    errors = dict.fromkeys(str(row["error"]) for row in rows if row.get("error"))
+    return "\n".join(lines + [_wrapped(error, "  ") for error in errors])

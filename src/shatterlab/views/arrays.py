@@ -14,7 +14,7 @@ from shatterlab.analysis.naming import capital, heading, number, text_of
 from shatterlab.analysis.replicates import Groups, ended_well, grouped, selected
 from shatterlab.analysis.summary import caveats, left_out, standing
 from shatterlab.core.values import Row
-from shatterlab.views.theme import GREY, INK, dashes, data, faded, finished, legend, pick, tooltip, vertical
+from shatterlab.views.theme import GREY, INK, alt, dashes, data, faded, finished, legend, pick, tooltip, vertical
 from shatterlab.views.view import Grid, View
 
 _POINTS = 160  # of a line; more are thinned
@@ -104,8 +104,6 @@ class ArrayCurves(View):
         return points
 
     def _chart(self, points: list[dict[str, Any]]) -> Any:
-        import altair as alt
-
         shared = vertical([point[name] for point in points for name in ("y", "low", "high") if name in point], "", self.scale, self.y)
         axis = alt.X("x:Q", title=capital(self.x), axis=alt.Axis(grid=False), scale=alt.Scale(type=self.x_scale, nice=False, zero=False, padding=6))
         picked, chart = pick(), data("points")
@@ -219,8 +217,6 @@ class Histogram(View):
         return bars
 
     def _chart(self, datasets: Mapping[str, list[dict[str, Any]]], bins: Bins) -> Any:
-        import altair as alt
-
         labels, title = list(dict.fromkeys(bar["by"] for bar in datasets["bars"])), " and ".join(map(heading, self.by))
         several = len(labels) > 1
         left = f"datum.value < {bins.edges[0]!r}"  # where only zeros are
@@ -247,8 +243,6 @@ class Histogram(View):
 
     def _heights(self, bars: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Scale and axis of the heights: from 0, or from half of the smallest that is drawn, by powers of ten."""
-        import altair as alt
-
         low, high = min(bar["floor"] for bar in bars), max(bar["y"] for bar in bars)
         if self.counts == "linear":
             return {"scale": alt.Scale(domain=[0, high * 1.08], nice=False), "axis": alt.Axis(tickCount=6)}

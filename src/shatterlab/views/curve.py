@@ -10,7 +10,7 @@ from shatterlab.analysis.naming import counted, heading, number, text_of, value_
 from shatterlab.analysis.replicates import Groups, grouped, melted, selected
 from shatterlab.analysis.summary import Summary, caveats, censoring, chance, in_words, left_out, ratios, standing, summarize
 from shatterlab.core.values import Row
-from shatterlab.views.theme import GREY, Axes, dashes, data, faded, finished, legend, pick, published, tooltip
+from shatterlab.views.theme import GREY, Axes, alt, dashes, data, faded, finished, legend, pick, published, tooltip
 from shatterlab.views.view import Grid, View
 
 _LINE = "quantity"  # what tells the lines apart where y has several columns
@@ -149,8 +149,6 @@ class Curve(View):
         return [f"Not drawn: {counted(count, 'trial')} at or below 0, which a log axis cannot show."] if count else []
 
     def _chart(self, datasets: Mapping[str, Points], axes: Axes, guessing: float | None) -> Any:
-        import altair as alt
-
         line = self._keys[1] if len(self._keys) > 1 else None
         color, picked = {"color": legend(line, axes.series)}, pick()
         tips = {"text": self._heading, "x": heading(self.x), **({"by": heading(line)} if line else {})}

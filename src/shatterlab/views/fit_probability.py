@@ -11,7 +11,7 @@ from shatterlab.analysis.naming import heading, number, text_of
 from shatterlab.analysis.replicates import grouped, mixed, selected
 from shatterlab.core.values import Row
 from shatterlab.theory.capacity import Attempts, Complexity, effective_complexity
-from shatterlab.views.theme import GREY, dashes, data, faded, finished, legend, pick, tooltip
+from shatterlab.views.theme import GREY, alt, dashes, data, faded, finished, legend, pick, tooltip
 from shatterlab.views.view import Grid, View
 
 
@@ -90,8 +90,6 @@ class FitProbability(View):
         return curves, [*notes, *(f"{name}: {effective_complexity(tried).text}." for name, tried in curves.items())]
 
     def _chart(self, points: list[dict[str, Any]], reference: list[dict[str, Any]], names: list[str]) -> Any:
-        import altair as alt
-
         sizes = [point["n"] for point in points] + [point["x"] for point in reference]
         horizontal: dict[str, Any] = {"type": "log", "domain": [min(sizes) / 1.15, max(sizes) * 1.15], "nice": False}
         axis = alt.Axis(grid=False, labelOverlap="greedy", format="~s")

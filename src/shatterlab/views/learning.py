@@ -11,7 +11,7 @@ from shatterlab.analysis.naming import counted, heading, model, number, text_of
 from shatterlab.analysis.replicates import by_configuration, ended_well, grouped, selected
 from shatterlab.analysis.summary import Summary, standing
 from shatterlab.core.values import Row
-from shatterlab.views.theme import PUBLISHED, dashes, data, faded, finished, framing, last_epoch, legend, pick, published, tooltip, vertical
+from shatterlab.views.theme import PUBLISHED, alt, dashes, data, faded, finished, framing, last_epoch, legend, pick, published, tooltip, vertical
 from shatterlab.views.view import Grid, View
 
 _POINTS = 8000  # of single runs in one chart; more are thinned evenly, ends kept
@@ -130,8 +130,6 @@ class LearningCurves(View):
         return kept
 
     def _chart(self, datasets: Data) -> Any:
-        import altair as alt
-
         ours, theirs = [point for name in ("runs", "means", "ends") for point in datasets[name]], datasets.get("published", [])
         shared = vertical(framing([point["y"] for point in ours], [point["y"] for point in theirs], self.y, self._scale), self.y, self._scale)
         epochs = [point["epoch"] for point in ours]

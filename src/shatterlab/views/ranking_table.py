@@ -14,7 +14,7 @@ from shatterlab.analysis.naming import capital, heading, number, text_of
 from shatterlab.analysis.replicates import grouped, selected
 from shatterlab.analysis.summary import LEVEL, caveats, left_out, standing
 from shatterlab.core.values import Row
-from shatterlab.views.theme import Axes, data, faded, finished, legend, pick, tooltip
+from shatterlab.views.theme import Axes, alt, data, faded, finished, legend, pick, tooltip
 from shatterlab.views.view import Grid, View
 
 _LANE = 15  # pixels a setting inside of a line
@@ -145,8 +145,6 @@ class RankingTable(View):
         return {"x": textwrap.fill(line.name, _LABEL), "y": value, "by": self._name(group), **more, **ends}
 
     def _chart(self, axes: Axes, points: Sequence[Mapping[str, Any]]) -> Any:
-        import altair as alt
-
         color, picked, place = {"color": legend(self.among, axes.series)}, pick(), axes.place()
         tips = tooltip({"text": heading(self.y), "choice": "choice", "by": heading(self.among), "n": "trials"})
         names = alt.Axis(grid=False, labelLimit=230, ticks=False, domain=False, labelExpr="split(datum.label, '\\n')")

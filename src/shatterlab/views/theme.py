@@ -9,13 +9,7 @@ from typing import Any
 
 from shatterlab.analysis.naming import capital, heading, is_fraction, number
 
-_SETTINGS = {
-    "true labels": "#0072B2",
-    "random labels": "#D55E00",
-    "shuffled pixels": "#009E73",
-    "random pixels": "#CC79A7",
-    "Gaussian pixels": "#E69F00",
-}
+_SETTINGS = {"true labels": "#0072B2", "random labels": "#D55E00", "shuffled pixels": "#009E73", "random pixels": "#CC79A7", "Gaussian pixels": "#E69F00"}
 _OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00", "#5B5EA6")  # Okabe and Ito's, and two more
 _DASHES = ([1, 0], [6, 4], [2, 3], [10, 4, 2, 4], [12, 3], [4, 8])
 _THIN = [4, 2]
@@ -27,6 +21,16 @@ PUBLISHED = "published"
 _SHORTEST = 10.0  # epochs that the frame may show at least, where there are published ones
 _TWO_LINES = "split(replace(datum.label, 'partially corrupted ', 'partially corrupted|'), '|')"  # the one long name
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+
+
+class _Altair:
+    def __getattr__(self, name: str) -> Any:
+        import altair  # at the first chart: it takes a second
+
+        return getattr(altair, name)
+
+
+alt: Any = _Altair()
 
 
 def colors(labels: Iterable[str]) -> dict[str, str]:
@@ -51,36 +55,26 @@ def _of_setting(name: str) -> str | None:
 
 def pick() -> Any:
     """The selection by a click on a name in the legend."""
-    import altair as alt
-
     return alt.selection_point(fields=["by"], bind="legend", name="picked", toggle="true")
 
 
 def faded(picked: Any, strength: float) -> Any:
     """An opacity that fades where another name is picked in the legend."""
-    import altair as alt
-
     return alt.condition(picked, alt.value(strength), alt.value(strength / 8))
 
 
 def tooltip(titles: Mapping[str, str]) -> list[Any]:
     """What a mark says where the pointer rests on it: field -> what it is called."""
-    import altair as alt
-
     return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
 
 
 def data(name: str) -> Any:
     """A chart of the data set of this name."""
-    import altair as alt
-
     return alt.Chart(alt.NamedData(name))
 
 
 def legend(column: str | None, labels: Iterable[str]) -> Any:
     """The colour channel "by" with one colour a label; a legend where there is more than one label."""
-    import altair as alt
-
     palette = colors(labels)
     shown = alt.Legend(title=capital(heading(column)), symbolOpacity=1, symbolType="circle", symbolStrokeWidth=2) if column and len(palette) > 1 else None
     return alt.Color("by:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=shown)
@@ -88,8 +82,6 @@ def legend(column: str | None, labels: Iterable[str]) -> Any:
 
 def dashes(field: str, names: Sequence[str], title: str, thin: str = "") -> Any:
     """The dash channel: one pattern a name, the first unbroken; the name `thin` has short dashes that no other has."""
-    import altair as alt
-
     patterns = [_THIN if name == thin else _DASHES[i % len(_DASHES)] for i, name in enumerate(names)]
     shown = alt.Legend(title=title, symbolType="stroke", symbolStrokeColor=GREY, symbolSize=300)
     return alt.StrokeDash(field, scale=alt.Scale(domain=list(names), range=patterns), legend=shown)
@@ -97,8 +89,6 @@ def dashes(field: str, names: Sequence[str], title: str, thin: str = "") -> Any:
 
 def shapes(field: str, names: Sequence[str], title: str) -> Any:
     """The shape channel: one filled shape a name; no triangle, which means a bound."""
-    import altair as alt
-
     marks = [_SHAPES[i % len(_SHAPES)] for i in range(len(names))]
     shown = alt.Legend(title=title, symbolFillColor=GREY, symbolStrokeColor=GREY)
     return alt.Shape(field, scale=alt.Scale(domain=list(names), range=marks), legend=shown)
@@ -117,13 +107,7 @@ def _look() -> dict[str, Any]:
     lines = {"gridColor": "#E3E7EC", "domainColor": GREY, "tickColor": GREY, "labelColor": INK, "titleColor": "#1D242B"}
     legend = {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 260, "orient": "top", "symbolSize": 90, "offset": 12}
     words = {"labelColor": INK, "titleColor": "#1D242B", "titleFontWeight": "normal", "columnPadding": 18, "rowPadding": 4}
-    return {
-        "background": "transparent",
-        "font": _FONT,
-        "view": {"stroke": None},
-        "axis": {**axis, **lines},
-        "legend": {**legend, **words},
-    }
+    return {"background": "transparent", "font": _FONT, "view": {"stroke": None}, "axis": {**axis, **lines}, "legend": {**legend, **words}}
 
 
 @dataclass(frozen=True)
@@ -160,8 +144,6 @@ class Axes:
 
     def place(self, field: str = "y") -> dict[str, Any]:
         """The channels that put (x, field) in its place."""
-        import altair as alt
-
         if not self.numeric:
             offset = {"yOffset": alt.YOffset("by:N", sort=list(self.series))} if len(self.series) > 1 else {}
             axis = alt.Axis(grid=False, labelLimit=230, ticks=False, domain=False, labelExpr=_TWO_LINES)
@@ -176,8 +158,6 @@ class Axes:
 
     def level(self, value: float, word: str) -> list[Any]:
         """A dotted line across the chart at this y, and its name; their data is a single point, "once"."""
-        import altair as alt
-
         once, shared = data("once"), vertical(self.values, self.y, self.scale, self.title)
         datum = {"y": alt.YDatum(value, **shared)} if self.numeric else {"x": alt.XDatum(value, **shared)}
         corner = {"x": alt.value(0)} if self.numeric else {"y": alt.value(0)}
@@ -186,8 +166,6 @@ class Axes:
         return [rule, name.encode(**datum, **corner)]
 
     def _value(self, field: str) -> dict[str, Any]:
-        import altair as alt
-
         shared = vertical(self.values, self.y, self.scale, self.title)
         return {"y": alt.Y(f"{field}:Q", **shared)} if self.numeric else {"x": alt.X(f"{field}:Q", **shared)}
 
@@ -216,8 +194,6 @@ def vertical(values: Sequence[float], column: str, scale: str, title: str = "") 
         scale: "linear" or "log".
         title: of the axis, in place of the column's heading; it may have several lines.
     """
-    import altair as alt
-
     name: Any = capital(title or heading(column))
     name = name.split("\n") if "\n" in name else name
     axis: dict[str, Any] = {"tickCount": 6} | ({"format": ".0%"} if is_fraction(column) else {})
