@@ -18,7 +18,7 @@ import shatterlab as sl
 from shatterlab.core import Augmentation, Batch, Progress, catalog, random_bits
 from shatterlab.core.errors import DataError, InvalidPart, LawBroken, NotApplicable
 from shatterlab.laws import check, laws, samples, words
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.optimizers.descent import SGD
 from shatterlab.training.torch_seed import seeded
 
 TEETH: list[tuple[sl.Part, set[str]]] = []

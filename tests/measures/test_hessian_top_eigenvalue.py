@@ -11,7 +11,7 @@ from shatterlab.core import Fit
 from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.core.losses import losses
 from shatterlab.measures import _training_loss
-from shatterlab.measures.hessian import HessianTopEigenvalue
+from shatterlab.measures.gradients import HessianTopEigenvalue
 
 
 def fitted(architecture, train, **fields):

@@ -8,8 +8,7 @@ import torch
 
 from shatterlab.core import catalog
 from shatterlab.core.errors import InvalidPart
-from shatterlab.optimizers.adaptive import Adam, RMSProp
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.optimizers.descent import SGD, Adam, RMSProp
 
 START = np.array([1.0, -2.0, 0.5, 3.0])
 TARGET = np.array([0.3, 0.1, -1.0, 2.0])

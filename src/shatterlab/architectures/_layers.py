@@ -14,8 +14,8 @@ def initialize(network: nn.Module, scheme: str) -> None:
 
     Args:
         network: changed in place; its other layers stay as they are.
-        scheme: "default" leaves torch's own (weights and biases uniform within 1/sqrt(fan-in)); "he" is normal with
-            variance 2/fan-in; "glorot" uniform with variance 2/(fan-in + fan-out); "zero" all zeros.
+        scheme: "default" leaves torch's own (weights and biases uniform within 1/sqrt(fan-in)); "he" is normal with variance 2/fan-in; "glorot" uniform with
+            variance 2/(fan-in + fan-out); "zero" all zeros.
 
     Source:
         He et al. 2015, "Delving deep into rectifiers"; Glorot and Bengio 2010.
@@ -44,18 +44,12 @@ def require_probability(owner: Architecture, dropout: float) -> None:
 
 
 def dropping(dropout: float) -> list[nn.Module]:
-    """The layer that sets a share of the activations to 0 in training and divides the rest by 1 - dropout; none where it is 0.
-
-    Source:
-        Srivastava et al. 2014, in the form of torch.nn.Dropout, which draws from the order stream's generator.
-    """
+    """The layer that sets a share of the activations to 0 in training and divides the rest by 1 - dropout; none where it is 0."""
     return [nn.Dropout(dropout)] if dropout else []
 
 
 def image_shape(owner: Architecture, shape: tuple[int, ...], halvings: int) -> tuple[int, int, int]:
-    """Channels, height and width of the inputs, which must leave at least two pixels a side to each halving.
-
-    A halving leaves ceil(side / 2) pixels, so h of them need a side of at least 2^(h - 1) + 1.
+    """Channels, height and width of the inputs, which must leave at least two pixels a side to each halving: a side of 2^(halvings - 1) + 1.
 
     Raises:
         InvalidPart: the inputs are table rows, or smaller than that.
@@ -72,8 +66,7 @@ def image_shape(owner: Architecture, shape: tuple[int, ...], halvings: int) -> t
 class SameConv2d(nn.Conv2d):
     """A 3x3 convolution with stride 2 that pads as TensorFlow does: an even side at its end only.
 
-    SAME pads max(0, 2 (ceil(s / 2) - 1) + 3 - s) zeros to side s, the smaller half in front: 0 + 1 where s is
-    even, 1 + 1 where it is odd.
+    SAME pads max(0, 2 (ceil(s / 2) - 1) + 3 - s) zeros to side s, the smaller half in front: 0 + 1 where s is even, 1 + 1 where it is odd.
     """
 
     def __init__(self, inputs: int, outputs: int, bias: bool) -> None:

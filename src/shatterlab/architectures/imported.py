@@ -22,15 +22,13 @@ _trained: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
 class Imported(Architecture):
     """Any torch network, built by your own function or class.
 
-    The factory is called with those of `shape`, `classes` (or `num_classes`) and, for images, `channels` that its
-    signature names, with `height` and `width` where it names both (a lone `width` is more often a number of units),
-    and with `arguments`, which take precedence. It draws its weights from torch's generator, which the learner seeds. Keys
-    of trials hold a fingerprint of the code, so an edited network never meets old results.
+    The factory is called with those of `shape`, `classes` (or `num_classes`), for images `channels`, and `height` with `width` that its signature names, and
+    with `arguments`, which take precedence. It draws its weights from torch's generator, which the learner seeds. Keys of trials hold a fingerprint of the
+    code.
 
     Args:
-        factory: "module:name" or "path/to/file.py:name" of a function or of a subclass of torch.nn.Module. In Python also
-            the callable itself: it becomes "module:name" where it can be imported, else a name that only this process and
-            its workers know, which ends in a hash of its code and of the values it encloses.
+        factory: "module:name" or "path/to/file.py:name" of a function or a subclass of torch.nn.Module; in Python also the callable itself, which becomes
+            "module:name" where it can be imported, else a name that ends in a hash of its code and enclosed values.
         arguments: further arguments of the factory by name; numbers, text, lists and mappings.
 
     Example:
@@ -111,7 +109,6 @@ class Imported(Architecture):
         return factory
 
     def _filled(self, factory: Callable[..., Any], shape: tuple[int, ...], classes: int) -> dict[str, Any]:
-        """The arguments of the call: those of the signature that the data decides, and the user's own."""
         try:
             parameters = inspect.signature(factory).parameters
         except (TypeError, ValueError):  # some callables written in C have no signature
@@ -151,7 +148,6 @@ class Imported(Architecture):
 
 
 def _fill_lazy_layers(network: nn.Module, shape: tuple[int, ...]) -> None:
-    """Runs one input through lazy layers, so that they have parameters; running statistics stay as they are."""
     if any(isinstance(parameter, nn.UninitializedParameter) for parameter in network.parameters()):
         training = network.training
         with torch.no_grad():

@@ -26,26 +26,22 @@ _Layer = tuple[int, _Kernel] | tuple[int, _Kernel, int]  # filters, kernel, stri
 class InceptionV3(Architecture):
     """Inception v3 with its auxiliary classifier: 23.8 million weights for 1,000 classes, 27.2 million with the auxiliary one.
 
-    A stem of five convolutions and two poolings; three blocks at 35 x 35, four with 7x7 filters factorized at 17 x 17, two at 8 x 8 (of
-    a 299 x 299 image), a reduction between each; global mean, dropout, one linear layer. Every convolution is without bias and followed by
-    batch norm and ReLU. The published count, 23,834,568 of 3x299x299 images, holds for any image side >= 75.
+    A stem of five convolutions and two poolings; three blocks at 35 x 35, four with 7x7 filters factorized at 17 x 17, two at 8 x 8 (of a 299 x 299 image), a
+    reduction between each; global mean, dropout, one linear layer. Every convolution is without bias and followed by batch norm and ReLU.
 
-    `forward` gives the scores. `with_auxiliary(images)` gives the auxiliary scores too, from the last 17 x 17 grid; training adds
-    their loss. Grids smaller than 17 x 17 are pooled to 5 x 5 before that classifier's last convolution.
+    `forward` gives the scores, `with_auxiliary(images)` the auxiliary scores too, from the last 17 x 17 grid (smaller ones are pooled to 5 x 5).
 
     Args:
         auxiliary: with the auxiliary classifier (3,326,696 weights for 1,000 classes).
         dropout: probability that a feature is dropped before the last layer, in [0, 1); the paper keeps 0.8.
-        convention: what batch norm learns: "scale_shift" (the published count), or "shift" alone (TF-Slim's, 23,817,352 without the
-            auxiliary classifier).
+        convention: what batch norm learns: "scale_shift" (the published count, 23,834,568) or "shift" alone (TF-Slim's, 23,817,352), without the auxiliary one.
         width: factor on every number of filters, > 0; the products are rounded, to at least 1.
         init: "truncated" (normal, deviation 0.1, cut at two deviations; 0.01 and 0.001 in the last two auxiliary layers), or "he".
         norm_momentum: weight of the newest batch in the running mean and variance, in (0, 1]; TensorFlow's Inception had 0.0003.
         norm_eps: added to the variance, > 0.
 
     Source:
-        Szegedy et al. 2015, "Rethinking the Inception architecture for computer vision", table 1 and figures 5 to 8; filters, which the paper
-        does not print, as in the authors' published TensorFlow model.
+        Szegedy et al. 2015, "Rethinking the Inception architecture", table 1 and figures 5 to 8; filters as in the authors' published TensorFlow model.
 
     Example:
         >>> with torch.device("meta"):
@@ -186,12 +182,7 @@ class Blocks:
     def expanded(self) -> nn.Module:
         """A block whose 3x3 filters split into rows and columns, side by side."""
         before = self.channels
-        branches = [
-            self._chain(before, [(320, 1)]),
-            self._split(before, [(384, 1)]),
-            self._split(before, [(448, 1), (384, 3)]),
-            self._pooled(before, 192),
-        ]
+        branches = [self._chain(before, [(320, 1)]), self._split(before, [(384, 1)]), self._split(before, [(448, 1), (384, 3)]), self._pooled(before, 192)]
         self.channels = self.filters(320) + 4 * self.filters(384) + self.filters(192)
         return Concatenation(branches)
 

@@ -21,8 +21,7 @@ def linear_network(shape: tuple[int, ...], classes: int, bias: bool = True) -> n
 class Linear(Architecture):
     """One linear layer from the flattened input to the scores.
 
-    scores = W x + b, with d k weights and k biases. Without bias and from zero, gradient descent on squared loss
-    stays in the span of the data and reaches the minimum-norm interpolant. Takes images and tables.
+    scores = W x + b. Without bias and from zero, descent on squared loss reaches the minimum-norm interpolant. Takes images and tables.
 
     Args:
         bias: learn b; without it the scores are W x.

@@ -17,13 +17,11 @@ from shatterlab.core import Architecture
 class MLP(Architecture):
     """A fully connected ReLU network: flatten, hidden layers, scores.
 
-    x -> relu(W_1 x + b_1) -> ... -> W_last h + b_last. The paper's MLP 1x512 and MLP 3x512 are `MLP()` and
-    `MLP((512, 512, 512))`. Takes images and tables.
+    x -> relu(W_1 x + b_1) -> ... -> W_last h + b_last. The paper's are `MLP()` and `MLP((512, 512, 512))`. Takes images and tables.
 
     Args:
         hidden: widths of the hidden layers, each >= 1; at least one (none is `Linear`).
-        init: "default" (torch's: uniform within 1/sqrt(fan-in)), "he" or "glorot" (both with zero biases). The
-            paper does not state its own.
+        init: "default" (torch's: uniform within 1/sqrt(fan-in)), "he" or "glorot" (both with zero biases). The paper does not state its own.
         dropout: share of the activations of every hidden layer that is set to 0 in a step of training, in [0, 1).
 
     Source:

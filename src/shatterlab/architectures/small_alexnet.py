@@ -20,20 +20,17 @@ _TUTORIAL = (("conv1", 0.05, 0.0), ("conv2", 0.05, 0.1), ("full1", 0.04, 0.1), (
 class SmallAlexNet(Architecture):
     """The paper's small AlexNet: two blocks of convolution, pooling and response normalization, three linear layers.
 
-    (5x5 convolution, ReLU, 3x3 max-pool with stride 2, `LocalResponseNorm`) twice, then 384 and 192 ReLU units and
-    the scores; SAME padding, as in TensorFlow, so a side of s pixels becomes ceil(s / 2) at each pool. With 64
-    channels at 3x28x28 and 10 classes: 1,387,786 parameters, the published count.
+    (5x5 convolution, ReLU, 3x3 max-pool with stride 2, `LocalResponseNorm`) twice, then 384 and 192 ReLU units and the scores; TensorFlow's SAME padding. With
+    64 channels at 3x28x28 and 10 classes: 1,387,786 parameters, the published count.
 
     Args:
         channels: filters of both convolutions, >= 1.
-        init: "tutorial" (of the TensorFlow CIFAR10 tutorial, whose network this is: normal, truncated at 2
-            standard deviations, of 0.05 in the convolutions, 0.04 in the hidden and 1/192 in the last layer; biases
-            0, 0.1, 0.1, 0.1, 0), "he", "glorot", or "default" (torch's). The paper does not state its own.
+        init: "tutorial" (TensorFlow's CIFAR10: normal, truncated at 2 deviations of 0.05 in the convolutions, 0.04 in the hidden and 1/192 in the last layer;
+            biases 0, 0.1, 0.1, 0.1, 0), "he", "glorot", or "default" (torch's). The paper does not state its own.
         dropout: share of the activations of both hidden linear layers that is set to 0 in a step of training, in [0, 1).
 
     Source:
-        Zhang et al. 2017, appendix A; Krizhevsky et al. 2012 (the normalization). The number of filters is inferred
-        from the published count, the normalization's constants are the tutorial's.
+        Zhang et al. 2017, appendix A; Krizhevsky et al. 2012. The number of filters is inferred from the published count, other constants are the tutorial's.
 
     Example:
         >>> network = SmallAlexNet().build((3, 28, 28), 10)
@@ -80,8 +77,7 @@ class SmallAlexNet(Architecture):
 class LocalResponseNorm(nn.Module):
     """Divides each activation by (1 + 0.001/9 * sum of squares over 9 neighbouring channels)^0.75.
 
-    The same as `torch.nn.functional.local_response_norm(x, size=9, alpha=0.001, beta=0.75, k=1)`, with the sum
-    as a 1x1 convolution by a constant banded matrix: faster on a CPU, and good for bfloat16.
+    `functional.local_response_norm(x, 9, 0.001, 0.75, 1)`, with the sum as a 1x1 convolution by a banded matrix: faster on a CPU, and good for bfloat16.
 
     Source:
         Krizhevsky et al. 2012, section 3.3; constants of the TensorFlow CIFAR10 tutorial (radius 4).

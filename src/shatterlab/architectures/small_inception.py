@@ -20,32 +20,24 @@ _BLOCKS: tuple[int | tuple[int, int], ...] = ((32, 32), (32, 48), 80, (112, 48),
 class SmallInception(Architecture):
     """The paper's small Inception: ten concatenating blocks, two of which halve the image, and a global mean.
 
-    A convolution of 96 filters; Inception 32+32, 32+48; downsample 80; Inception 112+48, 96+64, 80+80, 48+96;
-    downsample 96; Inception 176+160 twice; mean over all positions; one linear layer. Inception a+b concatenates a
-    1x1 and b 3x3 convolutions, downsample c concatenates c 3x3 convolutions with stride 2 and a 3x3 max-pool with
-    stride 2; each convolution is followed by batch norm and ReLU. The published count at 3x28x28 and 10 classes,
-    1,649,402 with and without batch norm, needs one trainable number a filter beside its kernel.
+    A convolution of 96 filters; Inception 32+32, 32+48; downsample 80; Inception 112+48, 96+64, 80+80, 48+96; downsample 96; Inception 176+160 twice; mean over
+    all positions; one linear layer. Inception a+b concatenates a 1x1 and b 3x3 convolutions, downsample c concatenates c 3x3 convolutions and a 3x3 max-pool,
+    both with stride 2; batch norm and ReLU follow each convolution. The published count at 3x28x28 and 10 classes is 1,649,402 with and without batch norm.
 
     Args:
         batch_norm: normalize after each convolution.
-        convention: what a filter learns beside its kernel. "shift" (one number, TF-Slim's default of 2016): batch norm's
-            shift, or the convolution's bias where there is no batch norm: 1,649,402. "bias": the convolution's
-            bias, which batch norm, here without parameters, then cancels: 1,649,402. "scale_shift" (torch's
-            default without bias): 1,651,114. "scale_shift_bias": 1,652,826. "none": 1,647,690. Without batch norm:
-            "shift", "bias" (the same there) or "none".
+        convention: what a filter learns beside its kernel: "shift" (TF-Slim's default of 2016: batch norm's shift, or a bias without batch norm; 1,649,402
+            numbers in all), "bias" (of the convolution: 1,649,402); with batch norm also "scale_shift" (1,651,114) and "scale_shift_bias" (1,652,826); "none"
+            (1,647,690).
         width: factor on every number of filters, > 0; the products are rounded, to at least 1.
-        padding: of the layers with stride 2. "symmetric" pads one pixel at each border, as torch does; "tensorflow"
-            pads a side of even length at its end only, as the original must have.
-        init: "glorot" (TF-Slim's default), "he", or "default" (torch's, too small for so deep a network without batch
-            norm: its loss stays at ln k). The first two have zero biases. The paper does not state its own.
-        norm_momentum: weight of the newest batch in the running mean and variance, in (0, 1]; the paper does
-            not state its own (TensorFlow's 0.0003 would need tens of thousands of steps).
+        padding: with stride 2: "symmetric" pads one pixel at each border, as torch does; "tensorflow" an even side at its end only, as the original must have.
+        init: "glorot" (TF-Slim's default) or "he", with zero biases, or "default" (torch's: without batch norm the loss stays at ln k). The paper states none.
+        norm_momentum: weight of the newest batch in the running mean and variance, in (0, 1]; the paper states none (TensorFlow's 0.0003 would be slow).
         norm_eps: added to the variance, > 0; the paper does not state its own (TensorFlow: 0.001).
         dropout: share of the means over all positions that is set to 0 in a step of training, in [0, 1).
 
     Source:
-        Zhang et al. 2017, appendix A, figure 3; Ioffe and Szegedy 2015 (batch norm). The conventions are inferred
-        from the published counts.
+        Zhang et al. 2017, appendix A, figure 3; Ioffe and Szegedy 2015 (batch norm). The conventions are inferred from the published counts.
 
     Example:
         >>> network = SmallInception().build((3, 28, 28), 10)

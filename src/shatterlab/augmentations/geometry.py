@@ -20,9 +20,8 @@ from shatterlab.core import Augmentation, Drawn
 class RandomCrop(Augmentation):
     """Cuts a window out of each image at a random place, another one in every epoch.
 
-    Every place at which the window fits into the image, padded by zeros, has the same probability. The paper cuts 28 x 28 of 32 x 32: take
-    `RandomCrop(28)` with `crop=28` of the training, which cuts the centre at evaluation. `RandomCrop(None, padding=4)` shifts images
-    by up to 4 pixels.
+    The paper cuts 28 x 28 of 32 x 32: take `RandomCrop(28)` with `crop=28` of the training, which cuts the centre at evaluation. `RandomCrop(None, padding=4)`
+    shifts images by up to 4 pixels.
 
     Args:
         size: side of the window in pixels, >= 1; None keeps height and width, which needs padding.
@@ -69,8 +68,8 @@ class RandomCrop(Augmentation):
 class RandomResizedCrop(Augmentation):
     """Cuts a window of random area, aspect and place out of each image and scales it back (bilinear): Inception's distortion.
 
-    The share of the area is uniform, the aspect (width / height, of a square image) log-uniform; a side that would be longer than the image
-    is as long as the image. As the first augmentation of streamed photos it cuts windows of the whole photo while it is decoded.
+    The share of the area is uniform, the aspect (width / height, of a square image) log-uniform; a side that would be longer than the image is as long as the
+    image. As the first augmentation of streamed photos it cuts windows of the whole photo while it is decoded.
 
     Args:
         area: smallest and largest share of the image, 0 < smallest <= largest <= 1.

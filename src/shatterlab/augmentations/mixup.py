@@ -18,15 +18,13 @@ from shatterlab.core import Augmentation, Drawn
 class Mixup(Augmentation):
     """Replaces each example by a mean of it and another of its batch, weighted by w and 1 - w, in the image and in the label.
 
-    w is drawn from Beta(alpha, alpha) for each example; the other is the one before it in the batch, which is in random order. The images
-    are mixed before they are whitened.
+    w is drawn from Beta(alpha, alpha); the other example is the one before it in the (random) batch. Images are mixed before they are whitened.
 
     Args:
         alpha: > 0; the smaller, the nearer is w to 0 or 1.
 
     Source:
-        Zhang, Cisse, Dauphin, Lopez-Paz 2018, "mixup: beyond empirical risk minimization" (one w a batch there; one an
-        example here).
+        Zhang, Cisse, Dauphin, Lopez-Paz 2018, "mixup: beyond empirical risk minimization" (one w a batch there; one an example here).
 
     Example:
         >>> import torch

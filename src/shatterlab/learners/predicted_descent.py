@@ -18,7 +18,7 @@ from shatterlab.core import Examples, Fit, Kernel, Learner, Observer, Part, Prog
 from shatterlab.core.errors import InvalidPart
 from shatterlab.kernels.empirical_tangent import tangent_gram
 from shatterlab.learners.training import Training
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.optimizers.descent import SGD
 from shatterlab.theory.kernel_dynamics import Spectrum
 from shatterlab.training.device import free_memory, gibibytes
 from shatterlab.training.torch_seed import seeded

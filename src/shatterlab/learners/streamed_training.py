@@ -10,7 +10,7 @@ from torch import nn
 
 from shatterlab.architectures.small_inception import SmallInception
 from shatterlab.core import Architecture, Augmentation, Examples, Fit, Observer, Optimizer, Runtime, Seeds
-from shatterlab.optimizers.adaptive import RMSProp
+from shatterlab.optimizers.descent import RMSProp
 from shatterlab.training.distributed import Ranks
 from shatterlab.training.feeds import Feed, StreamFeed
 from shatterlab.training.fit import build_model, fit_network

@@ -10,7 +10,7 @@ from torch import nn
 
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Architecture, Augmentation, Examples, Fit, Observer, Optimizer, Runtime, Seeds
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.optimizers.descent import SGD
 from shatterlab.training.distributed import Ranks
 from shatterlab.training.feeds import Feed, MemoryFeed
 from shatterlab.training.fit import build_model, fit_network

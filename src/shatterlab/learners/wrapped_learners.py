@@ -16,7 +16,7 @@ from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Part, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.losses import losses
 from shatterlab.learners.training import Training
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.optimizers.descent import SGD
 
 _ROWS = 2048  # examples scored at a time
 

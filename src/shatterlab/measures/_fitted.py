@@ -108,9 +108,7 @@ class Ball:
 
 
 def ball(fit: Fit, train: Examples, owner: str) -> Ball:
-    """The ball of functions whose norm is at most that of a fitted linear model or kernel system.
-
-    A bias counts as the weight of a further input, 1.
+    """The ball of functions whose norm is at most that of a fitted linear model or kernel system; a bias is the weight of a further input, 1.
 
     Raises:
         NotApplicable: the fitted model is neither, or it is 0.

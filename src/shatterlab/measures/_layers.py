@@ -25,9 +25,8 @@ _TOLERANCE = 1e-4  # of the residual: the eigenvalue is then known to about its 
 def affine_layers(fit: Fit, train: Examples, owner: str) -> list[Affine]:
     """Every affine map that the network applies to an example, in order of use; a layer that is used twice comes twice.
 
-    Batch norm in evaluation mode is a fixed scale and shift a channel. Where its input is the output of a linear layer or convolution,
-    it is folded into that layer; elsewhere it is a layer of its own. Layers without parameters (activations, pools, response
-    normalization) are skipped: the measures take them as 1-Lipschitz maps that keep 0.
+    Batch norm in evaluation mode is a scale and shift a channel: folded into a layer whose output it takes, else a layer of its own. Layers without parameters
+    are skipped, as 1-Lipschitz.
 
     Raises:
         NotApplicable: the fitted model is no torch module, or a parameter belongs to a layer of another kind.
@@ -59,8 +58,6 @@ def _require_known(model: nn.Module, owner: str) -> None:
 
 @dataclass
 class _Calls:
-    """Watches one forward pass."""
-
     model: nn.Module
     initial: Mapping[str, Tensor]
     owner: str
@@ -126,7 +123,6 @@ def _scale(layer: Batched) -> Tensor:
 
 
 def _initial_scale(layer: Batched, weight: Tensor | None, known: bool) -> Tensor | None:
-    """Scale of a fresh layer: running variance 1; a scale that is not trained keeps its value."""
     if not known:
         return None
     now = torch.ones_like(_scale(layer)) if layer.weight is None else layer.weight.detach().double()

@@ -109,7 +109,7 @@ class TrainingLoss:
             use: their role, for errors.
 
         Raises:
-            NotApplicable: they are not known, or the network is more than its parameters: batch norm's running statistics come from the sample.
+            NotApplicable: they are unknown, or batch norm's running statistics, which come from the sample, are part of the network.
         """
         if fit.initial is None:
             raise NotApplicable(f"{self.owner}: initial weights are required as {use}, this fit has none")

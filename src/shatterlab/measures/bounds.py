@@ -29,22 +29,19 @@ _QUANTILES = np.linspace(0, 0.99, 100)
 class VCBound(Measure):
     """The VC dimension of a model's class of functions, one class against the rest, and the bound on the error that follows from it.
 
-    Exact for linear classifiers (d + 1; d through 0); an upper bound with all its constants for fully connected ReLU nets; infinite for fully grown trees,
-    forests of such, nearest neighbours with one neighbour and systems of a strictly positive definite kernel: they fit any labels of distinct points.
-    Nothing here looks at labels, so the dimension is one number for true and for random ones. The bound is training error plus what the dimension adds, on
-    two-class classifiers (one score of the model against a threshold); for k classes it is that of one against the rest, and a bound for all k is no
-    smaller.
+    Exact for linear classifiers (d + 1; d through 0); an upper bound for fully connected ReLU nets; infinite for full-grown trees, forests of such, one nearest
+    neighbour and systems of a strictly positive definite kernel. It looks at no label. The bound holds for one score against a threshold; one for all k classes
+    is no smaller.
 
     Args:
         delta: the bound fails with at most this probability, in (0, 1).
 
     Returns:
-        `dimension`, `upper_bound` (1 where the dimension is only bounded from above, else 0), `per_example` (over n), `order` (W L log2 W for nets, else
-        None), `bound`, `vacuous` (1 where it is at least 1/2).
+        `dimension`, `upper_bound` (1 where the dimension is only bounded from above), `per_example` (over n), `order` (W L log2 W for nets, else None),
+        `bound`, `vacuous` (1 where it is at least 1/2).
 
     Raises:
         NotApplicable: no formula is known for this model; the layer or kind is named.
-        InvalidPart: delta is out of range.
 
     Source:
         Vapnik, Chervonenkis 1971; Cover 1965; Bartlett, Harvey, Liaw, Mehrabian 2019, theorem 7.
@@ -79,7 +76,6 @@ class VCBound(Measure):
         raise NotApplicable(f"{self.kind}: a model whose dimension is known is required, got {type(model).__name__}")
 
     def _widths(self, model: nn.Module, train: Examples) -> tuple[list[int], bool]:
-        """Units of each layer of a chain of linear layers, and whether all have biases."""
         first, rest = without_preparation(model)
         named = [(name, layer) for name, layer in rest.named_modules() if not isinstance(layer, nn.Sequential)]
         odd = [(name, layer) for name, layer in named if not isinstance(layer, (nn.Linear, *_KEPT))]
@@ -96,7 +92,6 @@ class VCBound(Measure):
 
 
 def _unrestricted(model: Any) -> bool:
-    """Whether an estimator can fit any labels: no limit of depth, leaves or size, one neighbour, no bootstrap."""
     free = {"max_depth": None, "max_leaf_nodes": None, "min_samples_leaf": 1, "min_samples_split": 2, "ccp_alpha": 0.0, "n_neighbors": 1, "bootstrap": False}
     options = model.get_params(deep=False)
     return all(options[name] == value for name, value in free.items() if name in options)
@@ -106,25 +101,22 @@ def _unrestricted(model: Any) -> bool:
 class MarginBound(Measure):
     """The Rademacher complexity of the ball of functions whose norm is at most the fitted one's, and the margin bound that follows from it.
 
-    With R_S of the ball of one class's score functions: true error <= (share of training margins below g) + 4 k R_S / g + 3 sqrt(ln(2/delta) / 2n). The ball
-    is that of the largest norm of a class, and g is the quantile of the training margins with the least bound. Both depend on the sample, so a valid
-    bound is larger: where this figure is vacuous, the valid bound is too.
+    True error <= (share of training margins below g) + 4 k R_S / g + 3 sqrt(ln(2/delta) / 2n). The ball (of the largest norm of a class) and g (the quantile of
+    margins with the least bound) depend on the sample, so a valid bound is larger still.
 
     Args:
         draws: sign vectors for the expectation in R_S, >= 1.
         delta: in (0, 1).
 
     Returns:
-        `radius` and `reach` (the ball's norm, and the largest of an input), `complexity` (R_S) with its ends `low` and `high` (bounded differences, missed with
-        probability 1e-6 at most), `margin` (g), `fat_shattering` (radius reach / g)^2 rounded down, `bound`, `vacuous` (1 where guessing is as good).
+        `radius` and `reach` (the ball's norm, and the largest of an input), `complexity` (R_S) with its ends `low` and `high` (missed with probability 1e-6 at
+        most), `margin` (g), `fat_shattering` ((radius reach / g)^2 rounded down), `bound`, `vacuous` (1 where guessing is as good).
 
     Raises:
         NotApplicable: the model is neither linear nor a kernel expansion, or no training margin is positive.
-        InvalidPart: a field is out of range.
 
     Source:
-        Bartlett, Mendelson 2002, lemma 22; Kuznetsov, Mohri, Syed 2015 and Mohri, Rostamizadeh, Talwalkar 2018, theorem 9.2, with the complexity on the
-        sample in place of its expectation as in their theorem 5.8; Bartlett, Shawe-Taylor 1999 (fat-shattering).
+        Bartlett, Mendelson 2002, lemma 22; Mohri, Rostamizadeh, Talwalkar 2018, theorems 9.2 and 5.8; Bartlett, Shawe-Taylor 1999 (fat-shattering).
     """
 
     draws: int = 200
@@ -164,11 +156,9 @@ class MarginBound(Measure):
 class StabilityBound(Measure):
     """An upper bound on uniform stability of gradient descent on a linear model, or of kernel ridge regression; for a ReLU net there is none.
 
-    Linear scores under cross-entropy are convex in the weights, with slopes of at most L = sqrt(2) R and curvature of at most beta = R^2 / 2 for inputs of
-    norm at most R: with steps a_t <= 2 / beta and without momentum the loss moves by at most (2 L^2 / n) sum a_t, in the mean over which example is
-    replaced. Kernel ridge regression with penalty l = lambda / n and k(x, x) <= kappa^2 moves by at most s^2 kappa^2 / (l n), where s = 2 (1 + kappa /
-    sqrt(l)) bounds the slope of the squared error to one-hot labels. In the convention (K + lambda I) alpha = y the same lambda is another l at every n:
-    the columns give both, and the bound at twice the sample under either.
+    Descent on cross-entropy of linear scores, inputs of norm at most R, L = sqrt(2) R, beta = R^2 / 2, steps a_t <= 2 / beta: (2 L^2 / n) sum a_t. Ridge
+    regression with l = lambda / n, k(x, x) <= kappa^2 and s = 2 (1 + kappa / sqrt(l)): s^2 kappa^2 / (l n). One lambda is another l at every n: the columns
+    give both at twice the sample.
 
     Args:
         lr: the first step size of the descent, > 0.
@@ -183,7 +173,6 @@ class StabilityBound(Measure):
 
     Raises:
         NotApplicable: the theorem's conditions do not hold; the text says which.
-        InvalidPart: a field is out of range.
 
     Source:
         Hardt, Recht, Singer 2016, theorem 3.8; Bousquet, Elisseeff 2002, theorem 22.

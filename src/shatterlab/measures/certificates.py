@@ -21,10 +21,8 @@ from shatterlab.theory.certificates import code_length, kl_inverse, occam, pac_b
 class PACBayesCertificate(Measure):
     """Bounds the true error of the network with Gaussian noise of deviation s on every weight, from its distance to the initialization.
 
-    Prior N(theta_0, s^2), posterior N(theta, s^2): KL = |theta - theta_0|^2 / (2 s^2). Little noise keeps the training error low and KL
-    large; much noise does the opposite. s is the best of a fixed grid, at the price of a union bound over it. The noisy
-    net's training error is bounded from its mean over draws. Half of delta pays for that, half for the bound. The certificate is for the random
-    network, not the fitted one. Batch norm's running statistics come from the sample and would have to be part of the prior: such a network has no bound.
+    Prior N(theta_0, s^2), posterior N(theta, s^2): KL = |theta - theta_0|^2 / (2 s^2). s is the best of a fixed grid, by a union bound; half of delta pays for
+    the noisy net's training error, a mean over draws. It certifies the random network, not the fitted one.
 
     Args:
         draws: noise vectors for each s, >= 1; each costs one pass.
@@ -33,12 +31,11 @@ class PACBayesCertificate(Measure):
         seed: of the noise, >= 0.
 
     Returns:
-        `bound`, `vacuous` (1 where guessing is as good), `deviation` (s), `divergence` (KL in nats), `noisy_error` (its upper bound on the training error), and
+        `bound`, `vacuous` (1 where guessing is as good), `deviation` (s), `divergence` (KL in nats), `noisy_error` (upper bound on its training error),
         `assumption`.
 
     Raises:
-        NotApplicable: the fitted model is no torch module, its initial weights are not known, or it has buffers that training moves.
-        InvalidPart: a field is out of range.
+        NotApplicable: no torch module, unknown initial weights, or buffers that training moves (batch norm's would have to be part of the prior).
 
     Source:
         Dziugaite, Roy 2017, "Computing nonvacuous generalization bounds", without their optimization; Langford, Caruana 2002; Maurer 2004.
@@ -79,21 +76,19 @@ class PACBayesCertificate(Measure):
 class OccamCertificate(Measure):
     """Bounds the true error of the network rounded to a message of few bits.
 
-    What training added to the initial weights is rounded to multiples of a step, and the multiples are compressed. The receiver has the architecture,
-    the initial weights and the code; the message is the compressed multiples, its length and which step of a grid was used. The certificate is for the network
-    that the receiver decodes, whose training error is measured. A network that memorized labels needs at least their bits.
+    What training added to the initial weights is rounded to multiples of a step of a grid and compressed; the receiver has the architecture and the initial
+    weights. The certificate is for the decoded network. A network that memorized labels needs at least their bits.
 
     Args:
         steps: the grid of rounding steps, each > 0.
         delta: the certificate fails with at most this probability, in (0, 1).
 
     Returns:
-        `bound`, `vacuous` (1 where guessing is as good), `bits` of the message, `bits_per_label`, `step`, `rounded_error` (on the training
-        sample), and `assumption`.
+        `bound`, `vacuous` (1 where guessing is as good), `bits` of the message, `bits_per_label`, `step`, `rounded_error` (on the training sample),
+        `assumption`.
 
     Raises:
         NotApplicable: the fitted model is no torch module, its initial weights are not known, or it has buffers that training moves.
-        InvalidPart: a field is out of range.
 
     Source:
         Blumer et al. 1987; for compressed networks Arora et al. 2018, Zhou et al. 2019.
@@ -139,9 +134,8 @@ def compressed(multiples: np.ndarray[Any, Any]) -> bytes:
 class RATTCertificate(Measure):
     """Bounds the true error by E_S + (k - 1) - k E_R + concentration, from the two training errors of a fit of `RandomizedPart`.
 
-    E_S is the error on the examples that kept their labels, E_R on those whose labels were drawn. A model that fits the drawn labels too
-    has E_R near 0, and the bound is vacuous: the randomization test as a theorem. It is proved for learners that minimize the number of
-    training errors over a class; for deep networks that is assumed.
+    E_S is the error on examples that kept their labels, E_R on those with drawn labels: near 0 for a model that fits these too, which makes the bound vacuous.
+    Proved for learners that minimize the number of training errors; of deep networks that is assumed.
 
     Args:
         delta: the certificate fails with at most this probability, in (0, 1).
@@ -151,7 +145,6 @@ class RATTCertificate(Measure):
 
     Raises:
         NotApplicable: no part of the sample had its labels drawn.
-        InvalidPart: delta is out of range.
 
     Source:
         Garg et al. 2021, theorems 1 and 3; the concentration term as in `shatterlab.theory.certificates.ratt`.
@@ -184,8 +177,7 @@ class RATTCertificate(Measure):
 class CodeLengthCertificate(Measure):
     """A bound on the probability that random labels have a code as short as that of a fit of `Prequential`: 2^-saved bits.
 
-    It needs no trust in the model: on uniformly random labels 2^(n log2 k - L) has mean 1 whatever the model is, so that c bits or more are saved with
-    probability at most 2^-c. It says whether labels carry a rule at all, and bounds no error.
+    On random labels 2^(n log2 k - L) has mean 1 whatever the model. It says whether labels carry a rule at all, and bounds no error.
 
     Returns:
         `bits` (L), `saved` (n log2 k - L), `saved_per_label` and `p_value` (1 where nothing is saved).

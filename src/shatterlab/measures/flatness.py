@@ -20,8 +20,6 @@ _LEAST, _MOST = 1e-7, 1e2  # bounds of the search for the standard deviation
 
 @dataclass(frozen=True)
 class _ToleratedNoise(Measure):
-    """The largest standard deviation of Gaussian noise on the weights that the training error tolerates; subclasses scale the noise."""
-
     rise: float = 0.1
     draws: int = 10
     steps: int = 14
@@ -58,8 +56,7 @@ class _ToleratedNoise(Measure):
 class Flatness(_ToleratedNoise):
     """1 / s^2, for the largest standard deviation s of Gaussian noise on every parameter that raises the training error by at most a tenth.
 
-    A flat minimum tolerates much noise, so a message with few digits describes it. s is a standard deviation, s^2 the variance. The
-    number depends on how a function is written: weights doubled here and halved there change it, not the function.
+    It depends on how a function is written: weights doubled here and halved there change it, not the function.
 
     Args:
         rise: how much the mean training error may rise, a fraction in (0, 1).
@@ -69,12 +66,11 @@ class Flatness(_ToleratedNoise):
         seed: of the noise, >= 0.
 
     Returns:
-        `deviation` (s, between 1e-7 and 100), `sharpness` (1 / s^2), `rise` (of the error there), and `pac_bayes`,
-        sqrt((|theta - theta_0|^2 / (4 s^2) + ln(n / s) + 10) / n) where initial weights are known: the leading terms of a bound.
+        `deviation` (s, 1e-7 to 100), `sharpness` (1 / s^2), `rise` (of the error there), `pac_bayes`, sqrt((|theta - theta_0|^2 / (4 s^2) + ln(n / s) + 10) /
+        n), the leading terms of a bound (None without initial weights).
 
     Raises:
         NotApplicable: the fitted model is no torch module, or its error is so large already that noise cannot raise it.
-        InvalidPart: a field is out of range.
 
     Source:
         Jiang et al. 2020, appendix C (PAC-Bayes flatness); Neyshabur et al. 2017; Dziugaite et al. 2020 for reading the noise as a standard deviation.
@@ -93,8 +89,7 @@ class Flatness(_ToleratedNoise):
 class MagnitudeAwareFlatness(_ToleratedNoise):
     """1 / s^2, for the largest s such that noise of standard deviation sqrt(s^2 theta_i^2 + e^2) raises the training error by at most a tenth.
 
-    The noise is proportional to each weight, with a small floor e. Where weights are doubled in one layer and halved in the next, the noise is
-    doubled and halved with them, so the number does not change, except for the floor.
+    Noise grows with each weight, so that weights doubled in one layer and halved in the next change nothing, except through the floor e.
 
     Args:
         rise: how much the mean training error may rise, a fraction in (0, 1).
@@ -109,7 +104,6 @@ class MagnitudeAwareFlatness(_ToleratedNoise):
 
     Raises:
         NotApplicable: the fitted model is no torch module, or its error is so large already that noise cannot raise it.
-        InvalidPart: a field is out of range.
 
     Source:
         Jiang et al. 2020, appendix C (magnitude-aware perturbations, e = 0.001).
@@ -128,20 +122,18 @@ class MagnitudeAwareFlatness(_ToleratedNoise):
 def tolerated_deviation(loss: TrainingLoss, scales: Vectors, floor: float, rise: float, draws: int, steps: int, seed: int, owner: str) -> tuple[float, float]:
     """The largest s for which noise of standard deviation sqrt(s^2 scale^2 + floor^2) raises the mean training error by at most `rise`.
 
-    The same standard normal draws serve every s; bisection of log s finds the largest.
-
     Args:
         loss: gives the training error at any parameters.
         scales: of each parameter.
         floor: a further standard deviation of every parameter.
         rise: of the training error, a fraction.
-        draws: noise vectors to average over.
-        steps: halvings.
+        draws: noise vectors to average over, the same for every s.
+        steps: halvings of log s.
         seed: of the draws.
         owner: name used in errors.
 
     Returns:
-        S and the mean rise there.
+        s and the mean rise there.
 
     Raises:
         NotApplicable: no s between 1e-7 and 100 marks the border, as for a fit whose error noise cannot raise.

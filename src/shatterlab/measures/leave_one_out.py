@@ -31,20 +31,16 @@ class Inverse(Protocol):
 class LeaveOneOut(Measure):
     """Leave-one-out predictions and memorization scores of all n examples, without a refit.
 
-    With W = (K + lambda I)^-1 Y, the system without example i errs on it by W_i / [(K + lambda I)^-1]_ii, with or without
-    ridge. The diagonal of the inverse costs n^3/3 multiplications, as much as the factor did. The memorization score
-    of an example is 1[fit correct] - 1[leave-one-out prediction correct], in -1, 0, 1; its mean is leave-one-out error minus
-    training error. The float32 factor gives that diagonal with a relative error, the column
-    `inverse_error`: the largest on some examples whose column of the inverse is solved for in float64, to a relative residual of 1e-4.
+    With W = (K + lambda I)^-1 Y the system without example i errs on it by W_i / [(K + lambda I)^-1]_ii; the diagonal costs n^3/3 multiplications. The
+    memorization score of an example is 1[fit correct] - 1[leave-one-out prediction correct].
 
     Args:
-        sampled: how many examples, evenly spread, to estimate that error on, >= 0; each costs as much as fitting one class.
+        sampled: how many examples, evenly spread, to estimate `inverse_error` on, >= 0; each costs as much as fitting one class.
 
     Returns:
-        `error` (a fraction), `squared_residual` (mean over examples, summed over classes), `memorization` (mean score),
-        `memorized` (share with score 1), `inverse_error`, and `undecided` (the share of examples whose leave-one-out prediction is
-        right or wrong by less than that error; both None where nothing is sampled). Arrays in the order of the sample:
-        `predictions` (n x k), `residuals` (n x k), `memorization_scores` (n).
+        `error` (a fraction), `squared_residual` (mean over examples, summed over classes), `memorization` (mean score), `memorized` (share with score 1),
+        `inverse_error` (largest relative error of the sampled diagonal entries, against float64), `undecided` (share of examples whose prediction that error
+        could turn; both None where nothing is sampled). Arrays in the order of the sample: `predictions` and `residuals` (n x k), `memorization_scores` (n).
 
     Raises:
         NotApplicable: the fit keeps no factor of a kernel system.
@@ -102,21 +98,18 @@ def _error(factor: Inverse, diagonal: Tensor, count: int) -> float | None:
 class ReplaceOne(Measure):
     """The largest and the mean change of the squared loss when the label of one training example is replaced by another.
 
-    A kernel system is linear in its labels: with H = K (K + lambda I)^-1, another label b in place of a at example i moves the scores of example j by H_ji
-    (e_b - e_a). So no refit is needed, and all n (k - 1) replacements are evaluated. The loss is that of `KernelInterpolation`, summed over classes, on the
-    examples of the sample and on the replaced one with its new label. Twin runs sample from it; it is still a lower bound on uniform stability, whose
-    worst case is over all samples and over inputs too.
+    With H = K (K + lambda I)^-1, label b in place of a at example i moves the scores of example j by H_ji (e_b - e_a): all n (k - 1) replacements cost no
+    refit. The loss is summed over classes, on the examples and on the replaced one with its new label: a lower bound on uniform stability.
 
     Args:
         examples: how many examples, evenly spread, have their labels replaced, >= 1; None: all.
 
     Returns:
-        `largest` and `mean` (over replacements and points, of absolute changes of the loss), `own` (mean loss of an example with a replaced label,
-        less that with its own), `leverage`, the mean H_ii (1: every label is followed; 0: none is).
+        `largest` and `mean` (over replacements and points, of absolute changes of the loss), `own` (mean loss of an example with a replaced label, less that
+        with its own), `leverage`, the mean H_ii (1: every label is followed; 0: none is).
 
     Raises:
         NotApplicable: the fit keeps no factor of a kernel system.
-        InvalidPart: the number of examples is out of range.
 
     Source:
         Bousquet, Elisseeff 2002, definition 6, with one example replaced.
@@ -147,12 +140,10 @@ class ReplaceOne(Measure):
 
     @staticmethod
     def _moved(kernel: Kernel, factor: Inverse, inputs: Tensor, positions: Tensor) -> Tensor:
-        """H_ji for all j and these i; n x m."""
         return kernel.product(inputs, inputs, factor.inverse_columns(positions).double().to(inputs.device)).cpu()
 
 
 def _changes(moved: Tensor, positions: Tensor, residuals: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Largest and summed absolute changes over all other labels and points, and the summed rise of the loss of the replaced examples; summed H_ii."""
     from_label = residuals[:, labels[positions]]  # r_ja, n x m
     largest, total, own = torch.zeros(3, dtype=torch.float64).unbind()
     places = torch.arange(len(positions))

@@ -17,13 +17,12 @@ from shatterlab.measures._fitted import linear_map
 class DistanceToMinimumNorm(Measure):
     """|W - W*| / |W*|, where W* = X^+ Y is the minimum-norm least-squares solution, with one-hot Y.
 
-    Gradients of a linear model are combinations of the inputs. So descent on squared loss from 0 goes to W*, and a start outside the span of
-    the inputs keeps its part orthogonal to them. W* comes from a singular value decomposition, which costs about 20 n d min(n, d).
+    Descent on squared loss from 0 goes to W*; a start outside the span of the inputs keeps its part orthogonal to them. The singular value decomposition costs
+    about 20 n d min(n, d).
 
     Returns:
-        `distance`; its parts `inside` and `outside` the span of the (prepared) inputs, distance^2 = inside^2 + outside^2, all relative
-        to |W*|; `outside_moved`, how far the orthogonal part is from that of the initial weights, on the same scale (None without initial
-        weights); `norm` and `minimum_norm`.
+        `distance`; its parts `inside` and `outside` the span of the (prepared) inputs, all relative to |W*|; `outside_moved`, how far the orthogonal part is
+        from that of the initial weights, likewise (None without these); `norm` and `minimum_norm`.
 
     Raises:
         NotApplicable: the model is no linear map without bias.
@@ -62,13 +61,12 @@ class DistanceToMinimumNorm(Measure):
 class LogCoshCurvature(Measure):
     """The Hessian (1/n) X' diag(beta) X of the mean of log cosh(w'x - y), a smooth loss with a unique minimum at w'x = y.
 
-    beta_i = 1 / cosh^2(w'x_i - y_i) is 1 wherever w interpolates: every interpolant has the same Hessian, with at least d - n zero
-    eigenvalues, so curvature cannot tell good interpolants from bad ones. Elsewhere beta < 1. (Of squared loss beta is constant: it would show nothing.)
-    Each class has its one-hot column and its Hessian. The eigenvalues other than 0 are those of an n x n or d x d matrix, the smaller one.
+    beta_i = 1 / cosh^2(w'x_i - y_i) is 1 wherever w interpolates: every interpolant has the same Hessian, so curvature cannot tell good from bad ones. Each
+    class has its one-hot column and its Hessian, by an n x n or d x d matrix, the smaller one.
 
     Returns:
-        `trace` and `largest` (eigenvalue), means over classes; `zeros_per_class`, d - rank, the least over classes (eigenvalues below max(n, d) eps
-        of the largest count as 0); `smallest_factor`, the least beta; `eigenvalues`, an array of all k x d, largest first, where what counts as 0 is 0.
+        `trace` and `largest` (eigenvalue), means over classes; `zeros_per_class`, d - rank, the least over classes (below max(n, d) eps of the largest counts
+        as 0); `smallest_factor`, the least beta; `eigenvalues`, an array of all k x d, largest first.
 
     Raises:
         NotApplicable: the model is no linear map without bias.

@@ -1,4 +1,4 @@
-"""Margins: of every training example, and of a support vector machine in its kernel's space."""
+"""What the scores of the training labels say: margins, of examples and of a support vector machine, and the bits that a model holds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from shatterlab.core import Examples, Fit, Measure
 from shatterlab.core.errors import NotApplicable
+from shatterlab.theory.capacity import memorized_bits
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,13 @@ class Margins(Measure):
 class MaximumMargin(Measure):
     """The geometric margin 1 / |w| of a fitted support vector machine in its kernel's space, and the share of support vectors.
 
-    For two classes, y = -1 or 1, the machine minimizes |w|^2 / 2 + C sum_i max(0, 1 - y_i f(x_i)), f(x) = <w, phi(x)> + b, with
-    w = sum_i y_i alpha_i phi(x_i) with 0 <= alpha_i <= C: support vectors have alpha_i > 0. Hence |w|^2 = sum_i y_i alpha_i (f(x_i) - b),
-    which needs no kernel matrix. Where no alpha_i reaches C the margin is hard: every example lies at least 1 / |w| from the boundary, on the right side,
-    and the support vectors exactly there. scikit-learn's `SVC` trains one machine for each pair of its k classes; an example belongs to k - 1 pairs.
+    The machine minimizes |w|^2 / 2 + C sum_i max(0, 1 - y_i f(x_i)), f(x) = <w, phi(x)> + b, by w = sum_i y_i alpha_i phi(x_i), 0 <= alpha_i <= C: |w|^2 =
+    sum_i y_i alpha_i (f(x_i) - b) needs no kernel matrix. `SVC` trains one machine for each pair of its k classes; an example belongs to k - 1 pairs.
 
     Returns:
-        `support`, the share of examples that support some pair; `support_per_pair`, the mean over pairs of the share of the pair's
-        examples that support it; `smallest_margin` and `mean_margin` over pairs; `at_bound`, the share of the coefficients
-        alpha > 0 that reach C (0: the margin is hard); `deviation`, the largest |y f(x) - 1| over support vectors below C, which the
-        solver's tolerance bounds. Arrays over the pairs (0, 1), (0, 2) .. (k - 2, k - 1): `margins`, `supports`.
+        `support`, the share of examples that support some pair; `support_per_pair`, mean over pairs of the share of the pair's examples that support it;
+        `smallest_margin` and `mean_margin` over pairs; `at_bound`, the share of the alpha > 0 that reach C (0: the margin is hard); `deviation`, the largest |y
+        f(x) - 1| over support vectors below C. Arrays over the pairs (0, 1), (0, 2) .. (k - 2, k - 1): `margins`, `supports`.
 
     Raises:
         NotApplicable: the fitted model is no `sklearn.svm.SVC`.
@@ -98,8 +97,6 @@ class MaximumMargin(Measure):
 
 @dataclass(frozen=True)
 class _Pair:
-    """One machine of one pair of classes."""
-
     classes: tuple[int, int]
     margin: float
     count: int
@@ -122,6 +119,45 @@ class _Pair:
 
 
 def _values(model: Any, rows: Any) -> Any:
-    """The values f of every pair in the order of `intercept_`: support vectors x pairs, from a copy that returns them all."""
     every_pair = copy.copy(model).set_params(decision_function_shape="ovo", break_ties=False)
     return every_pair.decision_function(rows).reshape(len(rows), -1)
+
+
+_ROWS = 2048  # examples scored at a time
+
+
+@dataclass(frozen=True)
+class MemorizedBits(Measure):
+    """Bits of the training labels that the model holds: n log2 k less their code length under its probabilities.
+
+    bits = n log2 k - sum_i -log2 p(y_i | x_i). On random labels it is what the model has memorized; on true labels it also counts what generalizes. It is
+    negative for a model that is sure and wrong, -inf where a label has probability 0.
+
+    Returns:
+        `bits` (at most n log2 k), `share` (of n log2 k, at most 1), `per_example`, and `per_parameter` (trainable ones; None for other models than torch
+        modules).
+
+    Raises:
+        NotApplicable: the scores are no probabilities ("values"), or every probability is 0 or 1, which gives no code length.
+
+    Source:
+        Morris et al. 2025 (for language models); Zhang et al. 2017 for random labels.
+    """
+
+    def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
+        logs = _log_likelihoods(fit, train)
+        bits, whole = memorized_bits(logs.numpy(), train.classes), memorized_bits(torch.zeros_like(logs).numpy(), train.classes)
+        count = sum(value.numel() for value in fit.model.parameters() if value.requires_grad) if isinstance(fit.model, nn.Module) else 0
+        return {"bits": bits, "share": bits / whole, "per_example": bits / len(train), "per_parameter": bits / count if count else None}
+
+
+def _log_likelihoods(fit: Fit, train: Examples) -> Tensor:
+    if fit.output == "values":
+        raise NotApplicable("MemorizedBits: probabilities are required, the scores of this model are values. Fit one that gives logits or probabilities.")
+    scores = torch.cat([fit.scores(inputs).double() for inputs in train.inputs.split(_ROWS)])
+    label = train.labels[:, None]
+    if fit.output == "logits":
+        return scores.log_softmax(1).gather(1, label).squeeze(1)
+    if bool(((scores == 0) | (scores == 1)).all()):
+        raise NotApplicable("MemorizedBits: probabilities between 0 and 1 are required, all of this model's are 0 or 1, as of the nearest neighbour's lookup")
+    return scores.gather(1, label).squeeze(1).log()

@@ -19,8 +19,7 @@ from shatterlab.theory.certificates import occam
 class ParameterCount(Measure):
     """p, the number of trainable parameters, and p / n.
 
-    The classical count of degrees of freedom. In the paper every net has p > n, on true and on random labels alike,
-    so the count cannot tell the net that generalizes from the one that memorizes.
+    In the paper every net has p > n, on true and on random labels alike, so the count cannot tell which one generalizes.
 
     Returns:
         `count` (p, >= 0) and `per_example` (p / n).
@@ -43,20 +42,18 @@ class ParameterCount(Measure):
 class LeafCount(Measure):
     """Leaves of all trees of a fitted classifier, and the Occam bound of the message that describes them.
 
-    A tree grown until it fits is a lookup table with as many entries as it needs: n leaves where no rule helps, few where one does. A tree of m leaves
-    takes 2 m - 1 bits of shape, log2 d bits a split for the feature, log2(levels) for the threshold (inputs with that many steps have no more thresholds
-    that differ) and log2 k a leaf. The number of trees comes first. The code was fixed before the sample was seen, so the bound is valid as it stands.
+    A tree of m leaves takes 2 m - 1 bits of shape, log2 d bits a split for the feature, log2(levels) for the threshold and log2 k a leaf; the number of trees
+    comes first. The code was fixed before the sample was seen, so the bound is valid as it stands.
 
     Args:
         delta: the bound fails with at most this probability, in (0, 1).
 
     Returns:
-        `leaves`, `per_example` (leaves of a tree, in the mean, over n), `trees`, `bits` of the message (None where inputs are not whole steps, or a forest
-        has leaves of several classes), `bound` on the error and `vacuous` (1 where guessing is as good; both None without bits).
+        `leaves`, `per_example` (leaves of a tree, in the mean, over n), `trees`, `bits` of the message (None where inputs are not whole steps, or a forest has
+        leaves of several classes), `bound` on the error and `vacuous` (1 where guessing is as good; both None without bits).
 
     Raises:
         NotApplicable: the fitted model is no decision tree or forest of scikit-learn.
-        InvalidPart: delta is out of range.
 
     Source:
         Blumer, Ehrenfeucht, Haussler, Warmuth 1987; Quinlan, Rivest 1989 (the code of a tree).

@@ -21,15 +21,12 @@ from shatterlab.measures.margins import Margins
 class SpectralNorms(Measure):
     """prod_i s(A_i), the product of the largest singular values of all layers.
 
-    s(A) is the largest factor by which a layer stretches any difference of two inputs, so along a chain of layers with 1-Lipschitz
-    activations the product bounds how much the scores can change with the input. A convolution counts as the whole linear map of an
-    image of its real size, with its stride and zero padding, not as its small kernel. Batch norm counts in evaluation mode, folded into the
-    layer that it follows. Layers without parameters count as 1-Lipschitz. With branches the product still runs over all layers,
-    as in the published comparisons; it then bounds nothing.
+    Along a chain of layers with 1-Lipschitz activations it bounds how much the scores can change with the input; with branches it bounds nothing. A convolution
+    counts as the whole linear map of an image of its real size; batch norm in evaluation mode is folded into the layer that it follows.
 
     Returns:
-        `log_product` (natural), `product` (infinite beyond 1e308), `largest` (norm of a layer), `layers` (how many), and `norms`, an
-        array of one a layer in order of use.
+        `log_product` (natural), `product` (infinite beyond 1e308), `largest` (norm of a layer), `layers` (how many), `norms`, an array of one a layer in order
+        of use.
 
     Raises:
         NotApplicable: the fitted model is no torch module, or has a layer that is neither linear, convolution nor batch norm.
@@ -50,12 +47,10 @@ class SpectralNorms(Measure):
 class FrobeniusOverSpectral(Measure):
     """sum_i |A_i|_F^2 / s(A_i)^2, the sum over layers of their stable ranks.
 
-    The stable rank of a layer lies between 1 (it stretches one direction only) and its rank (all alike). Both norms are of the
-    layer as a linear map of inputs of their real size, convolutions included, batch norm folded in.
+    The stable rank of a layer lies between 1 (it stretches one direction only) and its rank (all alike); layers count as in `SpectralNorms`.
 
     Returns:
-        `sum` and `mean` over layers, `log_product_frobenius` (the natural logarithm of prod_i |A_i|_F), and `stable_ranks`, an array of
-        one a layer in order of use, each >= 1.
+        `sum` and `mean` over layers, `log_product_frobenius` (ln prod_i |A_i|_F), and `stable_ranks`, an array of one a layer in order of use, each >= 1.
 
     Raises:
         NotApplicable: the fitted model is no torch module, has a layer that is neither linear, convolution nor batch norm, or one that is 0.
@@ -77,22 +72,18 @@ class FrobeniusOverSpectral(Measure):
 class SpectralMargin(Measure):
     """R_A / margin, with R_A = prod_i s(A_i) (sum_i (|A_i' - M_i'|_{2,1} / s(A_i))^(2/3))^(3/2).
 
-    s is the largest singular value of a layer, |.|_{2,1} the sum over outputs of the Euclidean norms of their weights, and M_i the layer
-    at initialization. The bound is small for confident answers (a large margin) of a network whose scores change little with the input (a
-    small R_A). It holds for chains of layers; with branches the same formula is taken over all layers and bounds nothing.
-    Batch norm is folded into its layer; at initialization its running variance is taken as 1.
+    s is the largest singular value of a layer, |.|_{2,1} the sum over outputs of the norms of their weights, M_i the layer at initialization (batch norm folded
+    in, with running variance 1). It holds for chains of layers; with branches the formula bounds nothing.
 
     Args:
         quantile: which quantile of the training margins stands for the margin, in [0, 1); 0 is the smallest.
 
     Returns:
-        `complexity` (R_A), `margin`, `ratio` (R_A / margin), `log_ratio`, and `bound_term`, |X|_F R_A / (margin n), the leading term of the
-        bound on the excess error without constants and logarithms: above 1 it says nothing. X are the inputs of the first layer with weights.
+        `complexity` (R_A), `margin`, `ratio` (R_A / margin), `log_ratio`, and `bound_term`, |X|_F R_A / (margin n), the leading term of the bound on the excess
+        error; X are the inputs of the first layer with weights.
 
     Raises:
-        NotApplicable: no torch module, a layer that is neither linear, convolution nor batch norm, unknown initial weights, or a margin
-            that is not positive (the fit does not interpolate up to that quantile).
-        InvalidPart: the quantile is out of range.
+        NotApplicable: no torch module, a layer that is neither linear, convolution nor batch norm, unknown initial weights, or a margin that is not positive.
 
     Source:
         Bartlett, Foster, Telgarsky 2017, "Spectrally-normalized margin bounds for neural networks", equation 1.2 and theorem 1.1.
@@ -128,7 +119,6 @@ class SpectralMargin(Measure):
 
 
 def _data_norm(model: torch.nn.Module, train: Examples) -> float:
-    """|X|_F of the inputs of the first layer with weights."""
     first, _ = without_preparation(model)
     with evaluated(model), torch.no_grad():
         squares = [first(batch.to(device_of(model)).clone()).double().square().sum().item() for batch in train.inputs.split(2048)]

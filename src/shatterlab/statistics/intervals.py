@@ -115,8 +115,8 @@ def t_interval(values: Values, level: float = 0.95) -> Interval:
 def bootstrap_interval(values: Values, level: float, rng: np.random.Generator) -> Interval:
     """The bias-corrected accelerated (BCa) bootstrap interval for the mean, from 10 replicates on.
 
-    With 3 replicates a resample has only 10 distinct outcomes: of normal values the interval then covers 73 % where
-    it says 95 %, and from 10 on 90 % (measured, tests/test_statistics.py). So fewer than 10 are refused.
+    With 3 replicates a resample has only 10 distinct outcomes: of normal values the interval then covers 73 % where it says 95 %, and from 10 on 90 %
+    (measured, tests/test_statistics.py). So fewer than 10 are refused.
 
     Args:
         values: one number a replicate.
@@ -213,9 +213,8 @@ def ratio_interval(a: Values, b: Values, level: float = 0.95) -> Interval:
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
     """The exact interval of a probability from independent yes-or-no outcomes.
 
-    For the examples of ONE fixed model (its test errors), or for "fits k of r replicates". Not for test errors
-    pooled over models that share a random-label draw: they are not independent, so a claim about chance is
-    judged over corruption seeds (`equivalence`).
+    For the examples of ONE fixed model (its test errors), or for "fits k of r replicates". Not for test errors pooled over models that share a random-label
+    draw: they are not independent, so a claim about chance is judged over corruption seeds (`equivalence`).
 
     Args:
         successes: how many, 0 .. n.
@@ -275,8 +274,8 @@ def equivalence(values: Values, target: float, margin: float, level: float = 0.9
         level: 1 - alpha, in (0.5, 1).
 
     Returns:
-        "equivalent" where the 1 - 2 alpha interval lies in the zone (wrong with probability <= alpha), "different"
-        where the 1 - alpha interval lies outside (likewise), else "undecided"; "too few" from one value.
+        "equivalent" where the 1 - 2 alpha interval lies in the zone (wrong with probability <= alpha), "different" where the 1 - alpha interval lies outside
+        (likewise), else "undecided"; "too few" from one value.
 
     Raises:
         DataError: the margin is not positive, the level is outside (0.5, 1), or as in `t_interval`.

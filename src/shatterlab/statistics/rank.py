@@ -20,10 +20,8 @@ Matrix = np.ndarray[Any, np.dtype[Any]]
 def kendall_tau(x: Values, y: Values, censored: Flags = None) -> float:
     """Kendall's tau-b: how much more often two of the points are in the same order in x and y than in opposite order.
 
-    (concordant - discordant) / sqrt(pairs not tied in x * pairs not tied in y), every pair visited. A censored x is
-    only known to be larger than its bound: it comes after every known x at or below that bound, and the order of
-    all its other pairs is unknown. These pairs are counted neither above nor below the line, so with censoring this
-    is tau among the pairs whose order is known.
+    (concordant - discordant) / sqrt(pairs not tied in x * pairs not tied in y). A censored x comes after every known x at or below its bound; the order of its
+    other pairs is unknown, and these are left out.
 
     Args:
         x: one number a point, or, where it is censored, the bound that it exceeds.
@@ -37,8 +35,7 @@ def kendall_tau(x: Values, y: Values, censored: Flags = None) -> float:
         DataError: no value, a value that is not finite, or lengths that differ.
 
     Source:
-        Kendall 1938; Kendall 1945 for ties; Oakes 1982 for the pairs that censoring leaves in no known order,
-        renormalized by the known ones as in Oakes 2008.
+        Kendall 1938; Kendall 1945 for ties; Oakes 1982 for the pairs that censoring leaves in no known order, renormalized by the known ones as in Oakes 2008.
 
     Example:
         >>> round(kendall_tau([1, 2, 3, 4], [1, 3, 2, 4]), 6)  # 5 of 6 pairs agree, 1 does not
@@ -54,10 +51,8 @@ def kendall_interval(
 ) -> Interval:
     """The interval of Kendall's tau-b where points come in clusters: a bootstrap that draws whole clusters.
 
-    Replicates of one configuration are not independent of each other, so configurations are drawn, 2,000 times, each
-    with all its trials; a cluster and its copy make no pairs with each other, which would be pairs within a cluster
-    counted once more. Percentile interval; of normal pairs, one or three a cluster, it covers 91 to 100 % at 5 clusters
-    where it says 95 %, and 92 to 98 % from 11 on (measured; tests/test_statistics.py has a part).
+    2,000 draws of configurations with all their trials; a cluster and its copy make no pairs. Of normal pairs, one or three a cluster, the percentile interval
+    covers 91 to 100 % at 5 clusters where it says 95 %, and 92 to 98 % from 11 on (measured).
 
     Args:
         x: as in `kendall_tau`.
@@ -68,10 +63,8 @@ def kendall_interval(
         rng: draws the resamples; None: a fixed generator.
 
     Returns:
-        The interval, its n the number of clusters. Below 5 clusters [-1, 1], method "too few configurations". Where
-        no pair speaks, tau is NaN in [-1, 1], method "tied". Where all pairs agree, every resample does too and says
-        nothing of what was not observed: the open end is then the exact bound from n // 2 disjoint, so independent,
-        pairs of clusters, method "disjoint pairs".
+        The interval, its n the number of clusters; [-1, 1] below 5 clusters ("too few configurations") and where no pair speaks ("tied"). Where all pairs
+        agree, the open end is the exact bound from n // 2 disjoint, so independent, pairs of clusters ("disjoint pairs").
 
     Raises:
         DataError: as in `kendall_tau`, one cluster a point is not given, or a level outside (0, 1).
@@ -114,7 +107,6 @@ def _pairs(x: Values, y: Values, censored: Flags, owner: str) -> tuple[Matrix, M
 
 
 def _signs(values: np.ndarray[Any, Any]) -> Matrix:
-    """The sign of values[j] - values[i] at [i, j], in a byte each."""
     return (values > values[:, None]).astype(np.int8) - (values < values[:, None])
 
 
@@ -133,6 +125,5 @@ def _by_cluster(pairs: Matrix, clusters: Sequence[Hashable]) -> Matrix:
 
 
 def _resampled(between: Matrix, drawn: Matrix) -> Matrix:
-    """The sum over the pairs of each resample, in which cluster i comes drawn[:, i] times."""
     within = np.diag(between)
     return np.asarray(((drawn @ (between - np.diag(within))) * drawn).sum(axis=1) + drawn @ within)

@@ -45,8 +45,7 @@ def permutation_test(
 ) -> Significance:
     """Whether mean(a) - mean(b) is larger than rearranging the values can explain.
 
-    All rearrangements where there are at most 20,000 (p = C / N, the observed one counted), else 9,999 random ones
-    with p = (C + 1) / (N + 1). Three against three cannot reach 0.05 two-sided (2 / 20): "too few trials".
+    All rearrangements where there are at most 20,000 (p = C / N, the observed one counted), else 9,999 random ones with p = (C + 1) / (N + 1).
 
     Args:
         a: one number a replicate.
@@ -55,9 +54,6 @@ def permutation_test(
         level: 1 - the largest p-value that is called significant, in (0, 1).
         paired: exchange values within pairs only (same seeds) instead of among all.
         rng: draws the rearrangements where there are too many; None: a fixed generator.
-
-    Returns:
-        P-value, the smallest one possible, and the verdict.
 
     Raises:
         DataError: no value, a value that is not finite, pairs of unequal length, or a level outside (0, 1).
@@ -97,7 +93,6 @@ def _rearranged(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any], paired: bool, 
 
 
 def _tail(null: np.ndarray[Any, Any], statistic: float, alternative: Alternative, exact: bool) -> float:
-    """The share of the null as extreme as the statistic; two-sided is twice the smaller tail."""
     slack = 1e-12 * float(np.abs(null).max(initial=abs(statistic)))  # equal sums in another order differ by rounding
     counts = {"greater": int((null >= statistic - slack).sum()), "less": int((null <= statistic + slack).sum())}
     count = min(counts.values()) if alternative == "two-sided" else counts[alternative]
@@ -105,7 +100,6 @@ def _tail(null: np.ndarray[Any, Any], statistic: float, alternative: Alternative
 
 
 def _smallest(null: np.ndarray[Any, Any], alternative: Alternative, exact: bool) -> float:
-    """The p-value of the most extreme outcome; ties can make it large."""
     return min(_tail(null, extreme, alternative, exact) for extreme in (null.min(), null.max())) if exact else _doubled(1 / (len(null) + 1), alternative)
 
 
@@ -141,16 +135,12 @@ def binomial_two_sided(count: int, n: int, p: float) -> float:
 def poisson_binomial_two_sided(count: int, probabilities: Values, sizes: Sequence[int] | np.ndarray[Any, Any]) -> float:
     """The exact p-value of a count that is a sum of binomials, one a class: twice the smaller tail, at most 1.
 
-    Classes of equal probability are one binomial; the others are convolved, each cut where less than 1e-20 of its
-    probability is left (Bernstein's inequality), which is added to the p-value.
+    Binomials are convolved, each cut where less than 1e-20 of its probability is left (Bernstein's inequality), which is added to the p-value.
 
     Args:
         count: successes seen over all classes.
         probabilities: of a success in each class, in [0, 1].
         sizes: trials in each class, >= 0.
-
-    Returns:
-        In [0, 1].
 
     Raises:
         DataError: the lengths differ, or the count or a probability is out of range.
@@ -177,7 +167,6 @@ def poisson_binomial_two_sided(count: int, probabilities: Values, sizes: Sequenc
 
 
 def _binomial_mass(n: int, p: float) -> tuple[int, np.ndarray[Any, Any]]:
-    """The first count kept and the probabilities from there on; at most 1e-20 is left out."""
     exponent = math.log(2 / _DROPPED)
     reach = exponent / 3 + math.sqrt(exponent**2 / 9 + 2 * n * p * (1 - p) * exponent)
     low, high = (0, n) if 0 < p < 1 else (n * round(p),) * 2
@@ -189,9 +178,8 @@ def _binomial_mass(n: int, p: float) -> tuple[int, np.ndarray[Any, Any]]:
 def g_test_bound(counts: np.ndarray[Any, Any], transition: np.ndarray[Any, Any]) -> tuple[float, float]:
     """The G statistic of a table against known row laws, and a p-value that is never too small at any n.
 
-    G = 2 sum_i n_i KL(p_i || T_i), p_i the observed shares of row i. The moment generating function of n KL of a
-    multinomial over m cells is at most that of Gamma(m - 1, rate 1); rows are independent, so with D = sum_i (m_i - 1)
-    over rows that occur, m_i the cells that T_i allows, P(G / 2 >= x) <= exp(-x) (e x / D)^D for x > D.
+    G = 2 sum_i n_i KL(p_i || T_i), p_i the observed shares of row i. With D = sum_i (m_i - 1) over rows that occur, m_i the cells that T_i allows, P(G / 2 >=
+    x) <= exp(-x) (e x / D)^D for x > D.
 
     Args:
         counts: (true class, new class) counts, k x k, >= 0.
@@ -204,8 +192,7 @@ def g_test_bound(counts: np.ndarray[Any, Any], transition: np.ndarray[Any, Any])
         DataError: the shapes differ, a count is negative, or a row of the transition is no distribution.
 
     Source:
-        Agrawal 2020, "Finite-sample concentration of the multinomial in relative entropy", IEEE Trans. Inf. Theory
-        66(10); the tail is Chernoff's bound with its moment generating function.
+        Agrawal 2020, "Finite-sample concentration of the multinomial in relative entropy"; the tail is Chernoff's bound with its moment generating function.
 
     Example:
         >>> g, p = g_test_bound(np.diag([50, 50]), np.full((2, 2), 0.5))  # all labels kept; a fair coin has G = 200 ln 2
@@ -227,7 +214,6 @@ def g_test_bound(counts: np.ndarray[Any, Any], transition: np.ndarray[Any, Any])
 
 
 def _gamma_tail_bound(x: float, shape: int) -> float:
-    """Chernoff's bound on P(Gamma(shape, rate 1) >= x); shape 0 is the constant 0."""
     if x <= shape:
         return 1.0
     if shape == 0:
@@ -238,8 +224,7 @@ def _gamma_tail_bound(x: float, shape: int) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p-values: rejecting those <= alpha controls the family-wise error rate at alpha.
 
-    The i-th smallest of m is multiplied by m - i + 1, made at least as large as the adjusted one before it, and cut at 1. No
-    independence is assumed.
+    The i-th smallest of m is multiplied by m - i + 1, at least as large as the one before it, and cut at 1. No independence is assumed.
 
     Args:
         p_values: in [0, 1].
@@ -327,7 +312,6 @@ def detectable(deviation: float, n: int, level: float = 0.95, power: float = 0.8
 
 @functools.cache
 def _shift(freedom: int, level: float, power: float) -> float:
-    """The noncentrality at which Student's T lies beyond the ends of its interval with this probability."""
     edge = float(special.stdtrit(freedom, (1 + level) / 2))
     deviations = _deviations(freedom)
     high = 2.0
@@ -339,16 +323,11 @@ def _shift(freedom: int, level: float, power: float) -> float:
 
 
 def _power(shift: float, edge: float, deviations: np.ndarray[Any, Any]) -> float:
-    """P(|T| > edge) of Student's T with this noncentrality: the mean of two normal tails over the quantiles of the deviation.
-
-    Where |T| > edge depends on the deviation s of the sample alone, it is P(Z + shift > edge s) + P(Z + shift < -edge s). Over s the
-    midpoint rule with 20,000 points errs by less than 1e-4 (scipy's `nctdtr` is not a number for some large shifts).
-    """
+    """P(|T| > edge) = P(Z + shift > edge s) + P(Z + shift < -edge s) over the deviation s, by the midpoint rule, which errs by less than 1e-4."""
     return float((special.ndtr(shift - edge * deviations) + special.ndtr(-shift - edge * deviations)).mean())
 
 
 def _deviations(freedom: int) -> np.ndarray[Any, Any]:
-    """The middles of 20,000 equally likely ranges of a sample's deviation, in units of the true one."""
     quantiles = (np.arange(20_000) + 0.5) / 20_000
     deviations: np.ndarray[Any, Any] = np.sqrt(2 * special.gammaincinv(freedom / 2, quantiles) / freedom)
     return deviations

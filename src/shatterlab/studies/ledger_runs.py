@@ -15,16 +15,13 @@ from shatterlab.learners.wrapped_learners import Prequential, RandomizedPart, Tw
 from shatterlab.measures.bounds import MarginBound, StabilityBound, VCBound
 from shatterlab.measures.certificates import CodeLengthCertificate, OccamCertificate, PACBayesCertificate, RATTCertificate
 from shatterlab.measures.flatness import Flatness, MagnitudeAwareFlatness
-from shatterlab.measures.gradients import FisherRao, GradientNoiseScale
-from shatterlab.measures.hessian import HessianTopEigenvalue, HessianTrace
+from shatterlab.measures.gradients import FisherRao, GradientNoiseScale, HessianTopEigenvalue, HessianTrace
 from shatterlab.measures.leave_one_out import LeaveOneOut, ReplaceOne
-from shatterlab.measures.margins import Margins
-from shatterlab.measures.memorized_bits import MemorizedBits
-from shatterlab.measures.norms import DistanceFromInitialization, ParameterNorm, RKHSNorm
-from shatterlab.measures.path_norm import PathNorm
+from shatterlab.measures.margins import Margins, MemorizedBits
+from shatterlab.measures.norms import DistanceFromInitialization, ParameterNorm, PathNorm, RKHSNorm
 from shatterlab.measures.sizes import LeafCount, ParameterCount
 from shatterlab.measures.spectral import FrobeniusOverSpectral, SpectralMargin, SpectralNorms
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.optimizers.descent import SGD
 from shatterlab.trials.trial import Trial
 from shatterlab.views import LedgerTable, Quantity
 

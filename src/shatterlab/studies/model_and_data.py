@@ -20,7 +20,7 @@ from shatterlab.datasets.image_folder import ImageFolder
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.recipe import Recipe
 from shatterlab.learners.training import Training
-from shatterlab.optimizers.sgd import SGD
+from shatterlab.optimizers.descent import SGD
 
 DIGITS = 300  # examples of the default data set: an audit of two nets then takes minutes
 

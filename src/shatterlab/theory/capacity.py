@@ -57,8 +57,7 @@ class Complexity:
         n: the largest tried size that was fitted in at least half of the replicates; 0 where none was.
         above: the smallest tried size above it; None where none was tried.
         undecided: the smallest size above it at which runs that were cut short could turn the answer; None where none could.
-        disorder: (smaller, larger) pairs of tried sizes where the larger was fitted and the smaller was not, one for each such
-            smaller size, the widest gap last.
+        disorder: (smaller, larger) tried sizes where the larger was fitted and the smaller was not, one for each such smaller size, the widest gap last.
         clear: whether the 95 % intervals of P(fit) of the last pair are disjoint.
     """
 
@@ -91,13 +90,10 @@ class Complexity:
 def effective_complexity(attempts: Iterable[Attempts]) -> Complexity:
     """The largest tried size that at least half of the replicates fit, and the evidence against calling it the capacity.
 
-    It assumes nothing between or beyond the sizes that were tried; P(fit) need not fall with n.
+    It assumes nothing between or beyond the tried sizes, and is a lower bound where no larger size was tried or a larger try was cut short.
 
     Args:
         attempts: one a size, in any order; a size where no run ended counts as undecided.
-
-    Returns:
-        The complexity, a lower bound where no larger size was tried or a larger try was cut short.
 
     Raises:
         DataError: two of them have one size.
@@ -124,7 +120,6 @@ def effective_complexity(attempts: Iterable[Attempts]) -> Complexity:
 
 
 def _disorder(tried: Sequence[Attempts]) -> list[tuple[Attempts, Attempts]]:
-    """Pairs each size that was not fitted with the larger size whose P(fit) has the highest lower end; the widest gap last."""
     pairs = []
     for small in tried:
         later = [attempt for attempt in tried if attempt.n > small.n and attempt.holds]
@@ -134,7 +129,6 @@ def _disorder(tried: Sequence[Attempts]) -> list[tuple[Attempts, Attempts]]:
 
 
 def _gap(pair: tuple[Attempts, Attempts]) -> float:
-    """From the upper end of P(fit) at the smaller size to the lower end at the larger; positive where they are disjoint."""
     small, large = pair
     return large.interval().low - small.interval().high
 
@@ -142,9 +136,8 @@ def _gap(pair: tuple[Attempts, Attempts]) -> float:
 def next_sizes(attempts: Sequence[Attempts], start: int, limit: int, resolution: float) -> tuple[int, ...]:
     """The sizes to try next in search of the effective complexity; none where the search is done.
 
-    From `start` sizes double (or halve, while none is fitted) to the first that is not fitted and one beyond it. Then the gap above
-    the largest fitted size is cut into four and all three inner sizes are tried, again and again, until it is at most `resolution`
-    times that size. Every attempt counts: a larger size that turns out fitted moves the search up, and it starts again there.
+    From `start` sizes double (or halve, while none is fitted) to the first that is not fitted and one beyond it. Then the gap above the largest fitted size is
+    cut into four, again and again, until it is at most `resolution` times that size. A larger size that turns out fitted moves the search up.
 
     Args:
         attempts: the tries so far, one a size.
@@ -171,7 +164,6 @@ def next_sizes(attempts: Sequence[Attempts], start: int, limit: int, resolution:
 
 
 def _ladder(first: int, limit: int) -> list[int]:
-    """The first size, halved down to 1 and doubled up to the limit, ascending."""
     sizes = {limit}
     size = first
     while size >= 1:
@@ -187,9 +179,7 @@ def _ladder(first: int, limit: int) -> list[int]:
 def memorized_bits(log_likelihoods: Values, classes: int) -> float:
     """The bits of uniformly random labels that a model stores: n log2 k less the code length under its probabilities.
 
-    The labels alone take n log2 k bits; with the model they take sum_i -log2 p(y_i | x_i), and the model stores the difference. It is
-    n log2 k for a model that is certain of every label, 0 for uniform probabilities, negative for a model that is certain and wrong,
-    and -inf where a label has probability 0.
+    n log2 k - sum_i -log2 p(y_i | x_i): 0 for uniform probabilities, negative for a model that is certain and wrong, -inf where a label has probability 0.
 
     Args:
         log_likelihoods: ln p(y_i | x_i) of each label, <= 0; -inf is allowed.

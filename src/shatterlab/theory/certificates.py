@@ -107,9 +107,6 @@ def pac_bayes(training_error: float, divergence: float, n: int, delta: float = 0
         delta: in (0, 1).
         classes: k.
 
-    Returns:
-        The certificate.
-
     Raises:
         DataError: an argument is out of range.
 
@@ -127,14 +124,10 @@ def occam(training_error: float, bits: float, n: int, delta: float = 0.05, class
 
     Args:
         training_error: a fraction.
-        bits: the length of a message from which the classifier can be built, in a prefix-free code fixed before the sample was seen
-            (`prefix_bits` turns bytes into one), > 0.
+        bits: length of a message that gives the classifier, > 0, in a prefix-free code fixed before the sample was seen (`prefix_bits` makes one of bytes).
         n: examples, >= 1.
         delta: in (0, 1).
         classes: k.
-
-    Returns:
-        The certificate.
 
     Raises:
         DataError: an argument is out of range.
@@ -166,11 +159,9 @@ def prefix_bits(message: bytes) -> int:
 def ratt(labelled_error: float, random_error: float, labelled: int, randomized: int, classes: int, delta: float = 0.05) -> Certificate:
     """The bound E_S + (k - 1) - k E_R + concentration for a model trained on labelled and randomly labelled examples together.
 
-    E_S and E_R are the training errors on the n labelled and the m randomly labelled examples: a model that fits true labels and cannot fit
-    random ones has learned. W of the m have a wrong label, (k - 1) m / k in expectation, and the model errs on them no more than on fresh
-    ones. So the error is at most (k - 1) (1 - (m E_R - (m - W) E_C) / W + sqrt(ln(4/delta) / 2W)), with
-    E_C <= E_S + (1 + (m - W) / n) sqrt(ln(4/delta) / 2(m - W)), for the least favourable W within sqrt(m ln(4/delta) / 2) of its mean. Each of the
-    three steps fails with probability at most delta / 4 (W: on each side).
+    E_S, E_R: training errors on n labelled, m randomly labelled examples, W of these with a wrong label. (k - 1) (1 - (m E_R - (m - W) E_C) / W +
+    sqrt(ln(4/delta) / 2W)), E_C <= E_S + (1 + (m - W) / n) sqrt(ln(4/delta) / 2(m - W)), for the least favourable W within sqrt(m ln(4/delta) / 2) of (k - 1) m
+    / k. Each step fails with probability at most delta / 4 (W: on each side).
 
     Args:
         labelled_error: E_S, a fraction.
@@ -187,8 +178,7 @@ def ratt(labelled_error: float, random_error: float, labelled: int, randomized: 
         DataError: an argument is out of range.
 
     Source:
-        Garg et al. 2021, "RATT: leveraging unlabeled data to guarantee generalization", theorems 1 and 3; the concentration term is derived
-        from their argument (Hoeffding's inequality, with and without replacement), since its constants differ between versions.
+        Garg et al. 2021, "RATT", theorems 1 and 3; the concentration by Hoeffding's inequality, since the constants differ between versions.
     """
     _sized(min(labelled, randomized), delta, "ratt")
     if not (0 <= labelled_error <= 1 and 0 <= random_error <= 1 and classes >= 2):
@@ -212,7 +202,7 @@ def ratt(labelled_error: float, random_error: float, labelled: int, randomized: 
 def code_length(bits: float, n: int, classes: int) -> CodeLength:
     """The p-value of a prequential code of n labels: 2^(n log2 k - L) has mean 1 on uniformly random labels, whatever the model.
 
-    By Markov's inequality P[n log2 k - L >= c] <= 2^-c: an exact test of the hypothesis that the labels are random, for any model.
+    Hence P[n log2 k - L >= c] <= 2^-c: an exact test of the hypothesis that the labels are random.
 
     Args:
         bits: L, the sum of -log2 p(label | all that was coded before), >= 0.

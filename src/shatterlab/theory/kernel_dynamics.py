@@ -19,8 +19,7 @@ _LONGEST = 2**60  # steps: a longer run counts as one that never arrives
 class Spectrum:
     """The eigenvalues lambda_i of a Gram matrix, the largest first, with their eigenvectors v_i as columns.
 
-    Rounding alone gives eigenvalues of up to n eps lambda_1. Directions at or below that are called singular: they enter no inverse, and
-    `complexity` is infinite where the labels have a part in them.
+    Eigenvalues of up to n eps lambda_1 are rounding: such singular directions enter no inverse, and labels with a part in them have infinite `complexity`.
 
     Args:
         values: n eigenvalues, falling.
@@ -86,8 +85,6 @@ class Spectrum:
     def complexity(self, columns: Any) -> float:
         """Sum over columns of y'K^-1 y: the squared norm of the minimum-norm interpolant; infinite where no function of the RKHS interpolates.
 
-        That is where singular directions hold more than n eps of |y|^2, which rounding alone can give.
-
         Source:
             Arora et al. 2019, "Fine-grained analysis of optimization and generalization", equation 3.
         """
@@ -109,9 +106,8 @@ class Spectrum:
     def losses(self, columns: Any, eta: float, steps: int) -> Array:
         """|r_t|^2 / n = (1/n) sum_i (1 - eta lambda_i)^(2 t) (v_i'r_0)^2 for t = 0 .. steps.
 
-        Gradient descent on f = f_0 + K alpha gives r_(t+1) = (I - eta K) r_t. It is exact for a model that is linear in its
-        parameters, with K the inner products of its gradients. For the mean over n examples of the squared error summed over classes, at learning
-        rate lr, the gradient with respect to the scores is (2/n) r: eta = 2 lr / n.
+        Gradient descent on f = f_0 + K alpha gives r_(t+1) = (I - eta K) r_t. For the mean over n examples of the squared error summed over classes, at
+        learning rate lr, eta = 2 lr / n.
 
         Args:
             columns: r_0, the labels less the scores before the first step.

@@ -82,8 +82,7 @@ def rkhs_ball(gram: Array, radius: float = 1.0, draws: int = 1000, delta: float 
         DataError: an argument is out of range.
 
     Source:
-        Bartlett, Mendelson 2002, lemma 22; the lower end by Khintchine's inequality with the constant of Szarek 1976 (Latala, Oleszkiewicz 1994
-        for vectors).
+        Bartlett, Mendelson 2002, lemma 22; the lower end by Khintchine's inequality (Szarek 1976; for vectors Latala, Oleszkiewicz 1994).
     """
     matrix = _matrix(gram, "rkhs_ball")
     _positive(radius, "rkhs_ball")
@@ -96,17 +95,13 @@ def rkhs_ball(gram: Array, radius: float = 1.0, draws: int = 1000, delta: float 
 def at_least(reached: Values, n: int, delta: float = 0.05) -> float:
     """A lower bound on the Rademacher complexity of a trained class: mean reached - sqrt(2 ln(1/delta) / (n m)).
 
-    For each of m independent draws of signs, training reached a function f of the class with (1/n) sum sigma_i f(x_i) = reached (for a
-    +-1 classifier 1 - 2 training error). The mean is at most that of the suprema, which is near its expectation by bounded differences
-    (outputs in [-1, 1]). Training need not find the supremum, so this is never an estimate. The class must be fixed before the draws.
+    For each of m independent draws of signs, training reached f with (1/n) sum sigma_i f(x_i) = reached (1 - 2 training error for +-1 classifiers). It need not
+    find the supremum, so this is never an estimate. The class must be fixed before the draws.
 
     Args:
         reached: one number a draw, in [-1, 1].
         n: examples.
         delta: the bound fails with at most this probability, in (0, 1).
-
-    Returns:
-        The bound, with confidence 1 - delta.
 
     Raises:
         DataError: no draw, a number outside [-1, 1], or delta outside (0, 1).
@@ -147,7 +142,6 @@ def rademacher_bound(training_error: float, complexity: float, n: int, delta: fl
 
 
 def _expected(supremum: Callable[[Array], Array], reach: Array, draws: int, delta: float, rng: np.random.Generator | None) -> Complexity:
-    """The mean of the supremum over n; flipping sign i moves it by at most 2 reach_i / n."""
     n = len(reach)
     if n <= _ALL_SIGNS:
         signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)

@@ -68,9 +68,8 @@ def nonconvex_descent(lipschitz: float | None, smoothness: float | None, rate: f
 def kernel_ridge(reach: float, slope: float, ridge: float, n: int) -> tuple[float, float]:
     """Uniform stability s^2 k^2 / (l n) of kernel ridge regression to one example replaced, where (1/n) sum loss + l |f|^2 is minimized.
 
-    Solving (K + lambda I) alpha = y minimizes sum (f - y)^2 + lambda |f|^2, so l = lambda / n and the bound is s^2 k^2 / lambda: at fixed
-    lambda it does not shrink with n. With l fixed it falls like 1 / n. Removing an example instead of replacing it halves the bound: with
-    labels and outputs in [0, B], s = 2 B, that is the 2 k^2 B^2 / (l n) of the source.
+    (K + lambda I) alpha = y is l = lambda / n: at fixed lambda the bound does not shrink with n. Removing an example halves it: with labels and outputs in [0,
+    B], s = 2 B, that is the 2 k^2 B^2 / (l n) of the source.
 
     Args:
         reach: k, the root of the largest k(x, x), > 0.

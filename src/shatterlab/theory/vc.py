@@ -41,9 +41,6 @@ def linear_dimension(d: int, bias: bool = True) -> int:
         d: >= 1.
         bias: whether there is a threshold.
 
-    Returns:
-        The dimension, exactly.
-
     Raises:
         DataError: d is below 1.
 
@@ -67,15 +64,11 @@ def relu_dimension(widths: Sequence[int]) -> ReluDimension:
     Args:
         widths: d, then the units of each layer; the last is 1.
 
-    Returns:
-        The bound and its order.
-
     Raises:
         DataError: fewer than two widths, or one below 1, or more than one output, or at most two units.
 
     Source:
-        Bartlett, Harvey, Liaw, Mehrabian 2019, "Nearly-tight VC-dimension and pseudodimension bounds for piecewise linear neural networks",
-        theorem 7 with p = 1, d = 1. The lower bound of the order of W L log2(W / L) (theorem 3) is of some net of that size, not of each.
+        Bartlett, Harvey, Liaw, Mehrabian 2019, "Nearly-tight VC-dimension bounds", theorem 7 (p = d = 1); theorem 3's lower bound is of some net of that size.
     """
     sizes = [int(width) for width in widths]
     if len(sizes) < 2 or min(sizes) < 1 or sizes[-1] != 1 or sum(sizes[1:]) <= 2:
@@ -91,16 +84,12 @@ def relu_dimension(widths: Sequence[int]) -> ReluDimension:
 def fat_shattering(radius: float, reach: float, margin: float) -> int:
     """The fat-shattering dimension at margin g of x -> w.x with |w| <= W on points with |x| <= R: floor((W R / g)^2).
 
-    It does not depend on the dimension d where d is at least as large; otherwise it is also at most d + 1. The same holds in the space of a
-    kernel with |f| <= W and k(x, x) <= R^2: norms take the place of counts.
+    Exact where d is at least as large; otherwise it is also at most d + 1. The same holds in the space of a kernel with |f| <= W and k(x, x) <= R^2.
 
     Args:
         radius: W, > 0.
         reach: R, > 0.
         margin: g, > 0.
-
-    Returns:
-        The dimension, exactly in a space of enough dimensions.
 
     Raises:
         DataError: an argument is not positive.
@@ -116,8 +105,7 @@ def fat_shattering(radius: float, reach: float, margin: float) -> int:
 def cover_probability(n: int, d: int) -> float:
     """The probability that a hyperplane through 0 in d dimensions separates n points in general position with random +-1 labels.
 
-    P = 2^(1-n) sum_{j<d} C(n-1, j), the distribution function of a binomial with n - 1 trials: 1 for n <= d, 1/2 at n = 2 d, near 0 soon
-    beyond. With a bias it is that of d + 1 dimensions. The incomplete beta function keeps its terms from overflow and underflow.
+    P = 2^(1-n) sum_{j<d} C(n-1, j): 1 for n <= d, 1/2 at n = 2 d, near 0 soon beyond; by the incomplete beta function, whose terms do not overflow.
 
     Args:
         n: how many points, >= 1.
@@ -150,9 +138,6 @@ def vc_bound(training_error: float, dimension: float, n: int, delta: float = 0.0
         n: examples, >= 1.
         delta: in (0, 1).
 
-    Returns:
-        The certificate.
-
     Raises:
         DataError: an argument is out of range.
 
@@ -170,8 +155,7 @@ def vc_bound(training_error: float, dimension: float, n: int, delta: float = 0.0
 def expected_deviation(t: float) -> float:
     """Phi(t): the expected largest difference between the error rates of two half samples of size n, at t = n / h.
 
-    Phi(t) = 1 for t <= 1/2, else a (ln 2t + 1) / (t - c) (sqrt(1 + b (t - c) / (ln 2t + 1)) + 1), a = 0.16, b = 1.2, c = 0.14928. The
-    constants a and b were fitted to linear classifiers and are assumed to hold for other learners.
+    1 for t <= 1/2, else a (ln 2t + 1) / (t - c) (sqrt(1 + b (t - c) / (ln 2t + 1)) + 1), a = 0.16, b = 1.2, c = 0.14928, fitted to linear classifiers.
 
     Args:
         t: the size of each half over the VC dimension, > 0.
@@ -210,9 +194,8 @@ class VCDimension:
 def fitted_vc_dimension(halves: Values, deviations: Values) -> VCDimension:
     """The h whose formula Phi(n / h) is nearest to measured deviations, by least squares.
 
-    The experiment of the source draws 2n examples of two classes, flips the labels of one half, trains on all of them, and takes the difference
-    between the error rates of the two halves against the labels before the flip: |e1 - (1 - e2)| for training errors e1 and e2. Random
-    labels make that 1 - 2 e, with e the training error on 2n random labels, so that it needs no run of its own.
+    The source trains on 2n examples of two classes with the labels of one half flipped; the deviation is |e1 - (1 - e2)| for training errors e1 and e2 of the
+    halves. Random labels make that 1 - 2 e, with e the training error on 2n random labels: no run of its own is needed.
 
     Args:
         halves: n, the size of each half (half of the training sample), > 0.
