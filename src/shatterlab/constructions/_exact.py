@@ -92,8 +92,7 @@ def upper(bound: Fraction) -> float:
 def fed_back(points: Dyadic, knots: Array, values: Array) -> Array:
     """Hinge weights whose sum takes the values at the points, each computed from the exact sum of those before it.
 
-    w_i is the float64 number nearest to (y_i - c(x_i)) / (x_i - b_i), where c is the exact sum of the hinges so far,
-    rounded weights included: the next weight corrects the rounding of this one, and no error accumulates.
+    w_i is the float64 number nearest to (y_i - c(x_i)) / (x_i - b_i), c the exact sum of the hinges so far with rounded weights: no error accumulates.
 
     Args:
         points: x_1 < x_2 < ... < x_n.

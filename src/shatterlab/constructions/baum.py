@@ -10,11 +10,9 @@ import numpy as np
 from scipy.linalg import qr, solve_triangular
 from torch import nn
 
-from shatterlab.constructions._points import Distinct, distinct_points
+from shatterlab.constructions._points import Array, Distinct, distinct_points
 from shatterlab.constructions.network import dense
 from shatterlab.core.errors import DataError, InvalidPart
-
-Array = np.ndarray[Any, Any]
 
 _OWNER = "baum"
 _TRIES = 8  # partitions of the points
@@ -27,21 +25,17 @@ _CLEAR = 2.0**10  # times rounding: how far from a hyperplane a point must be to
 def baum(z: Any, y: Any, plane: int | None = None, seed: int = 0) -> nn.Sequential:
     """A network of depth 2 with 4 ceil(n / d) ReLUs for each label that takes the value y at every z, for points in general position.
 
-    The points are cut into ceil(n / d) groups. For each, u(x) = 0 is a hyperplane through its points and no other, and v is affine with
-    their labels as values. With t and e small, the four ReLUs
-    (max(u + t v + e, 0) - max(u - t v + e, 0) - max(u + t v - e, 0) + max(u - t v - e, 0)) / 2t give v where |u| + t |v| < e, that is
-    at the group's points whatever u is there to rounding, and 0 where |u| > e + t |v|, that is at all others. Half the distance of
-    the nearest other point is e.
+    The points are cut into ceil(n / d) groups. For each, u(x) = 0 is a hyperplane through its points and no other, and v is affine with their labels as values.
+    With t and e small, the four ReLUs (max(u + t v + e, 0) - max(u - t v + e, 0) - max(u + t v - e, 0) + max(u - t v - e, 0)) / 2t give v where |u| + t |v| <
+    e, at the group's points, and 0 where |u| > e + t |v|, at all others. Half the distance of the nearest other point is e.
 
-    Where the points span a smaller affine space (constant pixels), its dimension r takes the place of d; weights are counted in
-    dimension d all the same. Points in general position are such that no hyperplane of that space holds more than r of them.
+    Where the points span a smaller affine space (constant pixels), its dimension r takes the place of d. No hyperplane of that space holds more than r of them.
 
     Args:
         z: n x d points (equal points with equal labels count once).
         y: n or n x k labels, real.
-        plane: points a hyperplane at most, 1 .. r; None: r, as in the theorem. With fewer, a hyperplane may turn around its points, and
-            less than general position is enough: no other point in the affine span of a group.
-        seed: of the partition into groups (equal labels are kept together where that works, which keeps v flat).
+        plane: points a hyperplane at most, 1 .. r; None: r. With fewer it is enough that no other point lies in the affine span of a group.
+        seed: of the partition into groups.
 
     Returns:
         Linear with 4 k ceil(n / plane) outputs, ReLU, Linear without bias, in float64.
@@ -156,7 +150,6 @@ def _slabs(points: Distinct, space: _Space, plane: int | None, rng: np.random.Ge
 
 
 def _through(points: Distinct, space: _Space, group: Array, rng: np.random.Generator) -> _Affine:
-    """A hyperplane through the group; where there is a choice, the candidate farthest from all other points."""
     q, triangle, _ = qr(space.coordinates[group].T, pivoting=True)
     diagonal = np.abs(np.diag(triangle))
     if not diagonal[-1] > diagonal[0] * _CLEAR * _EPS:
@@ -198,7 +191,6 @@ def _slab(points: Distinct, space: _Space, group: Array, plane: _Affine) -> _Sla
 
 
 def _labels(points: Distinct, space: _Space, group: Array) -> _Affine:
-    """The flattest affine functions with the group's labels: their mean plus the minimum-norm solution for the rest, refined once."""
     targets = points.targets[group]
     q, triangle, pivots = qr(space.coordinates[group].T, mode="economic", pivoting=True)
     functions = np.zeros((targets.shape[1], space.coordinates.shape[1]))

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab.constructions._exact import Dyadic, dyadic, grid_above
+from shatterlab.constructions._exact import Array, Dyadic, dyadic, grid_above
 from shatterlab.constructions._points import blocks, require_moderate, table, targets
 from shatterlab.core.errors import DataError, InvalidPart
-
-Array = np.ndarray[Any, Any]
 
 MANTISSA = 53  # bits of a float64: whole numbers below 2^53 add up exactly in any order
 _FINEST = 34  # bits of a whole-number direction: more make no gap wider
@@ -91,7 +89,9 @@ def on_a_line(owner: str, z: Any, y: Any, rng: np.random.Generator | None, direc
     elif directions < 1:
         raise InvalidPart(f"{owner}: directions is a whole number >= 1, got {directions}. Try at least one.")
     else:
-        candidates = _drawn(np.random.default_rng(0) if rng is None else rng, z.shape[1], directions, direction_bits(z))
+        rng = np.random.default_rng(0) if rng is None else rng
+        size = rng.integers(1, 2 ** direction_bits(z), (z.shape[1], directions))
+        candidates = np.where(rng.integers(0, 2, size.shape) == 1, size, -size).astype(np.float64)
     floats = plain_projections(z, candidates)
     if not np.isfinite(floats).all():
         require_moderate(owner, z)
@@ -112,14 +112,7 @@ def _checked(owner: str, direction: Any, d: int) -> Array:
     return column[:, None]
 
 
-def _drawn(rng: np.random.Generator, d: int, count: int, bits: int) -> Array:
-    """Directions of whole numbers other than 0, uniform and of either sign below 2^bits; d x count, float64."""
-    size = rng.integers(1, 2**bits, (d, count))
-    return np.where(rng.integers(0, 2, (d, count)) == 1, size, -size).astype(np.float64)
-
-
 def _smallest_gap(z: Array, floats: Array) -> float:
-    """As a fraction of the range; 0 where different points project alike, infinite where all points are equal."""
     order = np.argsort(floats)
     gaps = np.diff(floats[order])
     near = _near(gaps, floats, z.shape[1])
@@ -129,7 +122,6 @@ def _smallest_gap(z: Array, floats: Array) -> float:
 
 
 def _near(gaps: Array, floats: Array, d: int) -> Array:
-    """The positions of gaps that rounding explains: only there can neighbours be equal points."""
     return np.asarray((gaps <= d * np.finfo(np.float64).eps * np.abs(floats).max()).nonzero()[0])
 
 
@@ -167,7 +159,6 @@ def _exactly_ordered(owner: str, z: Array, y: Array, a: Array) -> Line:
 
 
 def _first_knot(floats: Array) -> float:
-    """One typical gap before the first point, to whole numbers where the points are: a nearer one makes large weights and costs digits."""
     least, most = float(floats[0]), float(floats[-1])
     if len(floats) == 1:
         return least - max(1.0, abs(least))
@@ -177,16 +168,6 @@ def _first_knot(floats: Array) -> float:
 
 
 def _merged(owner: str, z: Array, y: Array, order: Array, near: Array, alike: Array) -> Array:
-    """The first of each group of equal points, in order; refuses points that differ and project alike, and groups of different values.
-
-    Args:
-        owner: name used in errors.
-        z: points.
-        y: their values.
-        order: of the projections.
-        near: positions i for which order[i] and order[i + 1] may be equal points.
-        alike: whether they project alike.
-    """
     equal = np.zeros(len(order), dtype=bool)  # to the one before
     equal[near[_equal_rows(z, order[near], order[near + 1])] + 1] = True
     for place in (alike & ~equal[1:]).nonzero()[0]:
@@ -207,9 +188,6 @@ def _refuse(owner: str, what: str, one: int, other: int) -> None:
     raise DataError(f"{owner}: a direction that tells the points apart is required, points {first} and {second} differ and {what}. Try more directions.")
 
 
-# Projections <a, z>
-
-
 def projections(z: Array, a: Array) -> Dyadic:
     """All <a, z_i>, exactly, for any finite a and z."""
     products = [(terms, rows.stop - rows.start) for rows, terms in _products(z, a)]
@@ -226,9 +204,7 @@ def projections(z: Array, a: Array) -> Dyadic:
 def _products(z: Array, a: Array) -> Iterator[tuple[slice, list[tuple[int, Array]]]]:
     """Yields rows and terms (exponent, whole numbers below 2^53): <a, z_i> = sum of whole_i * 2^exponent, exactly.
 
-    Both are split into limbs so short that every partial sum of d products is a whole number below 2^53: no order of
-    summation and no fused multiplication changes a bit of it. Pixels of 8 bits on a direction of whole numbers take one
-    limb each, and this is one plain product.
+    Limbs are so short that every partial sum of d products is a whole number below 2^53, exact in any order. Pixels of 8 bits take one limb.
     """
     carry = (len(a) - 1).bit_length()  # bits by which a sum of d numbers may outgrow them
     bits = _whole_bits(a)
@@ -244,7 +220,6 @@ def _products(z: Array, a: Array) -> Iterator[tuple[slice, list[tuple[int, Array
 
 
 def _limbs(values: Array, width: int) -> Iterator[tuple[int, Array]]:
-    """Float64 numbers as a sum of (exponent, whole numbers below 2^width): sum whole * 2^exponent, exactly."""
     rest = values
     while (largest := np.abs(rest).max()) > 0:
         exponent = width * (-(-math.frexp(largest)[1] // width) - 1)
@@ -254,7 +229,6 @@ def _limbs(values: Array, width: int) -> Iterator[tuple[int, Array]]:
 
 
 def _whole_bits(values: Array) -> int | None:
-    """How many bits the whole numbers take, None where one is not whole."""
     least, most = values.min(), values.max()
     if values.dtype.kind == "f" and not (np.isfinite(least) and np.isfinite(most) and (values == np.trunc(values)).all()):
         return None
@@ -279,8 +253,7 @@ def is_exact(z: Array, a: Array) -> bool:
 def direction_bits(z: Array) -> int:
     """How many bits a direction of whole numbers may have on these points: exact in float64 where the points are whole numbers.
 
-    The most for which d max|z| max|a| < 2^53, at most 34 (784 pixels of 8 bits: 34; 3,072: 33); with negative points one
-    less, for differences. Where that leaves fewer than 20, or a point is not whole, 24, and projections take several limbs.
+    The most for which d max|z| max|a| < 2^53, at most 34, one less with negative points. Where fewer than 20 are left, or a point is not whole, 24.
     """
     extremes = _extremes(z)
     if extremes is None:
@@ -291,7 +264,6 @@ def direction_bits(z: Array) -> int:
 
 
 def _extremes(z: Array) -> tuple[int, int] | None:
-    """The least and the largest whole number; None where one is not whole."""
     ends = []
     for rows in blocks(z):
         if _whole_bits(z[rows]) is None:

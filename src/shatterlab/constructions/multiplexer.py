@@ -13,23 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shatterlab.constructions._exact import Dyadic, Hinges, dyadic, grid_above, upper
+from shatterlab.constructions._exact import Array, Dyadic, Hinges, dyadic, grid_above, upper
 from shatterlab.constructions.line import Line, on_a_line, plain_projections
 from shatterlab.constructions.network import Arithmetic, Network, PlainSums, numbers, require_depth, shares, weighted
 from shatterlab.constructions.two_layer import hinge_weights
 from shatterlab.core.errors import DataError
 
-Array = np.ndarray[Any, Any]
-
 
 class Multiplexer(Network):
     """Theorem 1 on each of B = k - 2 intervals of n/B points, o_1 .. o_B, and sum_j f_j o_j with indicators f_j of the intervals.
 
-    o_j starts at 0 at the last point of the interval before and is closed by one more hinge: from its own last point on it
-    keeps its value, so that |o_j| <= M/2 everywhere. f_j = s_j - s_{j+1}, where the step s_j = g_j (max(u - r_j, 0) - max(u - l_j, 0))
-    rises from 0 at r_j, the last point before interval j, to 1 at l_j, its first (s_1 = 1, s_{B+1} = 0). With indicators 0 or 1,
-    f o = max(o - M (1 - f), 0) - max(-o - M (1 - f), 0). Layer j has the hinges of o_j and of the two steps, layer j + 1 its two
-    gates an output, and from layer j + 2 on the sum of what the gates let through is carried as max(S, 0) and max(-S, 0).
+    o_j starts at 0 at the last point of the interval before; one more hinge keeps its value from its own last point on, so that |o_j| <= M/2. f_j = s_j -
+    s_{j+1}, where the step s_j = g_j (max(u - r_j, 0) - max(u - l_j, 0)) rises from 0 at r_j, the last point before interval j, to 1 at l_j, its first (s_1 =
+    1, s_{B+1} = 0). With indicators 0 or 1, f o = max(o - M (1 - f), 0) - max(-o - M (1 - f), 0). Layer j has the hinges of o_j and of the two steps, layer j +
+    1 its two gates an output; from layer j + 2 on the sum of the gates is carried as max(S, 0) and max(-S, 0).
 
     Args:
         d: coordinates of a point.
@@ -82,7 +79,6 @@ class Multiplexer(Network):
         return total
 
     def _step(self, u: Tensor, part: int, origin: Tensor | float) -> Tensor:
-        """s_j of interval j = part, counted from 0."""
         start = self.c[sum(self.sizes[1:part])] + origin
         return (torch.relu(u - start) - torch.relu(u - (self.plateaus[part - 1] + origin))) * self.gains[part - 1]
 
@@ -149,7 +145,6 @@ class Multiplexer(Network):
         )
 
     def _unit_knots(self, part: int) -> Array:
-        """Of the hinges of a layer: of its interval, the one that closes it, its own step's two and the next step's two."""
         b, c, tops = numbers(self.b), numbers(self.c), numbers(self.plateaus)
         done, last = sum(self.sizes[1:part]), len(self.sizes) - 1
         origin = b[0] if part == 0 else 0.0
@@ -161,7 +156,6 @@ class Multiplexer(Network):
         return np.array([*own, *closer, *before, *after])
 
     def _gate(self, part: int, units: int) -> tuple[Array, Array]:
-        """The rows and biases of the 2k gates of an interval, over the units of the layer that has its hinges."""
         k, last, size = self.outputs or 1, len(self.sizes) - 1, self.sizes[part]
         w, v = numbers(self.w).reshape(k, -1), numbers(self.closing).reshape(k, -1)
         bound, g = float(numbers(self.bound)[0]), numbers(self.gains)
@@ -214,9 +208,12 @@ def multiplexer_along(line: Line, depth: int) -> Multiplexer:
     parts = [slice(start, end) for start, end in itertools.pairwise(starts.tolist())]
     weights = np.concatenate([hinge_weights("multiplexer", line, part) for part in parts])
     closing = [-np.array([math.fsum(column) for column in weights[part].reshape(part.stop - part.start, -1).T]) for part in parts[:-1]]
-    feet, plateaus = line.knots[starts[1:-1]], _below(line, starts[1:-1])
+    inner = starts[1:-1]
+    feet, plateaus = line.knots[inner], line.floats[inner]
+    if line.whole is not None and not line.exact:  # the next numbers below for which float64 holds them and their distance from the first knot
+        plateaus = -grid_above(Dyadic([-line.whole.whole[place] for place in inner.tolist()], line.whole.unit), line.grid)
     if (feet >= plateaus).any():
-        place = int(starts[1:-1][(feet >= plateaus).argmax()])
+        place = int(inner[(feet >= plateaus).argmax()])
         one, other = sorted(line.order[place - 1 : place + 1].tolist())
         raise DataError(f"multiplexer: intervals that float64 tells apart are required, points {one} and {other} are too near. Take another depth.")
     most = float(np.abs(values).max())
@@ -226,13 +223,6 @@ def multiplexer_along(line: Line, depth: int) -> Multiplexer:
         gains=1 / (plateaus - feet), bound=np.array([2.0 ** (math.frexp(most)[1] + 1) if most else 1.0]),
     )  # fmt: skip
     return network
-
-
-def _below(line: Line, places: Array) -> Array:
-    """These points, or the next numbers below for which float64 holds them and their distance from the first knot."""
-    if line.whole is None or line.exact:
-        return line.floats[places]
-    return -grid_above(Dyadic([-line.whole.whole[place] for place in places.tolist()], line.whole.unit), line.grid)
 
 
 @dataclass(frozen=True)
@@ -279,7 +269,6 @@ class _Intervals:
         return self._gated(places, lambda feet: places - feet, lambda part: sums.at(x, self.since[part], self.until[part]).astype(np.float64))
 
     def _gated(self, x: Array, above: Callable[[Array], Array], values: Callable[[Array], Array]) -> Array:
-        """The gates' sum: only those of the interval that holds a point and of the one before can be open."""
         own = np.searchsorted(self.knots[self.since], x, side="right") - 1
         part, earlier = np.maximum(own, 0), np.maximum(own - 1, 0)
         step = np.ones(len(part))
@@ -292,15 +281,13 @@ class _Intervals:
         return np.where((own >= 0)[:, None], passed, 0.0) + np.where((own >= 1)[:, None], before, 0.0)
 
     def _passed(self, value: Array, share: Array) -> Array:
-        """What the gate lets through of a value for an indicator f."""
         closed = (self.bound * (1 - share))[:, None]
         return np.maximum(value - closed, 0) - np.maximum(-value - closed, 0)
 
     def error(self, x: Dyadic, values: Array) -> Fraction:
         """A bound on the largest distance from n x k values at points that lie on the plateaus, exactly.
 
-        On the plateau of interval j its gate changes o_j by |M (1 - f_j)|, which is rounding. That every gate before is shut is
-        checked at both ends of where it must be, between which all is linear.
+        On the plateau of interval j its gate changes o_j by |M (1 - f_j)|. That every gate before is shut is checked at both ends, between which all is linear.
         """
         part = np.maximum(np.searchsorted(self.knots[self.since], x.rounded(), side="left") - 1, 0)
         worst = Fraction(0)

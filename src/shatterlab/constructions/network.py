@@ -13,12 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from shatterlab.constructions._exact import Dyadic, Hinges, upper
+from shatterlab.constructions._exact import Array, Dyadic, Hinges, upper
 from shatterlab.constructions._points import require_moderate, table, targets
 from shatterlab.constructions.line import plain_projections, projections
 from shatterlab.core.errors import DataError, InvalidPart
 
-Array = np.ndarray[Any, Any]
 Arithmetic = Literal["exact", "float64", "float32"]
 
 _AT_ONCE = 2**19  # hidden units of all points that are evaluated together
@@ -27,8 +26,7 @@ _AT_ONCE = 2**19  # hidden units of all points that are evaluated together
 def tree_sum(terms: Float[Tensor, "*m n"]) -> Float[Tensor, "*m"]:
     """The sum over the last axis, halves added to halves: one order of summation, whatever the batch and the machine.
 
-    Matrix products and reductions of libraries choose their order by the shape of the batch. An exported graph has one
-    reduction in its place.
+    Libraries choose their order by the shape of the batch. An exported graph has one reduction in its place.
     """
     if torch.compiler.is_exporting():
         return terms.sum(-1)
@@ -86,8 +84,7 @@ class Network(nn.Module, ABC):
 
         Args:
             z: points, m x d.
-            arithmetic: "exact" projects and adds in whole numbers and rounds once, at the end; "float64" and "float32" show the error
-                of plain arithmetic with the same weights.
+            arithmetic: "exact" adds in whole numbers and rounds once; "float64" and "float32" show the error of plain arithmetic with the same weights.
 
         Returns:
             (m,) or (m, k), float64.
@@ -99,8 +96,7 @@ class Network(nn.Module, ABC):
     def certified_error(self, z: Any, y: Any) -> float:
         """The largest |c(z_i) - y_i| over points and outputs, from the float64 weights in exact arithmetic, rounded up.
 
-        It bounds the distance of the function that the weights define from the values: nothing is rounded, projections
-        included. Plain evaluation is further off, see `values`.
+        Nothing is rounded, projections included. Plain evaluation is further off, see `values`.
         """
 
     @abstractmethod

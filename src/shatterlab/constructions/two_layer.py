@@ -9,19 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shatterlab.constructions._exact import Dyadic, fed_back
+from shatterlab.constructions._exact import Array, Dyadic, fed_back
 from shatterlab.constructions.line import Line, on_a_line
 from shatterlab.constructions.network import HingeNetwork, numbers, require_depth, shares, weighted
 from shatterlab.core.errors import DataError
-
-Array = np.ndarray[Any, Any]
 
 
 class TwoLayer(HingeNetwork):
     """c(z) = sum_j w_j max(<a, z> - b_j, 0), an ordinary module of three parameters: a (d), b (n) and w (n, or k x n).
 
-    All n hidden units share the direction a, so that there are 2n + d numbers; with k outputs (k + 1) n + d. An untied first
-    layer would have nd + 2n. `forward` is plain ReLU arithmetic, n operations a point; `values` sorts and takes prefix sums.
+    The units share the direction a: 2n + d numbers, with k outputs (k + 1) n + d. `forward` takes n operations a point; `values` sorts and takes prefix sums.
 
     Args:
         d: coordinates of a point.
@@ -54,9 +51,8 @@ class TwoLayer(HingeNetwork):
 class Carry(HingeNetwork):
     """The sum of hinges of Theorem 1 in k - 1 hidden layers of n/(k - 1) hinges each, same values.
 
-    The first hidden layer has max(<a, z> - b_j, 0) for its share of the knots; its first unit u = max(<a, z> - b_1, 0) is the
-    coordinate that goes on, since all other hinges are max(u - c_j, 0) with c_j = b_j - b_1. Each further layer carries u,
-    and the sum so far as max(S, 0) and max(-S, 0). The numbers are 2n + d as before.
+    The first hidden layer has max(<a, z> - b_j, 0) for its share of the knots; its first unit u = max(<a, z> - b_1, 0) is the coordinate that goes on, since
+    all other hinges are max(u - c_j, 0) with c_j = b_j - b_1. Each further layer carries u, and the sum so far as max(S, 0) and max(-S, 0).
 
     Args:
         d: coordinates of a point.
@@ -113,8 +109,7 @@ class Carry(HingeNetwork):
 def two_layer(z: Any, y: Any, *, rng: np.random.Generator | None = None, directions: int = 8, direction: Any = None, certified: bool = True) -> TwoLayer:
     """The network of Theorem 1 through (z_i, y_i), for any real values of any distinct points, in O(nd + n log n) time.
 
-    The points are projected on one direction and sorted; every hidden unit has its knot at the previous point, so that c runs
-    straight from y_{i-1} to y_i and each weight is a change of slope. It solves no system and holds no n x n matrix.
+    The points are projected on one direction and sorted; every unit has its knot at the previous point, so that each weight is a change of slope of c.
 
     Args:
         z: points, n x d (or n x any shape of d numbers). Whole numbers, pixels of 8 bits say, have exact projections in float64.

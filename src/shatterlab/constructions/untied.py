@@ -8,11 +8,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from torch import nn
 
-from shatterlab.constructions._points import Distinct, distinct_points
+from shatterlab.constructions._points import Array, Distinct, distinct_points
 from shatterlab.constructions.network import dense
 from shatterlab.core.errors import DataError
-
-Array = np.ndarray[Any, Any]
 
 _OWNER = "untied"
 _BLOCK = 512  # units solved for at a time
@@ -23,10 +21,9 @@ _NOISE = 64 * np.finfo(np.float64).eps  # of a scalar product, relative to the p
 def untied(z: Any, y: Any, seed: int = 0) -> nn.Sequential:
     """A network of depth 2 with n ReLUs, each of its own direction, that takes the value y at every z.
 
-    f(x) = sum_j w_j max(<a_j, x> - b_j, 0). Points are sorted by their distance from a centre m, and a_j = z_j - m. Unit j is then
-    larger at z_j than at any point before: of two points with distances r <= r', <z - m, z' - m> is below r'^2 by
-    (r'^2 - r^2 + |z - z'|^2) / 2. So knots b_j exist that switch unit j off at all points before j and on at j: the system for w is
-    lower triangular with a positive diagonal for any distinct points. It is solved by blocks; no n x n matrix is held.
+    f(x) = sum_j w_j max(<a_j, x> - b_j, 0). Points are sorted by their distance from a centre m, and a_j = z_j - m. Unit j is then larger at z_j than at any
+    point before: of two points with distances r <= r', <z - m, z' - m> is below r'^2 by (r'^2 - r^2 + |z - z'|^2) / 2. So knots b_j exist that switch unit j
+    off at all points before j and on at j: the system for w is lower triangular with a positive diagonal. It is solved by blocks; no n x n matrix is held.
 
     Args:
         z: n x d points (equal points with equal labels count once).
@@ -58,7 +55,6 @@ def untied(z: Any, y: Any, seed: int = 0) -> nn.Sequential:
 
 
 def _solved(points: Distinct, order: Array, directions: Array, values: Array) -> tuple[Array, Array]:
-    """Knots and outer weights, block by block: the values of a block are subtracted from the labels of later points."""
     n = len(values)
     knots, outer, left = np.empty(n), np.empty((n, points.targets.shape[1])), points.targets[order].copy()
     reach = np.linalg.norm(values, axis=1).max()
@@ -70,18 +66,15 @@ def _solved(points: Distinct, order: Array, directions: Array, values: Array) ->
         own = products[np.arange(block.start, block.stop), np.arange(block.stop - start)]
         if start == 0:
             below[0] = own[0] - max(1.0, float(np.square(directions[0]).sum()))
-        _require_room(points, order, block, own - below, reach * np.linalg.norm(directions[block], axis=1))
+        gaps, scale = own - below, reach * np.linalg.norm(directions[block], axis=1)
+        tight = np.flatnonzero(~(gaps > _NOISE * scale))
+        if len(tight):
+            position = int(points.positions[order[start + tight[0]]])
+            got = f"point {position} lies {gaps[tight[0]] / scale[tight[0]]:.1e} of the points' extent from another"
+            raise DataError(f"{_OWNER}: points further apart than rounding are required, {got}. Centre the points, or drop one of them.")
         knots[block] = below + _INTO_GAP * (own - below)
         hidden = np.maximum(products[start:] - knots[block], 0)
         size = block.stop - start
         outer[block] = solve_triangular(hidden[:size], left[block], lower=True)
         left[block.stop :] -= hidden[size:] @ outer[block]
     return knots, outer
-
-
-def _require_room(points: Distinct, order: Array, block: slice, gaps: Array, scale: Array) -> None:
-    tight = np.flatnonzero(~(gaps > _NOISE * scale))
-    if len(tight):
-        position = int(points.positions[order[block.start + tight[0]]])
-        got = f"point {position} lies {gaps[tight[0]] / scale[tight[0]]:.1e} of the points' extent from another"
-        raise DataError(f"{_OWNER}: points further apart than rounding are required, {got}. Centre the points, or drop one of them.")

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from shatterlab.constructions._points import Distinct, distinct_points
+from shatterlab.constructions._points import Array, Distinct, distinct_points
 from shatterlab.constructions.network import dense
 from shatterlab.core.errors import DataError, InvalidPart
-
-Array = np.ndarray[Any, Any]
 
 _OWNER = "yun"
 _STEEP = 3.0  # a line rises by this much to the next point, so that one from within [-1, 1] is at least 1 beyond there
@@ -49,10 +47,9 @@ def yun_widths(n: int, outputs: int = 1, first: int | None = None) -> tuple[int,
 def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequential:
     """A network of three layers whose hidden widths have d1 d2 >= 4 n (k labels: 4 n k) and which takes the value y at every z.
 
-    The projections on one direction are cut into d1 / 2 groups of neighbours, d2 / 2 points at most in each. The first layer bends at
-    both ends of every group, so a node of the second may follow a line of its own on each group. Line j of a group runs through the
-    label of its j-th point and is beyond [-1, 1] at all others; clipped to [-1, 1] by two ReLUs, the lines of a group, whose slopes
-    alternate in sign, add up to that label and a constant.
+    The projections on one direction are cut into d1 / 2 groups of neighbours, d2 / 2 points at most in each. The first layer bends at both ends of every group,
+    so a node of the second may follow a line of its own on each group. Line j of a group runs through the label of its j-th point and is beyond [-1, 1] at all
+    others; clipped by two ReLUs, the lines of a group, of alternating slopes, add up to that label and a constant.
 
     Args:
         z: n x d points (equal points with equal labels count once).
@@ -68,8 +65,8 @@ def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequentia
         InvalidPart: the first width is not even.
 
     Source:
-        Yun, Sra, Jadbabaie 2019, "Small ReLU networks are powerful memorizers" (for widths that are multiples of 4, d1 d2 >= 4 n k); there
-        a node follows one zigzag, here the ends of a group bend apart, which keeps weights from growing from group to group.
+        Yun, Sra, Jadbabaie 2019, "Small ReLU networks are powerful memorizers"; here the ends of a group bend apart, so weights do not grow from group to
+        group.
 
     Example:
         >>> network = yun([[0.0], [1.0], [2.0], [3.0]], [1.0, -2.0, 5.0, 0.0])
@@ -94,14 +91,12 @@ def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequentia
 
 
 def _knots(projections: Array, groups: list[Array], width: int) -> Array:
-    """Both ends of each group; then further knots beyond the last one, up to the width."""
     ends = np.array([projections[group[place]] for group in groups for place in (0, -1)])
     spread = max(1.0, float(np.ptp(ends)))
     return np.concatenate([ends, ends[-1] + spread * np.arange(1, width - len(ends) + 1)])
 
 
 def _nodes(projections: Array, labels: Array, groups: list[Array], nodes: int, knots: Array) -> tuple[Array, Array]:
-    """Each node's changes of slope at the knots (nodes x d1), and its height left of all knots: a line of its own on each group."""
     heights, slopes = np.empty((nodes, len(groups))), np.zeros((nodes, len(groups)))
     turns = np.where(np.arange(nodes) % 2, -1.0, 1.0)
     for number, group in enumerate(groups):
@@ -124,8 +119,7 @@ def _nodes(projections: Array, labels: Array, groups: list[Array], nodes: int, k
 def separating(points: Distinct, seed: int) -> tuple[Array, Array]:
     """A direction and the projections of the points on it, no two of them equal.
 
-    Where the coordinates are multiples of some 2^-e and small enough (8-bit pixels, also divided by 255 in float32), the
-    coefficients are multiples of a power of two with so few bits that every partial sum is exact, in any order of summation.
+    Where the inputs have few bits (8-bit pixels, also divided by 255 in float32), so have the coefficients: every partial sum is exact in any order.
 
     Args:
         points: distinct points.

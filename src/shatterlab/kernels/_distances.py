@@ -1,9 +1,7 @@
 """Squared Euclidean distances and angles that stay accurate where the usual expansion cancels.
 
-Values k / 255, k = 0 .. 255, as 8-bit sources give them, are taken as these fractions, not as the floats next to them.
-k - 128 lies in -128 .. 127, so a sum of 1,024 products is at most 2^24 in absolute value: float32 holds every such sum
-exactly, in whatever order it is taken (and so do the 11 bits of TF32 and the 8 of bfloat16 with float32 sums). So the
-distances of 8-bit inputs have no rounding at all, at the price of a float32 product.
+Values k / 255 of 8-bit sources count as these fractions. A sum of 1,024 products of numbers k - 128 is at most 2^24 in absolute value, which float32 holds
+exactly in any order of summation (TF32 and bfloat16 with float32 sums too): distances of 8-bit inputs have no rounding at the price of a float32 product.
 """
 
 from __future__ import annotations
@@ -28,11 +26,8 @@ _PAIRS = 2**22  # numbers of the differences held at a time
 def squared_distances(x: Float[Tensor, "n d"], z: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
     """|x_i - z_j|^2 by one matrix product, close pairs again by their differences; of 8-bit inputs exactly.
 
-    |x|^2 + |z|^2 - 2 x'z is a matrix product, but its rounding error is a few eps (|x|^2 + |z|^2), however small the
-    result: so (1) both are first centred, which changes no distance; (2) pairs closer than a hundredth
-    of |x|^2 + |z|^2, the only ones whose result could be wrong in all digits or below 0, are computed as
-    sum (x - z)^2. The relative error is then at most some hundred eps, nothing is clamped, and equal inputs are at
-    distance 0 exactly. Rows of values k / 255 are taken as these fractions; pairs of them have no error but that of the result.
+    |x|^2 + |z|^2 - 2 x'z has an error of a few eps (|x|^2 + |z|^2), however small the result. So both are centred first, and pairs closer than a hundredth of
+    |x|^2 + |z|^2 are computed as sum (x - z)^2: the relative error is at most some hundred eps, and equal inputs are at distance 0 exactly.
     """
     left, right = whole_counts(x), whole_counts(z)
     distances = None if left.all() and right.all() else _expanded(x, z)
@@ -102,7 +97,6 @@ def count_distances(x: Tensor, z: Tensor) -> Tensor:
 
 
 def _squares(x: Tensor) -> Tensor:
-    """|k_i|^2 of counts; int32, shape (n,)."""
     return torch.cat([block.int().square_().sum(1, dtype=torch.int32) for block in x.split(_ROWS)])
 
 

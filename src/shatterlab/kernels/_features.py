@@ -30,12 +30,10 @@ FeatureKernelT = TypeVar("FeatureKernelT", bound="FeatureKernel")
 class FeatureKernel(Kernel):
     """A kernel of explicit features phi: <phi(x), phi(z)> + c, or exp(-|phi(x) - phi(z)|^2 / (2 sigma^2)).
 
-    A subclass writes how many filters there are, how many features each gives, and the features of some of them.
     Every result is a sum over blocks of filters: at most 512 MiB of features (in float32) exist at a time.
 
     Args:
-        sigma: None for the inner product; for a Gaussian kernel of the features its bandwidth, > 0, or "leave_one_out", which
-            is selected as for `Gaussian`.
+        sigma: None for the inner product; for a Gaussian kernel of the features its bandwidth, > 0, or "leave_one_out", which is selected as for `Gaussian`.
         subset: training examples that the selection uses, at most, >= 2; unused otherwise.
     """
 
@@ -113,8 +111,8 @@ class FeatureKernel(Kernel):
             return out
         if self._holdable(x, z):
             return super().product(x, z, weights)
-        parts = x.split(max(1, _ROWS // max(1, len(z))))
-        return torch.cat([self._filled(weights.new_empty((len(rows), len(z))), rows, z) @ weights for rows in parts])
+        wide = z.to(weights.dtype)
+        return torch.cat([self.gram(rows, wide) @ weights for rows in x.to(weights.dtype).split(max(1, _ROWS // max(1, len(z))))])
 
     def scorer(self, z: Float[Tensor, "m c h w"], weights: Float[Tensor, "m k"]) -> Callable[[Tensor], Tensor]:
         """Computes features of z once: without sigma it keeps one weight a feature, with sigma the features, where memory holds them."""
@@ -128,7 +126,6 @@ class FeatureKernel(Kernel):
         return lambda x: gaussian.product(self.features(x.to(weights.dtype)), held, weights)
 
     def _holdable(self, *inputs: Tensor) -> bool:
-        """Whether all features of these inputs may be held."""
         return all(len(x) * self.filter_count() * self.features_of_a_filter(tuple(x.shape[1:])) <= _HELD for x in inputs)
 
     def _gaussian(self) -> Gaussian:
@@ -155,10 +152,6 @@ class FeatureKernel(Kernel):
         embedded = replace(sample, inputs=_embedded(replace(self, sigma=None).gram(sample.inputs, sample.inputs)))
         return replace(self, bandwidth=leave_one_out_bandwidth(self.kind, _falling, embedded, self.subset))
 
-    def _filled(self, out: Tensor, x: Tensor, z: Tensor) -> Tensor:
-        self.gram_into(out, x, z)
-        return out
-
     def _blocks(self, x: Tensor, n: int, block: int | None = None) -> Iterator[slice]:
         count = self.filter_count()
         size = block or min(_MOST, max(1, _BLOCK // max(1, n * self.features_of_a_filter(tuple(x.shape[1:])))))
@@ -166,7 +159,6 @@ class FeatureKernel(Kernel):
             yield slice(start, min(start + size, count))
 
     def _fall(self, out: Tensor, left: Tensor, right: Tensor, symmetric: bool) -> None:
-        """From inner products to the Gaussian kernel, in place and a few rows at a time."""
         sigma = float(self._gaussian().sigma)
         for start in range(0, len(out), _FALLING):
             rows = slice(start, start + _FALLING)
@@ -181,14 +173,12 @@ def _falling(distances: Tensor, sigma: float) -> Tensor:
 
 
 def _add_products(out: Tensor, left: Tensor, right: Tensor, symmetric: bool) -> None:
-    """Adds left right' to out; where the result is symmetric, to the tiles on and below the diagonal only."""
     for row in range(0, len(left), _TILE):
         for column in range(0, row + 1 if symmetric else len(right), _TILE):
             out[row : row + _TILE, column : column + _TILE].addmm_(left[row : row + _TILE], right[column : column + _TILE].T)
 
 
 def _mirror(out: Tensor) -> None:
-    """Copies what lies below the diagonal to above it, so that the matrix is symmetric to the last bit."""
     for row in range(0, len(out), _TILE):
         rows = slice(row, row + _TILE)
         out[rows, rows] = (out[rows, rows] + out[rows, rows].T) / 2
@@ -197,7 +187,6 @@ def _mirror(out: Tensor) -> None:
 
 
 def _embedded(gram: Tensor) -> Tensor:
-    """One coordinate an example, with the same inner products and hence distances: features are not needed."""
     values, vectors = torch.linalg.eigh(gram.double())
     coordinates: Tensor = (vectors * values.clamp(min=0).sqrt()).float()
     return coordinates

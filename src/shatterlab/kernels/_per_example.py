@@ -74,7 +74,6 @@ class PerExample:
         return out
 
     def _plan(self, columns: int) -> list[list[_Share]]:
-        """The written-out gradients in turns of at most so many columns; at least one turn."""
         turns: list[list[_Share]] = [[]]
         left = columns
         for name, layer in self.layers.items():
@@ -117,7 +116,6 @@ class _Side:
 
 
 def _passes(layers: PerExample, x: Tensor, output: int) -> Iterator[tuple[int, dict[str, tuple[Tensor, Tensor]]]]:
-    """A block of examples at a time: each layer's input, and the gradient of the score with respect to its output."""
     for start in range(0, len(x), _BLOCK):
         scores, calls = _watched(layers.model, layers.layers, x[start : start + _BLOCK])
         outputs = [calls[name][0][1] for name in layers.layers]
@@ -126,7 +124,6 @@ def _passes(layers: PerExample, x: Tensor, output: int) -> Iterator[tuple[int, d
 
 
 def _watched(model: nn.Module, layers: Mapping[str, nn.Module], x: Tensor) -> tuple[Tensor, Calls]:
-    """Scores, and input and output of every call of these layers."""
     calls: Calls = {name: [] for name in layers}
 
     def watch(name: str) -> object:
@@ -147,7 +144,6 @@ def _watched(model: nn.Module, layers: Mapping[str, nn.Module], x: Tensor) -> tu
 
 
 def _written(layer: nn.Module, inputs: Tensor, returned: Tensor, units: slice) -> Tensor:
-    """The gradients of these units' weights and biases, one row an example; 0 for what is not trained."""
     if isinstance(layer, _BATCHED):
         back = returned.reshape(*returned.shape[:2], -1)[:, units]
         weights = (back * _normalized(layer, inputs).reshape(*returned.shape[:2], -1)[:, units]).sum(2, keepdim=True)
@@ -161,7 +157,6 @@ def _written(layer: nn.Module, inputs: Tensor, returned: Tensor, units: slice) -
 
 
 def _patches(layer: nn.Module, inputs: Tensor, returned: Tensor) -> tuple[Tensor, Tensor]:
-    """Input of each unit at each place, n x q x places, and the gradient of its output there."""
     if isinstance(layer, nn.Linear):
         return inputs.flatten(1, -2).transpose(1, 2), returned.flatten(1, -2).transpose(1, 2)
     assert isinstance(layer, nn.Conv2d)
@@ -171,7 +166,6 @@ def _patches(layer: nn.Module, inputs: Tensor, returned: Tensor) -> tuple[Tensor
 
 
 def _padding(layer: nn.Conv2d) -> list[int]:
-    """Left, right, top, bottom."""
     if isinstance(layer.padding, str):
         totals = [step * (side - 1) if layer.padding == "same" else 0 for step, side in zip(layer.dilation, layer.kernel_size, strict=True)]
         ends = [(total // 2, total - total // 2) for total in totals]
@@ -181,7 +175,6 @@ def _padding(layer: nn.Conv2d) -> list[int]:
 
 
 def _normalized(layer: nn.Module, inputs: Tensor) -> Tensor:
-    """The input of batch norm less its running mean, over its running deviation."""
     shape = (1, -1, *[1] * (inputs.ndim - 2))
     mean, variance = (getattr(layer, f"running_{name}").view(shape) for name in ("mean", "var"))
     normalized: Tensor = (inputs - mean) * (variance + layer.eps).rsqrt()

@@ -26,8 +26,7 @@ _AGREES = {torch.float32: 1e-3, torch.float64: 1e-9}  # of the two routes on a f
 class EmpiricalTangent(Kernel):
     """The tangent kernel of a finite network at initialization: <df_c(x), df_c(z)>, gradients with respect to all parameters.
 
-    Small steps of gradient descent move the scores on the sample as this kernel says. It takes inputs as they come; weights are those
-    that `Training` draws from the same seed. Its matrix costs a pass forward and backward for each class, and memory that does not grow with n times p.
+    Weights are those that `Training` draws from the same seed. Its matrix costs a pass forward and backward for each class.
 
     Args:
         architecture: the network.
@@ -75,10 +74,8 @@ def tangent_gram(
 ) -> Float[Tensor, "n m"]:
     """The inner products of the parameter gradients of a network's scores: K_ij = <df_c(x_i), df_c(z_j)>, in evaluation mode.
 
-    Where every trainable parameter belongs to a linear layer, a two-dimensional convolution or batch norm that is called once, the
-    gradient of an example is a product of the layer's input and the gradient of its output. That route is tried on three examples
-    first; where it does not apply or disagrees, blocks of Jacobian rows are multiplied instead. Either way memory grows with n m and
-    with the size of a block, never with n p.
+    In linear layers, two-dimensional convolutions and batch norm, called once, an example's gradient is a product of the layer's input and the gradient of its
+    output. Where that does not apply, or disagrees on three examples, blocks of Jacobian rows are multiplied. Memory grows with n m, never with n p.
 
     Args:
         network: any module from inputs to n x k scores; it stays as it is.
@@ -96,7 +93,7 @@ def tangent_gram(
     Source:
         Jacot, Gabriel, Hongler 2018, section 4; gradients of linear layers as products: Goodfellow 2015.
     """
-    model = _copied(network, x)
+    model = copy.deepcopy(network).to(device=x.device, dtype=x.dtype).eval()
     trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
     if not trainable:
         raise InvalidPart(f"EmpiricalTangent: trainable parameters are required, {type(network).__name__} has none. Set requires_grad.")
@@ -118,10 +115,6 @@ def tangent_diagonal(network: nn.Module, x: Float[Tensor, "n *shape"], output: i
     return torch.cat([tangent_gram(network, block, output=output).diagonal() for block in x.split(16)])
 
 
-def _copied(network: nn.Module, x: Tensor) -> nn.Module:
-    return copy.deepcopy(network).to(device=x.device, dtype=x.dtype).eval()
-
-
 def _outputs(model: nn.Module, x: Tensor, output: int | None) -> list[int]:
     with torch.no_grad():
         scores = model(x[:1].clone())
@@ -136,14 +129,11 @@ def _outputs(model: nn.Module, x: Tensor, output: int | None) -> list[int]:
 
 
 def _layers(model: nn.Module, rows: _Rows, x: Tensor, output: int) -> PerExample | None:
-    """The layers to read gradients from; None where these cannot be read, or disagree with Jacobian rows on three examples."""
     layers = PerExample.of(model, x[:1])
-    return layers if layers is not None and _agree(layers, rows, x[:3], output) else None
-
-
-def _agree(layers: PerExample, rows: _Rows, examples: Tensor, output: int) -> bool:
-    one, other = layers.gram(examples, None, output, _NUMBERS), rows.gram(examples, None, output)
-    return bool((one - other).abs().max() <= _AGREES[examples.dtype] * other.diagonal().max().clamp_min(torch.finfo(examples.dtype).tiny))
+    if layers is None:
+        return None
+    one, other = layers.gram(x[:3], None, output, _NUMBERS), rows.gram(x[:3], None, output)
+    return layers if (one - other).abs().max() <= _AGREES[x.dtype] * other.diagonal().max().clamp_min(torch.finfo(x.dtype).tiny) else None
 
 
 def _tiles(n: int, m: int | None) -> Iterator[tuple[slice, slice]]:

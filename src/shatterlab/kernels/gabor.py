@@ -23,13 +23,11 @@ _MAPS = 2**22  # numbers of the maps of responses held at a time: 16 MiB in floa
 class Gabor(FeatureKernel):
     """How strongly an image is striped, at each of several orientations and wavelengths, in each of its regions.
 
-    The filter of wavelength l and orientation a is e(u, v) (exp(2 pi i u' / l) - c) with u' = u cos a + v sin a, the envelope
-    e(u, v) = exp(-(u^2 + v^2) / (2 s^2)), s = 0.56 l (one octave), and c such that uniform images give 0; it is scaled so that
-    a grating cos(2 pi u' / l) gives 1. Its response at a place has a magnitude, which does not depend on the grating's phase;
-    features are the means of magnitudes over windows. Beyond its edge an image continues as the edge is.
+    The filter of wavelength l and orientation a is e(u, v) (exp(2 pi i u' / l) - c) with u' = u cos a + v sin a, the envelope e(u, v) = exp(-(u^2 + v^2) / (2
+    s^2)), s = 0.56 l (one octave), and c such that uniform images give 0; it is scaled so that a grating cos(2 pi u' / l) gives 1. Features are means over
+    windows of the magnitudes of its responses, channel by channel; beyond its edge an image continues as the edge is.
 
-    With the defaults an image of 28 x 28 pixels has 8 x 3 x 7 x 7 = 1,176 features. The paper does not say which Gabor filters
-    it used. Channels are filtered one by one.
+    With the defaults an image of 28 x 28 pixels has 8 x 3 x 7 x 7 = 1,176 features. The paper does not say which Gabor filters it used.
 
     Args:
         orientations: how many, >= 1, at multiples of pi / orientations.
@@ -92,8 +90,7 @@ class Gabor(FeatureKernel):
     def magnitudes(self, x: Float[Tensor, "n c h w"], filters: slice | None = None) -> Float[Tensor, "n cf h w"]:
         """Magnitudes of every pixel's responses to these filters, channel by channel (None: to all).
 
-        A filter is a product of a wave down and a wave across, less a multiple of such a product without waves: two small matrix
-        products a filter in place of a sum over its whole square.
+        A filter is a product of a wave down and a wave across, less a multiple of one without waves: two small matrix products in place of a sum over a square.
         """
         grey = x.flatten(0, 1).permute(1, 0, 2)  # rows first
         height, count, width = grey.shape
@@ -106,7 +103,6 @@ class Gabor(FeatureKernel):
         return torch.stack([torch.stack([even, odd]) / size for _, size, even, odd in map(self._drawn, self._waves())])
 
     def _waves(self) -> list[tuple[float, float]]:
-        """Wavelength and angle of each filter."""
         return [(wavelength, math.pi * turn / self.orientations) for wavelength in self.wavelengths for turn in range(self.orientations)]
 
     def _offsets(self) -> Tensor:
@@ -114,7 +110,6 @@ class Gabor(FeatureKernel):
         return torch.arange(-reach, reach + 1, dtype=torch.float64)
 
     def _drawn(self, wave: tuple[float, float]) -> tuple[float, float, Tensor, Tensor]:
-        """The mean that is subtracted from a wave, the filter's size, and both of its parts over a square, not yet divided by the size."""
         (wavelength, angle), offsets = wave, self._offsets()
         v, u = torch.meshgrid(offsets, offsets, indexing="ij")
         envelope = torch.exp(-(u.square() + v.square()) / (2 * (_OCTAVE * wavelength) ** 2))
@@ -124,7 +119,6 @@ class Gabor(FeatureKernel):
         return mean, (even * phase.cos()).sum().item(), even, odd
 
     def _magnitude(self, wave: tuple[float, float], flat: Tensor, width: int) -> Tensor:
-        """Magnitudes, h x n x w, of the responses of images side by side, h x nw."""
         wavelength, angle = wave
         mean, size, _, _ = self._drawn(wave)
         down, across = self._lines(wavelength, math.sin(angle), len(flat)).to(flat), self._lines(wavelength, math.cos(angle), width).to(flat)
@@ -134,7 +128,6 @@ class Gabor(FeatureKernel):
         return torch.hypot(straight, turned).div_(size).view(len(flat), -1, width)
 
     def _lines(self, wavelength: float, share: float, length: int) -> Float[Tensor, "3 length length"]:
-        """One dimension of a filter as matrices, the edge continued: real and imaginary part of the wave, and its envelope."""
         offsets = self._offsets()
         envelope = torch.exp(-offsets.square() / (2 * (_OCTAVE * wavelength) ** 2))
         phase = 2 * math.pi * share * offsets / wavelength

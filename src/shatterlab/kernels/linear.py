@@ -13,8 +13,7 @@ from shatterlab.core import Kernel
 class LinearKernel(Kernel):
     """The inner product of two inputs, x'z.
 
-    Its interpolant of minimum norm is the minimum-norm linear map, which gradient descent from 0 reaches. Its Gram
-    matrix has rank d at most, so n > d examples cannot be interpolated in general.
+    Its minimum-norm interpolant is the minimum-norm linear map. Its Gram matrix has rank d at most, so n > d examples cannot be interpolated in general.
 
     Source:
         Zhang et al. 2017, section 5, equation 3.

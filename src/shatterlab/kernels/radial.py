@@ -86,8 +86,7 @@ class _Radial(Kernel, ABC):
 class Gaussian(_Radial):
     """Falls with the squared distance: exp(-|x - z|^2 / (2 sigma^2)).
 
-    Strictly positive definite: it fits any labels of distinct inputs. The narrower it is, the better conditioned the
-    system and the more local the interpolant.
+    Strictly positive definite: it fits any labels of distinct inputs. The narrower it is, the better conditioned the system and the more local the interpolant.
 
     Source:
         Zhang et al. 2017, section 5; sigma = 5 on MNIST: Belkin, Ma, Mandal 2018.
@@ -107,8 +106,7 @@ class Gaussian(_Radial):
 class Laplacian(_Radial):
     """Falls with the Euclidean distance and has a kink at 0: exp(-|x - z| / sigma).
 
-    Its functions are rougher than a Gaussian kernel's and its system far better conditioned: it fits random labels in
-    few passes, where the Gaussian needs many more.
+    Its functions are rougher than a Gaussian kernel's and its system far better conditioned: it fits random labels in fewer passes.
 
     Source:
         Belkin, Ma, Mandal 2018 (sigma = 10 there).
@@ -129,10 +127,8 @@ class Laplacian(_Radial):
 def leave_one_out_bandwidth(owner: str, of_squared_distances: Callable[[Tensor, float], Tensor], train: Examples, subset: int) -> float:
     """The sigma on the grid whose interpolant of a subset has the least leave-one-out error.
 
-    The grid is 2^(s/2) times the median distance, s = -6 .. 4. All n leave-one-out predictions come from one inverse:
-    y_i - [K^-1 Y]_i / [K^-1]_ii. Ties go to the smaller mean squared residual. Bandwidths at which the matrix is singular
-    in float64 have no interpolant and are left out. The subset is class-stratified and the same at each call, so nothing
-    is random. Cost: 11 inversions of the subset.
+    The grid is 2^(s/2) times the median distance, s = -6 .. 4, without bandwidths at which the matrix is singular in float64. All predictions come from one
+    inverse, y_i - [K^-1 Y]_i / [K^-1]_ii; ties go to the smaller mean squared residual. The subset is class-stratified and the same at each call.
 
     Args:
         owner: the kernel's name, for errors.

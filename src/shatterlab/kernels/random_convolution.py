@@ -25,14 +25,12 @@ _MEASURED = 4000  # training images at most on which features are standardized: 
 class RandomConvolution(FeatureKernel):
     """Features of a convolutional net with one layer whose filters are random patches of the training images.
 
-    Each 6 x 6 patch of an image is normalized, q = (p - mean) / sqrt(variance + constant), and whitened, W (q - m); its response
-    to filter f is v = f'W (q - m); responses become max(0, v - t) and max(0, -v - t) and are pooled over large windows. The
-    filters are random patches, normalized, whitened and brought to length 1; W = (C + e)^(-1/2) and m belong to another sample
-    of patches. Normalizing, whitening and the inner product are one convolution. With standardized features (mean 0, deviation 1 over
-    the training sample) the kernel is 1 + the mean product of features, where 1 stands for an intercept.
+    Each 6 x 6 patch of an image is normalized, q = (p - mean) / sqrt(variance + constant), and whitened, W (q - m); its response to filter f is v = f'W (q -
+    m); max(0, v - t) and max(0, -v - t) are pooled over large windows. Filters are random patches, normalized, whitened and of length 1; W = (C + e)^(-1/2) and
+    m belong to another sample of patches. With standardized features (mean 0, deviation 1 over the training sample) the kernel is 1 + the mean product of
+    features.
 
-    The defaults are those of KeystoneML's RandomPatchCifar on 32 x 32 images: 2 x 2 windows, 8 features a filter. `RawConvolution` has those
-    of the other public code. All randomness is of the init stream; the first filters of a longer list are those of a shorter one.
+    The defaults give 2 x 2 windows, 8 features a filter, of 32 x 32 images; `RawConvolution` has those of the other public code.
 
     Args:
         filters: how many, >= 1; the paper has 32,000.
@@ -52,8 +50,7 @@ class RandomConvolution(FeatureKernel):
         InvalidPart: a field is out of range, or the inputs are no images of sufficient size.
 
     Source:
-        Coates, Ng 2012, "Learning feature representations with k-means"; Zhang et al. 2017, section 5, footnote 2; the constants are
-        those of KeystoneML (amplab/keystone, RandomPatchCifar).
+        Coates, Ng 2012; Zhang et al. 2017, section 5, footnote 2; the constants are those of KeystoneML (amplab/keystone, RandomPatchCifar).
     """
 
     random: ClassVar[bool] = True
@@ -135,7 +132,6 @@ class RandomConvolution(FeatureKernel):
         return maps.view(len(x), -1, x.shape[2] - self.side + 1, x.shape[3] - self.side + 1)
 
     def _filters(self, x: Tensor) -> Float[Tensor, "filters e"]:
-        """Filters as rows, with the shift as a last column, in the dtype of x."""
         self.require(self.bank is not None, "a kernel that has seen data is required", "one that has not", "Call fitted first")
         self.require(x.shape[1] == self.bank.shape[1], f"images of {self.bank.shape[1]} channels are required", tuple(x.shape[1:]))
         bank = self.bank.flatten(1)
@@ -144,7 +140,6 @@ class RandomConvolution(FeatureKernel):
         return torch.cat([bank, -self.shift[:, None]], 1).to(x)
 
     def _patches(self, x: Tensor) -> Float[Tensor, "n e positions"]:
-        """Patches of each image as columns, of equal contrast where they are normalized, with 1 as a last row."""
         if self.convention == "raw":
             return functional.pad(functional.unfold(x, self.side), (0, 0, 0, 1), value=1)
         wide, window, size = x.double(), (self.side, self.side), x.shape[1] * self.side**2
@@ -158,7 +153,6 @@ class RandomConvolution(FeatureKernel):
         return patches
 
     def _pooled(self, x: Tensor, block: slice) -> Tensor:
-        """Pooled responses of each image: two signs by filters by windows."""
         rows, columns = self._windows(tuple(x.shape[1:]))
         filters, windows = self._filters(x)[block], self._pooling(x)
         out = x.new_empty((len(x), 2, len(filters), rows * columns))
@@ -176,7 +170,6 @@ class RandomConvolution(FeatureKernel):
         return out
 
     def _pooling(self, x: Tensor) -> Float[Tensor, "windows positions"]:
-        """The matrix that pools a map of responses; one thin product is quicker than a walk over windows."""
         height, width = x.shape[2] - self.side + 1, x.shape[3] - self.side + 1
         every = torch.eye(height * width, dtype=x.dtype, device=x.device).view(-1, 1, height, width)
         means = functional.avg_pool2d(every, self.pool, self.stride).flatten(1).T.contiguous()
@@ -194,7 +187,6 @@ class RandomConvolution(FeatureKernel):
         return replace(self, mean=mean, scale=torch.where(silent, 0.0, 1 / deviation.masked_fill(silent, 1)))
 
     def _drawn(self, images: Tensor, count: int, rng: np.random.Generator) -> Float[Tensor, "count d"]:
-        """Random patches as rows, in float64."""
         ends = (len(images), images.shape[2] - self.side + 1, images.shape[3] - self.side + 1)
         places = torch.from_numpy(rng.integers(0, ends, size=(count, 3)))
         step = torch.arange(self.side)
@@ -211,7 +203,6 @@ class RandomConvolution(FeatureKernel):
         return rows / (rows.square().sum(1, keepdim=True) / (rows.shape[1] - 1) + self.normalization).sqrt()
 
     def _windows(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Windows of an image of this shape, down and across."""
         self.require(len(shape) == 3, "images are required, channels x height x width", shape)
         least = self.side + self.pool - 1
         self.require(min(shape[1:]) >= least, f"images of at least {least} x {least} pixels are required", shape, "Set smaller side, pool and stride")

@@ -16,10 +16,8 @@ from shatterlab.kernels._distances import angles, sizes_multiplied
 class ArcCosine(Kernel):
     """The inner product of infinitely wide random layers of step (degree 0) or ReLU (degree 1) units.
 
-    At depth 1, with theta the angle between x and z: degree 0 is 1 - theta / pi; degree 1 is
-    |x| |z| (sin theta + (pi - theta) cos theta) / pi. A further layer applies the same map to the output of the
-    layer below. There are no biases, so inputs that are multiples of each other differ by length alone (degree 1) or not
-    at all (degree 0). The input 0 has no angle: k(0, z) = 0.
+    At depth 1, with theta the angle between x and z: degree 0 is 1 - theta / pi; degree 1 is |x| |z| (sin theta + (pi - theta) cos theta) / pi. A further layer
+    applies the same map to the output of the layer below. The input 0 has no angle: k(0, z) = 0.
 
     Args:
         degree: 0 (step units) or 1 (ReLU units).
@@ -63,9 +61,8 @@ class ArcCosine(Kernel):
 class NeuralTangent(Kernel):
     """The kernel that gradient descent follows on an infinitely wide fully connected ReLU net without biases.
 
-    With s_0 = x'z, s_l = |x| |z| cos theta_l, cos theta_l = (sin theta + (pi - theta) cos theta) / pi at theta = theta_(l-1):
-    t_0 = s_0 and t_l = s_l + t_(l-1) (1 - theta_(l-1) / pi), the kernel being t_depth. Weights have variance 2 over the
-    width below (1 for the first layer, whose inputs are not divided by their dimension), so k(x, x) = (depth + 1) |x|^2.
+    With s_0 = x'z, s_l = |x| |z| cos theta_l, cos theta_l = (sin theta + (pi - theta) cos theta) / pi at theta = theta_(l-1): t_0 = s_0 and t_l = s_l + t_(l-1)
+    (1 - theta_(l-1) / pi), the kernel being t_depth. In this normalization k(x, x) = (depth + 1) |x|^2.
 
     Args:
         depth: hidden layers, >= 1.
@@ -103,7 +100,6 @@ class NeuralTangent(Kernel):
 
 
 def _relu_cosine(theta: Tensor) -> Tensor:
-    """The cosine after a ReLU layer: (sin theta + (pi - theta) cos theta) / pi."""
     return (theta.sin() + (math.pi - theta) * theta.cos()) / math.pi
 
 

@@ -108,7 +108,6 @@ def evaluates_the_same_twice(part: Architecture) -> None:
 
 
 def _accepted(part: Architecture) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Shapes and numbers of classes that it takes; a large one only where it takes no smaller one."""
     count = 0
     for shape, classes in _SHAPES:
         if (shape, classes) in _LARGE and count:
@@ -128,7 +127,7 @@ def _refusal(part: Architecture, shape: tuple[int, ...], classes: int) -> Except
 
 
 def _first(part: Architecture) -> tuple[tuple[int, ...], int]:
-    for accepted in _accepted(part):
+    if accepted := next(_accepted(part), None):
         return accepted
     raise NotApplicable("it takes none of the inputs that the laws have")
 

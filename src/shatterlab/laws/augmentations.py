@@ -124,7 +124,6 @@ def _operations(part: Augmentation, images: Tensor, drawn: Drawn) -> int:
 
 
 def _images(part: Augmentation) -> Tensor:
-    """Coloured images, or grey ones where it refuses colour."""
     inputs = samples.images(_DRAWN, 1).train.inputs
     try:
         part.draw(1, tuple(inputs.shape[1:]), np.random.default_rng(0))

@@ -196,7 +196,6 @@ def takes_tables(part: Corruption) -> None:
 
 
 def _sample(part: Corruption) -> Splits:
-    """A fresh sample: images, or a table where the corruption refuses images."""
     try:
         part.apply(samples.images(), SEEDS)
     except InvalidPart:
@@ -222,7 +221,6 @@ def _require_level(part: Corruption) -> None:
 
 
 def _table_of(part: LabelCorruption) -> np.ndarray[Any, Any]:
-    """Counts of (true class, new class) over a large sample."""
     sample = samples.many_labels()
     true, new = (splits.train.labels.numpy() for splits in (sample, part.apply(sample, SEEDS)))
     k = samples.CLASSES

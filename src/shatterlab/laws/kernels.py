@@ -123,7 +123,6 @@ def _samples(part: Kernel) -> Iterator[tuple[str, Examples]]:
 
 
 def _cases(part: Kernel) -> Iterator[tuple[Kernel, Tensor, Tensor]]:
-    """The fitted kernel and two sets of inputs in float64, some of which are equal and some in both."""
     for _, train in _samples(part):
         kernel = part.fitted(dataclasses.replace(train), SEEDS)
         inputs = train.inputs.double()
@@ -131,7 +130,6 @@ def _cases(part: Kernel) -> Iterator[tuple[Kernel, Tensor, Tensor]]:
 
 
 def _apart(kernel: Kernel, one: Tensor, other: Tensor, x: Tensor, z: Tensor) -> float:
-    """The largest difference, relative to sqrt(k(x, x) k(z, z)), which bounds every entry."""
     if one.shape != other.shape or bool(one.isnan().any()) or bool(other.isnan().any()):
         return float("inf")
     bound = (kernel.diagonal(x)[:, None] * kernel.diagonal(z)[None, :]).sqrt()

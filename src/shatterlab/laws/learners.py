@@ -165,7 +165,6 @@ def takes_tables(part: Learner) -> None:
 
 
 def _sample(part: Learner) -> Splits:
-    """A fresh sample: images, or a table where the learner refuses images."""
     try:
         _fit(part, samples.images(20, 10).train)
     except InvalidPart:

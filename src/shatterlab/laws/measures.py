@@ -67,7 +67,6 @@ def leaves_generators_alone(part: Measure) -> None:
 
 
 def _fits() -> Iterator[tuple[str, Fit, Examples]]:
-    """Fits of a network in training mode, whose state a careless forward pass changes, of other models, and of none."""
     train = samples.images(60, 10).train
     d = train.inputs[0].numel()
     with seeded(3, torch.device("cpu")):

@@ -106,7 +106,6 @@ def points(first: nn.Module, inputs: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _reading(train: Examples) -> nn.Module:
-    """Levels where every input is one of them, up to the rounding of float32; else the inputs as they are."""
     if train.levels is None:
         return nn.Identity()
     levels = Levels(train.levels)
@@ -125,7 +124,6 @@ def _plain_relu(network: Network, arithmetic: str) -> Callable[[np.ndarray[Any, 
 
 
 def _facts(network: Network, line: Line, rows: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> dict[str, Scalar]:
-    """Sizes, the range of the numbers, and the errors of plain arithmetic by prefix sums."""
     facts: dict[str, Scalar] = {
         "weights": network.weights,
         "connections": network.connections(),

@@ -13,7 +13,7 @@ from shatterlab.core.losses import evaluate
 
 
 def report_values(observe: Observer | None, train: Examples, scores: Callable[[Tensor], Tensor], fitted: Tensor | None = None, steps: int = 1) -> None:
-    """Tells an observer, where there is one, the only and last epoch of a fit whose scores are values, with its training loss and accuracy.
+    """Reports the only epoch of a fit whose scores are values, with its training loss and accuracy.
 
     Args:
         observe: the observer.
@@ -24,16 +24,13 @@ def report_values(observe: Observer | None, train: Examples, scores: Callable[[T
     """
     if observe is None:
         return
-    if fitted is None:
-        loss, accuracy = evaluate(scores, train, "values")
-    else:
-        known = fitted
-        loss, accuracy = evaluate(lambda rows: known[rows], Examples(torch.arange(len(train)), train.labels, train.classes), "values")
+    sample = train if fitted is None else Examples(torch.arange(len(train)), train.labels, train.classes)
+    loss, accuracy = evaluate(scores if fitted is None else fitted.__getitem__, sample, "values")
     observe(Progress(1, steps, scores, "values", loss, accuracy, last=True, batch=_whole(train)))
 
 
 def report_scores(observe: Observer | None, train: Examples, scores: Callable[[Tensor], Tensor], output: Literal["logits", "probabilities", "values"]) -> None:
-    """Tells an observer, where there is one, the only and last epoch of a fit, without training figures: the observer computes them.
+    """Reports the only epoch of a fit without training figures: the observer computes them.
 
     Args:
         observe: the observer.

@@ -16,9 +16,8 @@ from shatterlab.learners._constructed import Construction
 class DeepConstruction(Construction):
     """Writes down a network of a given depth k, width about n/k and O(n + d) weights that gives every training example its label.
 
-    "carry" cuts the sum of `TwoLayerConstruction` into k - 1 chunks, one a hidden layer, and carries the sum so far: the same
-    function, 2n + d numbers. "multiplexer" is the paper's: the theorem's network on each of k - 2 intervals of the line, and
-    indicators of the intervals that pick the right one.
+    "carry" cuts the sum of `TwoLayerConstruction` into k - 1 chunks and carries the sum so far: the same function, 2n + d numbers. "multiplexer" is the
+    paper's: the theorem's network on each of k - 2 intervals of the line, and indicators of the intervals that pick the right one.
 
     Facts: as of `TwoLayerConstruction`.
 

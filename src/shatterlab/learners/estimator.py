@@ -22,8 +22,7 @@ from shatterlab.learners._report import report_scores
 class Estimator(Learner):
     """A classifier of scikit-learn, or with its interface: `fit(X, y)` and `predict_proba(X)` or `predict(X)`.
 
-    Images are flattened. Scores are probabilities: those of `predict_proba`, else 1 for the predicted class.
-    Every parameter named `random_state`, at any depth, is set from the init stream.
+    Scores are the probabilities of `predict_proba`, else 1 for the predicted class. Every `random_state`, at any depth, is set from the init stream.
 
     Args:
         estimator: "module:Class", as in "sklearn.ensemble:RandomForestClassifier".
@@ -84,7 +83,6 @@ def _scorer(estimator: Any, classes: int, name: str, threads: int) -> Any:
 
 
 def _built(description: Any) -> Any:
-    """The estimator of a description; lists and mappings may contain further estimators."""
     if isinstance(description, Mapping):
         if "estimator" not in description:
             return {name: _built(value) for name, value in description.items()}
@@ -102,7 +100,11 @@ def _written(value: Any) -> Any:
     if hasattr(value, "get_params") and not inspect.isclass(value):
         cls, options = type(value), value.get_params(deep=False)
         defaults = {name: item.default for name, item in inspect.signature(cls).parameters.items()}
-        changed = {name: _written(option) for name, option in options.items() if name not in defaults or not _same(option, defaults[name])}
+        changed = {
+            name: _written(option)
+            for name, option in options.items()
+            if name not in defaults or type(option) is not type(defaults[name]) or not option == defaults[name]
+        }
         return {"estimator": f"{cls.__module__}:{cls.__qualname__}", "arguments": changed}
     if isinstance(value, Mapping):
         return {str(name): _written(option) for name, option in value.items()}
@@ -113,7 +115,3 @@ def _written(value: Any) -> Any:
     if isinstance(value, np.integer | np.floating):
         return value.item()
     raise InvalidPart(f"Estimator: parameters of plain data are required, got {value!r}. Wrap the estimator in a Recipe.")
-
-
-def _same(value: Any, default: Any) -> bool:
-    return type(value) is type(default) and bool(value == default)

@@ -29,18 +29,15 @@ INTERPOLATES = 1e-6  # largest relative residual that counts as interpolation
 class KernelInterpolation(Learner):
     """Solves (K + lambda I) W = Y on all training examples: without ridge, the minimum-norm interpolant in the kernel's space.
 
-    K_ij = k(x_i, x_j), Y has a one-hot row an example, and the scores of x are sum_i k(x, x_i) W_i. Of all functions
-    in the kernel's space (RKHS) that take the values Y, the one with ridge 0 has the least norm, y'K^-1 y squared for
-    each class. Nothing else regularizes it, and only the pivots of the iterative solver are random.
+    K_ij = k(x_i, x_j), Y has a one-hot row an example, and the scores of x are sum_i k(x, x_i) W_i. Of all functions in the kernel's space (RKHS) that take the
+    values Y, the one with ridge 0 has the least norm, y'K^-1 y squared for each class. Only the pivots of the iterative solver are random.
 
-    A Gram matrix recomputed in float64 checks the solution of either solver. Equal inputs are allowed where their labels
-    agree (the matrix is singular, the function still unique); where they do not, nothing interpolates.
+    A Gram matrix recomputed in float64 checks the solution. Equal inputs are allowed where their labels agree (the matrix is singular, the function unique).
 
     Args:
         kernel: k; a bandwidth or filters that depend on data are fitted to the sample.
         ridge: lambda, >= 0; above 0 this is kernel ridge regression.
-        solver: "direct": a Cholesky factor in float32, n^3/3 multiplications and 4 n^2 bytes, refined in float64. "iterative":
-            preconditioned conjugate gradients, n x rank numbers, K held only where it fits.
+        solver: "direct": a Cholesky factor in float32, n^3/3 multiplications, 4 n^2 bytes, refined in float64; "iterative": preconditioned conjugate gradients.
         tolerance: the relative residual |(K + lambda I) W - Y| / |Y| to reach, in [1e-12, 1).
         passes: products of conjugate gradients with the Gram matrix, at most, >= 1.
         rank: of the iterative solver's preconditioner, >= 0 (None: 10 sqrt(n)).
@@ -179,16 +176,15 @@ def _learned(kernel: Kernel) -> dict[str, Scalar]:
 class RandomCentres(Learner):
     """Interpolates with a kernel centred at random points, which do not depend on the data: a bad interpolant.
 
-    f(x) = sum_j k(x, u_j) C_j with f(x_i) = y_i; the m points u_j are uniform in the box between the least and the largest input value;
-    where m > n, the coefficients are the minimum-norm ones. The function fits every training label, and its
-    norm in the kernel's space is far above the minimum, that of `KernelInterpolation`. Cost: some 20 n m min(n, m) operations.
+    f(x) = sum_j k(x, u_j) C_j with f(x_i) = y_i; the m points u_j are uniform in the box between the least and the largest input value; where m > n,
+    coefficients have minimum norm. Its norm in the kernel's space is far above the minimum. Cost: some 20 n m min(n, m) operations.
 
     Facts: `squared_norm` (sum over classes of c'K_uu c), `relative_residual`, `interpolates` (that it is at most 1e-6), `centres` (m).
 
     Args:
         kernel: k.
-        ratio: m / n, >= 1. At 1 the system is square and the interpolant at its worst; many more centres approach the kernel's own
-            interpolant again, as random features do (1,000 images of MNIST, sigma 5: test error 84 % at 1, 20 % at 2).
+        ratio: m / n, >= 1. At 1 the interpolant is worst; many more centres approach the kernel's own (1,000 images of MNIST, sigma 5: test error 84 % at 1, 20
+            % at 2).
 
     Raises:
         InvalidPart: a field is out of range, or memory does not suffice.
@@ -230,7 +226,6 @@ class RandomCentres(Learner):
 
 
 def _minimum_norm(design: Tensor, targets: Tensor) -> Tensor:
-    """The minimum-norm coefficients, by singular values above eps max(n, m) of the largest; corrected once."""
     left, values, right = torch.linalg.svd(design, full_matrices=False)
     kept = values > max(design.shape) * torch.finfo(design.dtype).eps * values[0]
     weights = design.new_zeros((design.shape[1], targets.shape[1]))

@@ -38,14 +38,13 @@ class Wide(nn.Module):
 class LinearMinimumNorm(Learner):
     """Solves X W = Y for the minimum-norm linear map, one one-hot column a class, without bias.
 
-    W = X^+ Y, the pseudo-inverse: where n < d and X has rank n, the minimum-norm one of infinitely many interpolants, which gradient
-    descent from 0 reaches; elsewhere, the minimum-norm least-squares solution. It comes from the eigenvectors of the smaller
-    of X X' and X'X in float64; eigenvalues at or below max(n, d) eps times the largest, eps = 2.2e-16, count as 0, that is singular values
-    below some 1e-7 of the largest. Cost: n d min(n, d) operations for the product, about 10 min(n, d)^3 for the eigenvectors.
+    W = X^+ Y: where X has rank n, the minimum-norm interpolant, which gradient descent from 0 reaches; elsewhere, the minimum-norm least-squares solution. It
+    comes from the eigenvectors of the smaller of X X' and X'X in float64; singular values below some 1e-7 of the largest count as 0. Cost: n d min(n, d)
+    operations for the product, about 10 min(n, d)^3 for the eigenvectors.
 
-    Facts: `squared_norm` (|W|^2 over all classes; y'K^-1 y where it interpolates), `rank`, `relative_residual` (|X W - Y| / |Y|, recomputed
-    from W), `interpolates` (that it is at most 1e-6), `smallest_singular_value` and `largest_singular_value` of those kept.
-    Arrays: `squared_norms` by class, `singular_values`, largest first.
+    Facts: `squared_norm` (|W|^2 over all classes; y'K^-1 y where it interpolates), `rank`, `relative_residual` (|X W - Y| / |Y|, recomputed from W),
+    `interpolates` (it is at most 1e-6), `smallest_singular_value`, `largest_singular_value` (kept ones). Arrays: `squared_norms` by class, `singular_values`,
+    largest first.
 
     Args:
         whiten: prepare inputs as `Training` does: images are whitened one by one, features of a table standardized.
@@ -65,7 +64,10 @@ class LinearMinimumNorm(Learner):
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
         device = usable_device(runtime)
-        self._require_memory(train, device)
+        n, d = len(train), math.prod(train.shape)
+        needed, free = 8 * (n * d + 3 * min(n, d) ** 2), free_memory(device)
+        required = f"{needed / 2**30:.3g} GiB of memory are required for {n} x {d} inputs"
+        self.require(needed <= free, required, f"{free / 2**30:.3g} GiB free", "Take fewer examples")
         first = nn.Sequential(preparation(train.inputs, self.whiten), Wide()).to(device)
         rows = torch.cat([first(batch.to(device)).flatten(1) for batch in train.inputs.split(_ROWS)])
         targets = functional.one_hot(train.labels, train.classes).to(rows)
@@ -86,12 +88,6 @@ class LinearMinimumNorm(Learner):
         report_values(observe, train, score)
         arrays = {"squared_norms": weights.square().sum(0).cpu().numpy(), "singular_values": kept.cpu().numpy()}
         return Fit(score, "values", model, None, facts, arrays)
-
-    def _require_memory(self, train: Examples, device: torch.device) -> None:
-        n, d = len(train), math.prod(train.shape)
-        needed, free = 8 * (n * d + 3 * min(n, d) ** 2), free_memory(device)
-        required = f"{needed / 2**30:.3g} GiB of memory are required for {n} x {d} inputs"
-        self.require(needed <= free, required, f"{free / 2**30:.3g} GiB free", "Take fewer examples")
 
 
 def minimum_norm(rows: Float[Tensor, "n d"], targets: Float[Tensor, "n k"]) -> tuple[Float[Tensor, "d k"], Float[Tensor, " rank"]]:
@@ -144,10 +140,9 @@ class Separator(nn.Module):
 class LinearSeparator(Learner):
     """Finds linear scores that classify every training example, if there are any; a linear program decides.
 
-    minimize sum_i s_i subject to f_y(x_i) - f_j(x_i) >= 1 - s_i for all classes j other than the label y, s_i >= 0; f_0 = 0. The sample is
-    separable exactly where the least sum is 0. With two classes that is a hyperplane with margins; without bias it passes through 0, and on points in
-    general position with random labels it exists with Cover's probability (`theory.vc.cover_probability`). Where there is none, the
-    fit is the map of least total slack, which errs on some examples.
+    minimize sum_i s_i subject to f_y(x_i) - f_j(x_i) >= 1 - s_i for all classes j other than the label y, s_i >= 0; f_0 = 0. The sample is separable exactly
+    where the least sum is 0. Without bias, on points in general position with two random labels, a map exists with Cover's probability
+    (`theory.vc.cover_probability`). Where there is none, the fit has the least total slack.
 
     Facts: `separable` (every example has a positive margin, recomputed from the map), `slack` (the least sum), `proof` (where
     not separable: the largest entry of sum_i lambda_i z_i for the program's multipliers lambda, sum 1, of the differences z_i that should be
@@ -189,7 +184,8 @@ class LinearSeparator(Learner):
                 scores: Tensor = model(inputs)
             return scores
 
-        separable = _separates(score(train.inputs), train.labels)
+        scores, label = score(train.inputs), train.labels[:, None]
+        separable = bool((scores.gather(1, label) > scores.scatter(1, label, -torch.inf).amax(1, keepdim=True)).all())
         multipliers = -solution.ineqlin.marginals
         proof = None if separable else float(np.abs(differences.T @ multipliers).max() / multipliers.sum())
         facts: dict[str, Scalar] = {"separable": separable, "slack": float(solution.fun), "proof": proof, "parameters": maps.numel()}
@@ -197,7 +193,6 @@ class LinearSeparator(Learner):
         return Fit(score, "values", model, None, facts)
 
     def _scaled(self, train: Examples) -> tuple[Matrix, Matrix]:
-        """The inputs, every column divided by a power of 2 near its largest value, which changes no solution, and these powers."""
         rows = train.inputs.flatten(1).double().numpy()
         rows = np.hstack([rows, np.ones((len(rows), 1))]) if self.bias else rows
         largest = np.abs(rows).max(0)
@@ -206,7 +201,6 @@ class LinearSeparator(Learner):
 
 
 def _differences(rows: Matrix, labels: np.ndarray[Any, Any], classes: int) -> tuple[Any, np.ndarray[Any, Any]]:
-    """One line for each example and other class, which times the maps of classes 1 .. k - 1 is f_y - f_j; and the example of each line."""
     blocks, owner = [], []
     for other in range(classes):
         mine = np.flatnonzero(labels != other)
@@ -224,9 +218,3 @@ def _linear_program(differences: Any, owner: np.ndarray[Any, Any], n: int) -> An
     costs = np.concatenate([np.zeros(free), np.ones(n)])
     bounds = [(None, None)] * free + [(0, None)] * n
     return optimize.linprog(costs, A_ub=constraints, b_ub=-np.ones(lines), bounds=bounds, method="highs")
-
-
-def _separates(scores: Float[Tensor, "n k"], labels: Tensor) -> bool:
-    label = labels[:, None]
-    other = scores.scatter(1, label, -torch.inf).amax(1)
-    return bool((scores.gather(1, label).squeeze(1) > other).all())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -13,10 +14,10 @@ from torch.nn import functional
 from shatterlab.constructions.baum import baum
 from shatterlab.constructions.untied import untied
 from shatterlab.constructions.yun import yun
-from shatterlab.core import Batch, Examples, Fit, Learner, Observer, Progress, Runtime, Seeds
+from shatterlab.core import Examples, Fit, Learner, Observer, Runtime, Seeds
 from shatterlab.core.errors import DataError, InvalidPart
-from shatterlab.core.losses import evaluate
 from shatterlab.learners._constructed import nearest_class
+from shatterlab.learners._report import report_values
 from shatterlab.solvers.system import require_sound
 from shatterlab.training.device import usable_device
 
@@ -27,16 +28,14 @@ _ROWS = 2048  # points evaluated at a time
 class MemorizingNetwork(Learner):
     """Writes down a small ReLU network that takes every label of the sample, by one of three constructions.
 
-    "untied": depth 2, n ReLUs, n d + 2 n weights, any distinct points. "baum": depth 2, 4 ceil(n / d) ReLUs, points in general position
-    (d is the dimension that they span). "yun": depth 3, two hidden layers of about 2 sqrt(n) ReLUs, any distinct points. Nothing is
-    trained; a seed chooses a centre, a partition or a direction. Computed in float64 on the CPU.
+    "untied": depth 2, n ReLUs, n d + 2 n weights, any distinct points. "baum": depth 2, 4 ceil(n / d) ReLUs, points in general position. "yun": depth 3, two
+    hidden layers of about 2 sqrt(n) ReLUs, any distinct points. A seed chooses a centre, a partition or a direction. Float64 on the CPU.
 
     Args:
         construction: which.
         outputs: "class_number": one output, and the score is 1 for the class whose number is nearest to it and 0 for the others;
             "one_hot": an output a class, which is its score, with as many times the neurons for "baum" and, in the second layer, "yun".
-        plane: of "baum", points a hyperplane at most, >= 1 (None: the dimension that the points span). Real images are seldom in general
-            position; fewer points a hyperplane need less.
+        plane: of "baum", points a hyperplane at most, >= 1 (None: the dimension that the points span). Real images are seldom in general position.
         first_width: of "yun", the first hidden width, even (None: about 2 sqrt(n)).
 
     Returns:
@@ -45,8 +44,8 @@ class MemorizingNetwork(Learner):
         stored), `float64_error` (the largest difference of an output from its label in plain float64).
 
     Raises:
-        DataError: equal inputs have different labels, an input is not finite, a label is out of range, points lie too close together or,
-            for "baum", not in general position.
+        DataError: equal inputs have different labels, an input is not finite, a label is out of range, points are too close or, for "baum", not in general
+            position.
         InvalidPart: an argument is out of range or belongs to another construction.
 
     Source:
@@ -75,26 +74,19 @@ class MemorizingNetwork(Learner):
         require_sound(self.kind, train)
         inputs = train.inputs.flatten(1)
         targets = train.labels.double() if self.outputs == "class_number" else functional.one_hot(train.labels, train.classes).double()
-        network = self._builder(seeds.integer("init", self.construction))(inputs, targets)
+        builders: dict[str, Callable[..., nn.Sequential]] = {
+            "untied": untied,
+            "baum": partial(baum, plane=self.plane),
+            "yun": partial(yun, first=self.first_width),
+        }
+        network = builders[self.construction](inputs, targets, seed=seeds.integer("init", self.construction))
         facts = dense_facts(network, inputs, targets)
         score = _scorer(network, train.shape, train.classes if self.outputs == "class_number" else None)
-        if observe is not None:
-            loss, accuracy = evaluate(score, train, "values")
-            batch = Batch(torch.arange(len(train)), train.inputs, train.labels)
-            observe(Progress(1, 1, score, "values", loss, accuracy, last=True, batch=batch))
+        report_values(observe, train, score)
         return Fit(score, "values", network, facts=facts | {"parameters": facts["weights"]})
-
-    def _builder(self, seed: int) -> Callable[[Tensor, Tensor], nn.Sequential]:
-        return {
-            "untied": lambda z, y: untied(z, y, seed),
-            "baum": lambda z, y: baum(z, y, self.plane, seed),
-            "yun": lambda z, y: yun(z, y, self.first_width, seed),
-        }[self.construction]
 
 
 def _scorer(network: nn.Sequential, shape: tuple[int, ...], classes: int | None) -> Callable[[Tensor], Tensor]:
-    """Scores of inputs; `classes` where the one output is a class's number."""
-
     def score(inputs: Tensor) -> Tensor:
         got = tuple(inputs.shape[1:])
         if got != shape:

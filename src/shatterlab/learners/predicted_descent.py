@@ -32,33 +32,28 @@ _LEAD = 10  # the facts have the energy of the first tenth of the eigenvectors
 class PredictedDescent(Learner):
     """Full-batch gradient descent on squared error, and the curve that kernels predict: |r_t|^2 = sum_i (1 - eta lambda_i)^(2t) (v_i'r_0)^2.
 
-    r_0 is one-hot labels less the scores before the first step; lambda_i and v_i belong to the Gram matrix of the network's tangent kernel
-    there (mean over the k scores, in float64, inputs as prepared for the network); eta = 2 lr / n. Exact for a model that is linear in its
-    parameters; for others right as long as the kernel does not move and different scores share little. Further kernels are scaled to the
-    same trace, since they have no time scale, and get the same inputs.
+    r_0 is one-hot labels less the scores before the first step; lambda_i and v_i belong to the Gram matrix of the network's tangent kernel there (mean over the
+    k scores, in float64, inputs as prepared for the network); eta = 2 lr / n. Exact for a model that is linear in its parameters; for others right as long as
+    the kernel does not move and scores share little. Further kernels get the same inputs and are scaled to the same trace.
 
     Args:
-        learner: a `Training` with batch_size=None, loss="squared", SGD without momentum or weight decay, decay=1 and nothing that changes
-            inputs or labels; its `epochs` are steps.
+        learner: a `Training` with batch_size=None, loss="squared", plain SGD, decay=1 and nothing that changes inputs or labels; its `epochs` are steps.
         kernels: further kernels, each of another kind.
 
     Returns:
-        The fit. Facts besides its own: `initial_loss`; `curve_gap`, the largest difference between measured and predicted loss over the
-        initial one; `epochs_to_half_loss` (null where the run ended before) and `predicted_epochs_to_half_loss`; `largest_rate`, the
-        learning rate above which the prediction diverges. And of the network's kernel, and with `KIND.` before the name of each other:
-        `predicted_loss` after the last step; `largest_eigenvalue`, `condition` (over the smallest; null where singular), `singular`, how many
-        eigenvalues cannot be told from 0; `complexity`, the sum over classes of y'K^-1 y of y = one-hot - 1/k (null where the labels reach into
-        singular directions: no function takes these values), `relative_complexity`, the same over (1 - 1/k) tr K^-1, its exact mean over random labels, and
-        `leading_energy`, the share of |y|^2 in the first tenth of the eigenvectors. Arrays: `measured_losses`, `predicted_losses` (steps 0, 1, ...),
-        `eigenvalues`, `label_energy` (cumulative shares of |y|^2).
+        The fit. Facts besides its own: `initial_loss`; `curve_gap`, the largest difference between measured and predicted loss over the initial one;
+        `epochs_to_half_loss` (null where the run ended before) and `predicted_epochs_to_half_loss`; `largest_rate`, the learning rate above which the
+        prediction diverges. And of the network's kernel, and with `KIND.` before the name of each other: `predicted_loss` after the last step;
+        `largest_eigenvalue`, `condition` (over the smallest; null where singular), `singular`, how many eigenvalues cannot be told from 0; `complexity`, the
+        sum over classes of y'K^-1 y of y = one-hot - 1/k (null where the labels reach into singular directions: no function takes these values),
+        `relative_complexity`, the same over (1 - 1/k) tr K^-1, its exact mean over random labels, and `leading_energy`, the share of |y|^2 in the first tenth
+        of the eigenvectors. Arrays: `measured_losses`, `predicted_losses` (steps 0, 1, ...), `eigenvalues`, `label_energy` (cumulative shares of |y|^2).
 
     Raises:
-        InvalidPart: the recipe is not plain gradient descent, the network scores otherwise in training than in evaluation (dropout, batch
-            norm), or n x n matrices do not fit into memory.
+        InvalidPart: the recipe is not plain gradient descent, training changes the scores (dropout, batch norm), or n x n matrices do not fit into memory.
 
     Source:
-        Arora et al. 2019, "Fine-grained analysis of optimization and generalization for overparameterized two-layer neural networks", theorem 4.1;
-        Jacot, Gabriel, Hongler 2018; Lee et al. 2019 for finite networks.
+        Arora et al. 2019, "Fine-grained analysis", theorem 4.1; Jacot, Gabriel, Hongler 2018; Lee et al. 2019 for finite networks.
     """
 
     learner: Training
@@ -81,7 +76,9 @@ class PredictedDescent(Learner):
         return (cls(Training(MLP((8,)), SGD(lr=0.01, momentum=0.0), decay=1.0, batch_size=None, loss="squared", epochs=3)),)
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        self._require_memory(len(train))
+        needed, free = 8 * _MATRICES * len(train) ** 2, free_memory(torch.device("cpu"))
+        required = f"{gibibytes(needed)} GiB of memory are required for the matrices of {len(train):,} examples"
+        self.require(needed <= free, required, f"{gibibytes(free)} GiB free", "Keep fewer examples: Dataset(examples=...)")
         with seeded(None, torch.device("cpu")):
             start = _Start(self.learner, train, seeds, runtime)
             grams = self._grams(start, train, seeds)
@@ -99,12 +96,13 @@ class PredictedDescent(Learner):
             figures, curves = _predictions(Spectrum.of(gram), start, len(measured) - 1)
             facts |= {f"{name}{key}": value for key, value in figures.items()}
             arrays |= {f"{name}{key}": value for key, value in curves.items()}
-        facts |= _comparison(arrays["measured_losses"], arrays["predicted_losses"])
-        facts["largest_rate"] = len(train) / float(arrays["eigenvalues"][0])
+        losses = arrays["measured_losses"]
+        gaps, half = np.abs(losses - arrays["predicted_losses"]) / losses[0], np.flatnonzero(losses <= losses[0] / 2)
+        facts |= {"initial_loss": float(losses[0]), "curve_gap": float(gaps.max()) if np.isfinite(gaps).all() else None}
+        facts |= {"epochs_to_half_loss": int(half[0]) if len(half) else None, "largest_rate": len(train) / float(arrays["eigenvalues"][0])}
         return replace(fit, facts=facts, arrays=arrays)
 
     def _grams(self, start: _Start, train: Examples, seeds: Seeds) -> Mapping[str, np.ndarray[Any, Any]]:
-        """The network's own Gram matrix first, without a name; the others scaled to its trace."""
         own = tangent_gram(start.network, start.inputs)
         grams = {"": own.cpu().numpy()}
         prepared = replace(train, inputs=start.inputs.cpu().float())
@@ -113,11 +111,6 @@ class PredictedDescent(Learner):
             gram = kernel.fitted(prepared, seeds).gram(inputs, inputs)
             grams[f"{kernel.kind}."] = (gram * (own.trace().cpu() / gram.trace())).numpy()
         return grams
-
-    def _require_memory(self, n: int) -> None:
-        needed, free = 8 * _MATRICES * n * n, free_memory(torch.device("cpu"))
-        required = f"{gibibytes(needed)} GiB of memory are required for the matrices of {n:,} examples"
-        self.require(needed <= free, required, f"{gibibytes(free)} GiB free", "Keep fewer examples: Dataset(examples=...)")
 
 
 class _Start:
@@ -156,7 +149,6 @@ class _Start:
 
 
 def _predictions(spectrum: Spectrum, start: _Start, steps: int) -> tuple[dict[str, Scalar], dict[str, np.ndarray[Any, Any]]]:
-    """Predictions of one kernel for the run."""
     predicted, energy = spectrum.losses(start.residuals, start.eta, steps), spectrum.cumulative(start.centred)
     complexity = spectrum.complexity(start.centred)
     expected = spectrum.expected_complexity(1 - 1 / start.centred.shape[1])
@@ -171,14 +163,3 @@ def _predictions(spectrum: Spectrum, start: _Start, steps: int) -> tuple[dict[st
         "leading_energy": float(energy[max(1, len(energy) // _LEAD) - 1]),
     }
     return facts, {"predicted_losses": predicted, "eigenvalues": spectrum.values, "label_energy": energy}
-
-
-def _comparison(measured: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> dict[str, Scalar]:
-    """Differences of the measured and the predicted curve."""
-    gaps = np.abs(measured - predicted) / measured[0]
-    half = np.flatnonzero(measured <= measured[0] / 2)
-    return {
-        "initial_loss": float(measured[0]),
-        "curve_gap": float(gaps.max()) if np.isfinite(gaps).all() else None,
-        "epochs_to_half_loss": int(half[0]) if len(half) else None,
-    }

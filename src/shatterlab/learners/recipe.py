@@ -22,8 +22,7 @@ from shatterlab.training.torch_seed import seeded
 class Recipe(Learner):
     """A function `(inputs, labels, classes, seed) -> predict` where `predict(inputs)` gives n x k scores.
 
-    It gets copies of the float32 inputs and int64 labels as torch tensors, and a seed from the init stream. Torch's
-    global generator is seeded around it and restored afterwards; the recipe seeds other generators itself.
+    It gets copies of the tensors and a seed from the init stream. Torch's global generator is seeded around it; the recipe seeds other generators itself.
 
     Args:
         function: "module:function" or "path/to/file.py:function".

@@ -23,13 +23,11 @@ from shatterlab.training.stopping import AccuracyGoal, Stopping
 class StreamedTraining(GradientTraining):
     """Minimizes the training loss of a network over batches that are read as they are needed: the recipe of the paper's ImageNet runs.
 
-    The learning rate of epoch e is lr * decay^floor((e - 1) / decay_epochs). Inputs in [0, 1] are scaled to [-1, 1] by the model's first
-    layer. The loss is the cross-entropy to smoothed labels, plus `auxiliary` times that of the auxiliary scores where a network
-    has them. Order, augmentation and dropout of a step follow from the seeds and its number alone, so that a run stopped anywhere goes on
-    from its checkpoint (`Runtime.checkpoints`) to the same weights, on a processor bit for bit.
+    The learning rate of epoch e is lr * decay^floor((e - 1) / decay_epochs). Inputs in [0, 1] are scaled to [-1, 1] by the model's first layer. The loss is the
+    cross-entropy to smoothed labels, plus `auxiliary` times that of the auxiliary scores where a network has them. A run stopped anywhere goes on from its
+    checkpoint (`Runtime.checkpoints`) to the same weights, on a processor bit for bit.
 
-    Started by torchrun, all processes train one model: each takes its share of every batch, gradients are averaged, batch statistics are
-    those of the whole batch, and the losses are those of a single process up to rounding. Dropout masks differ then.
+    Started by torchrun, all processes train one model on shares of every batch; but for dropout, losses are those of a single process up to rounding.
 
     Args:
         architecture: the network; its `with_auxiliary` is used where it has one.

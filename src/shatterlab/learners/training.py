@@ -23,10 +23,9 @@ from shatterlab.training.stopping import HeldOut, Milestones, Stopping
 class Training(GradientTraining):
     """Minimizes the training loss of a network by gradient steps, with no regularizer unless a field adds one.
 
-    The learning rate at step t is lr * decay^(t / decay_steps): the paper's factor 0.95 an epoch means 391 steps of
-    128 examples. A run ends as `stop` says, at `epochs`, or when less than 1 % of the schedule's whole
-    learning-rate sum is left: it can then move no further, and ends as "budget". With `Runtime.checkpoints`, a run that was stopped goes on
-    where it was, on a processor to the same weights bit for bit.
+    The learning rate at step t is lr * decay^(t / decay_steps): the paper's factor 0.95 an epoch means 391 steps of 128 examples. A run ends as `stop` says, at
+    `epochs`, or, as "budget", when less than 1 % of the schedule's learning-rate sum is left. With `Runtime.checkpoints` a stopped run goes on to the same
+    weights, on a processor bit for bit.
 
     Args:
         architecture: the network.
@@ -35,29 +34,22 @@ class Training(GradientTraining):
         decay_steps: steps, >= 1.
         batch_size: examples a step, >= 1; None takes the full sample. A last batch of one example joins the one before.
         epochs: the budget, >= 1.
-        stop: "interpolation" ends at zero training error, a number when the training loss is at or below it, "overfit"
-            at zero training error with a loss of at most 0.05 (the threshold that the paper's Figure 1(b) seems to use,
-            so that both times are known), "budget" never before `epochs`. Error and loss are measured after each epoch
-            in evaluation mode on the full sample.
-        crop: side in pixels, 1 .. the shorter side of the images: the model's first layer cuts out their centre, after
-            any corruption and before whitening; None: the images as they are.
-        whiten: prepare inputs by the model's first layer: images are whitened one by one, features of a table
-            standardized over the training sample.
+        stop: "interpolation" ends at zero training error, a number when the training loss is at or below it, "overfit" at zero training error with a loss of at
+            most 0.05 (as the paper's Figure 1(b) seems to use), "budget" never before `epochs`. Both are measured in evaluation mode on the full sample.
+        crop: side in pixels, 1 .. the shorter side of the images, of the centre that the first layer cuts out before whitening; None: the whole images.
+        whiten: prepare inputs by the model's first layer: images are whitened one by one, features of a table standardized over the training sample.
         precision: "float32", or "bfloat16" for the matrix products and convolutions of training and scoring.
         loss: "cross_entropy" of logits, or "squared" error of k values to the one-hot label, summed over classes.
-        augmentation: what varies the images of each step, in this order, before crop and whitening; the labels of the sample stay what they
-            are. `crop` then cuts the centre of the augmented images too. Online figures are those of the augmented batches.
+        augmentation: random changes of the images of each step, in this order, before crop and whitening. Online figures are those of the augmented batches.
         label_smoothing: s, in [0, 1): the loss of a step is taken to (1 - s) one-hot + s / k; no other figure is.
         weight_decay_on: names of the parameters that the optimizer's weight decay acts on, as shell patterns ("full*.weight"); none: all.
-        validation: share of the sample that is held out, never trained on, in [0, 1); 0 holds nothing out. It is taken after any
-            corruption, class-stratified, by the data stream. A run then ends once `patience` epochs brought no better accuracy on it, and
-            the model is given the weights of the best epoch back. Training figures stay those of the whole sample; `stop` and the times
-            to interpolation look at the part that is trained on.
+        validation: share of the corrupted sample that is held out, in [0, 1), class-stratified, by the data stream. The run ends once `patience` epochs brought
+            no better accuracy on it, with the weights of the best epoch. Training figures stay those of the whole sample; `stop` and times to interpolation
+            those of the rest.
         patience: epochs, >= 1; without `validation` it means nothing.
 
     Raises:
-        InvalidPart: a field is out of range, or the network does not give k scores or has nothing to train, or augmented images have
-            another shape than those at evaluation.
+        InvalidPart: a field is out of range, the network does not give k scores or has nothing to train, or augmentation changes the images' shape.
         UserCodeError: the network fails in its forward pass.
 
     Source:

@@ -13,19 +13,15 @@ from shatterlab.learners._constructed import Construction
 class TwoLayerConstruction(Construction):
     """Writes down the network with 2n + d weights and one hidden layer that gives every training example its label; nothing is trained.
 
-    c(z) = sum_j w_j max(<a, z> - b_j, 0). The class numbers are its values, and a score is 1 for the class number nearest to
-    c(z) and 0 for the others; between examples c runs straight from one class number to the next, so it says nothing about
-    examples outside the sample. With `outputs="one_hot"` there are k outputs on the same hidden layer, (k + 1) n + d
-    weights, and the scores are the outputs.
+    c(z) = sum_j w_j max(<a, z> - b_j, 0) takes class numbers as values; a score is 1 for the class number nearest to c(z) and 0 for the others. With
+    `outputs="one_hot"` there are k outputs on the same hidden layer, (k + 1) n + d weights, and the scores are the outputs.
 
-    Inputs of 8-bit sources are read as the whole numbers that they were, on which projections are exact in float64 (other
-    inputs are then read as the nearest such number). Equal inputs with equal labels count once: n is the number of distinct ones.
+    Inputs of 8-bit sources are read as whole numbers, whose projections are exact in float64. Equal inputs with equal labels count once in n.
 
-    Facts: `weights`, `connections` (layer by layer, the shared direction once), `width`, `neurons`, `depth`, `distinct` and `duplicates`
-    (examples), `bits` (64 a weight), `exact_projections`, `direction_bits`; in units in which the projections span [0, 1],
-    `smallest_gap` and `largest_weight`; `certified_error`, a bound on max |c(z_i) - y_i| in exact arithmetic on the float64
-    weights; `float64_error`, `float32_error`, the errors of plain prefix sums, and whether these give every label,
-    `float64_reproduces`, `float32_reproduces`; `interpolates` (the scores give every label); seconds.
+    Facts: `weights`, `connections` (layer by layer, the shared direction once), `width`, `neurons`, `depth`, `distinct` and `duplicates` (examples), `bits` (64
+    a weight), `exact_projections`, `direction_bits`; in units in which the projections span [0, 1], `smallest_gap` and `largest_weight`; `certified_error`, a
+    bound on max |c(z_i) - y_i| in exact arithmetic on the float64 weights; `float64_error`, `float32_error`, the errors of plain prefix sums, and whether these
+    give every label, `float64_reproduces`, `float32_reproduces`; `interpolates` (the scores give every label); seconds.
 
     Args:
         outputs: "class_number": one output and the theorem's count. "one_hot": one a class.

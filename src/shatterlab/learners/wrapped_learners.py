@@ -25,9 +25,8 @@ _ROWS = 2048  # examples scored at a time
 class Twins(Learner):
     """Fits another learner on S and on S with one example replaced, with the same seeds, and measures how far the two fits are apart.
 
-    The replaced example and the label of its twin (the same input, another class, drawn evenly) come from the order stream.
-    Initial weights and the order of examples are equal, so every difference comes from that one label. Uniform stability is the largest
-    difference over all samples, replacements and points: twins give a lower bound on it. The model is that of S.
+    The replaced example and its new label (another class, drawn evenly) come from the order stream. Every other random number is equal. The largest difference
+    is a lower bound on uniform stability. The model is that of S.
 
     Args:
         learner: the learner that is fitted twice.
@@ -61,8 +60,7 @@ class Twins(Learner):
 
 
 def _apart(fit: Fit, twin: Fit, train: Examples, place: int, label: Tensor) -> Mapping[str, Scalar]:
-    """How far their losses are apart, on the sample and on the twin of the replaced example."""
-    ours, theirs = (torch.cat([one.scores(batch).double().cpu() for batch in train.inputs.split(2048)]) for one in (fit, twin))
+    ours, theirs = (torch.cat([one.scores(batch).double().cpu() for batch in train.inputs.split(_ROWS)]) for one in (fit, twin))
     true = train.labels
     at, labels = torch.cat([torch.arange(len(train)), torch.tensor([place])]), torch.cat([true, label[None]])
     gaps = losses(theirs[at], labels, fit.output) - losses(ours[at], labels, fit.output)
@@ -96,9 +94,8 @@ def _length(values: Mapping[str, Tensor]) -> float:
 class Prequential(Learner):
     """Fits another learner on growing parts of the sample and sums -log2 p(label) of each next part; the model is that of the whole sample.
 
-    The sample is put in random order and cut at n / 2^b, ..., n / 2, n. The first part costs log2 k bits a label; each next one is coded by the
-    model of all parts before it. A learner that finds no rule saves nothing: on uniformly random labels
-    2^(n log2 k - L) has mean 1 for every learner, so more than 20 bits saved have a probability below 1e-6. Each fit costs half of the next.
+    The sample is put in random order and cut at n / 2^b, ..., n / 2, n. The first part costs log2 k bits a label; each next one is coded by the model of all
+    parts before it. On uniformly random labels 2^(n log2 k - L) has mean 1 for every learner: more than 20 bits saved have a probability below 1e-6.
 
     Args:
         learner: the learner that is fitted.
@@ -147,8 +144,7 @@ class Prequential(Learner):
         return replace(fit, facts={**fit.facts, **facts}, arrays={**fit.arrays, "code": code.numpy()})
 
     def _bits(self, fit: Fit, block: Examples) -> Tensor:
-        """Bits of the labels of the block; scores other than probabilities go through a softmax."""
-        scores = torch.cat([fit.scores(batch).double().cpu() for batch in block.inputs.split(2048)])
+        scores = torch.cat([fit.scores(batch).double().cpu() for batch in block.inputs.split(_ROWS)])
         shares = scores if fit.output == "probabilities" else scores.softmax(1)
         shares = torch.nan_to_num(shares, nan=0.0, posinf=0.0, neginf=0.0).clamp(min=0)
         total = shares.sum(1, keepdim=True)
@@ -161,9 +157,7 @@ class Prequential(Learner):
 class RandomizedPart(Learner):
     """Fits another learner once on the sample with the labels of m of its examples redrawn evenly from all k classes.
 
-    Only the inputs of those m are used, so they may be unlabelled. It counts two errors: on the n - m examples that kept their labels, and on the m against
-    their drawn labels. `RATTCertificate` turns the two into a bound on the true error. The examples and their new labels come from the
-    order stream.
+    Those m may be unlabelled. `RATTCertificate` turns the errors on both parts into a bound on the true error. All draws are from the order stream.
 
     Args:
         learner: the learner that is fitted.
@@ -202,7 +196,7 @@ class RandomizedPart(Learner):
         labels = train.labels.clone()
         labels[redrawn] = torch.from_numpy(rng.integers(train.classes, size=m))
         fit = self.learner.fit(replace(train, labels=labels), seeds, None if observe is None else _without_redrawn(observe, ~redrawn), runtime)
-        wrong = _answers(fit, train) != labels
+        wrong = torch.cat([fit.scores(batch).argmax(1).cpu() for batch in train.inputs.split(_ROWS)]) != labels
         facts = {
             "labelled": n - m,
             "randomized": m,
@@ -213,7 +207,6 @@ class RandomizedPart(Learner):
 
 
 def _without_redrawn(observe: Observer, kept: Tensor) -> Observer:
-    """The observer without figures of the mixed sample and without redrawn examples in a batch, whose labels it does not know."""
 
     def report(progress: Progress) -> None:
         batch = progress.batch
@@ -223,7 +216,3 @@ def _without_redrawn(observe: Observer, kept: Tensor) -> Observer:
         observe(replace(progress, batch=batch, train_loss=None, train_accuracy=None, train_top5_accuracy=None))
 
     return report
-
-
-def _answers(fit: Fit, train: Examples) -> Tensor:
-    return torch.cat([fit.scores(batch).argmax(1).cpu() for batch in train.inputs.split(_ROWS)])

@@ -28,18 +28,17 @@ _Routine = Callable[..., None]
 class GramFactor:
     """K, and L with L L' = K + (lambda + jitter) I in float32, in one buffer of n x n numbers.
 
-    The factor overwrites the upper triangle. The lower one keeps K, in float32, or in the kernel's 32-bit codes where it has
-    codes that lose nothing. Only K's diagonal is lost, and the kernel gives it again. On a GPU
-    the factor is a second matrix. Every pass over either goes by blocks, so nothing else of that size exists.
+    The factor overwrites the upper triangle. The lower one keeps K but for its diagonal, in float32 or in the kernel's lossless 32-bit codes. On a GPU the
+    factor is a second matrix. Every pass goes by blocks, so nothing else of that size exists.
 
-    A matrix that has no factor in float32 (a pivot at rounding level) is tried again with a little more on its
-    diagonal: the factor then only preconditions, and the solution does not have it.
+    Where a pivot is at rounding level, a little is added to the diagonal (`jitter`): the factor then only preconditions, and the solution does not have it.
     """
 
     def __init__(self, system: System) -> None:
         n, self._system = len(system), system
         with system.phase("gram"):
-            self._gram = _square(n, system.inputs.device)
+            device = system.inputs.device  # numpy asks for huge pages, torch does not
+            self._gram = torch.from_numpy(np.empty((n, n), np.float32)) if device.type == "cpu" else torch.empty((n, n), dtype=torch.float32, device=device)
             self._codes = system.kernel.coded(system.inputs)
             if self._codes is None:
                 system.kernel.gram_into(self._gram, system.inputs, system.inputs)
@@ -95,7 +94,6 @@ class GramFactor:
         return out
 
     def _stored(self, rows: slice, columns: slice) -> Tensor:
-        """A part of K from the lower triangle, in float64."""
         part = self._gram[rows, columns]
         return part.double() if self._codes is None else self._codes.decoded(part.view(torch.int32), torch.float64)
 
@@ -104,7 +102,6 @@ class GramFactor:
         out[:, columns] += turned[:, rows] @ part
 
     def _write(self, codes: CodedGram) -> None:
-        """K above the diagonal, codes below it."""
         below = self._gram.view(torch.int32)
         for rows in _blocks(len(self._gram), _BLOCK):
             for columns in _blocks(rows.stop, _BLOCK):
@@ -135,22 +132,11 @@ class GramFactor:
                 for columns in _blocks(rows.start, _BLOCK):
                     self._gram[columns, rows] = self._stored(rows, columns).T
                 part = self._gram[rows, rows]
-                part.copy_(_joined(part, self._stored(rows, rows)))
+                below, above = part.view(torch.int32), self._stored(rows, rows).T.float().contiguous().view(torch.int32)
+                part.copy_(torch.where(torch.ones_like(part, dtype=torch.bool).tril(-1), below, above).view(torch.float32))
 
     def _pivots(self) -> Tensor:
         return self._upper.diagonal().double().square()
-
-
-def _square(n: int, device: torch.device) -> Tensor:
-    if device.type == "cpu":
-        return torch.from_numpy(np.empty((n, n), dtype=np.float32))  # numpy asks for huge pages, torch does not
-    return torch.empty((n, n), dtype=torch.float32, device=device)
-
-
-def _joined(below: Tensor, values: Tensor) -> Tensor:
-    """The lower triangle of `below`, bit for bit, and above the diagonal the lower triangle of `values`, transposed."""
-    lower = torch.ones_like(below, dtype=torch.bool).tril(-1)
-    return torch.where(lower, below.view(torch.int32), values.T.float().contiguous().view(torch.int32)).view(torch.float32)
 
 
 def _blocks(n: int, size: int, start: int = 0) -> Iterator[slice]:
@@ -161,9 +147,8 @@ def _blocks(n: int, size: int, start: int = 0) -> Iterator[slice]:
 def factor_in_place(matrix: np.ndarray[Any, Any]) -> int:
     """Writes L' over the upper triangle of a symmetric float32 matrix, n x n in C order; entries below the diagonal stay.
 
-    It goes by large tiles, each through scipy's own BLAS and LAPACK. OpenBLAS's spotrf crashes with several threads where positions pass
-    32 bits (with 0.3.30 on 60,000 x 60,000 numbers; its issue 352 reports the same). On tiles of a matrix, passed by address and stride,
-    no call counts that far; scipy's usual wrappers would copy the tiles.
+    It passes tiles by address and stride to scipy's BLAS and LAPACK (scipy's wrappers would copy them): OpenBLAS's spotrf crashes with several threads where
+    positions pass 32 bits (0.3.30 on 60,000 x 60,000 numbers; its issue 352).
 
     Returns:
         0, or the number of the first pivot that was not positive, counted from 1.
@@ -197,7 +182,6 @@ def _size(part: range) -> Any:
 
 
 def _routine(module: Any, name: str) -> _Routine:
-    """The function behind a name that scipy exports to compiled code; every argument is an address."""
     capsule, python = module.__pyx_capi__[name], ctypes.pythonapi
     python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
     python.PyCapsule_GetPointer.restype, python.PyCapsule_GetPointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]

@@ -31,10 +31,8 @@ class Solution:
 def conjugate_gradients(product: Map, precondition: Map, targets: Tensor, tolerance: float, steps: int, report: Callable[[int, float], None]) -> Solution:
     """Solves A W = targets for a symmetric positive semidefinite A that is known by its products.
 
-    Each column has its own step length, so that this is k independent solves with one product a step for all. The
-    preconditioner may change a little from step to step (an inexact solve, say): new directions are made conjugate to the
-    last one by the residual's change. It ends at the tolerance, at the number of steps, or where rounding or a singular A
-    stops progress, and returns the best weights.
+    Each column has its own step length. The preconditioner may change a little from step to step: new directions are made conjugate to the last one by the
+    residual's change. It ends at the tolerance, at the number of steps, or where progress stops, and returns the best weights.
 
     Args:
         product: W -> A W.
@@ -73,5 +71,4 @@ def conjugate_gradients(product: Map, precondition: Map, targets: Tensor, tolera
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    """Quotients; 0 where a column is solved or A maps its direction to 0."""
     return torch.where(below > 0, above / torch.where(below > 0, below, torch.ones_like(below)), torch.zeros_like(above))

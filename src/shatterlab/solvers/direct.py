@@ -42,11 +42,9 @@ def require_room(owner: str, n: int, classes: int, device: torch.device) -> None
 def solve_directly(system: System, tolerance: float, passes: int) -> Solved:
     """Weights from a float32 Cholesky factor (n^3/3 multiplications) and refinement in float64.
 
-    Three levels, from cheap to expensive: the float32 factor solves to a few digits; conjugate gradients on the stored
-    matrix, preconditioned by it, make that exact for the stored matrix (rounded to float32, or K itself where the kernel has
-    codes); and the residual of each such solution uses the true matrix, recomputed in float64 tile by tile,
-    which shows the part that is not solved yet. Where this gains less than a factor of 5 a pass, conjugate gradients on the
-    true matrix take over.
+    The float32 factor solves to a few digits; conjugate gradients on the stored matrix, preconditioned by it, solve exactly for the stored matrix; the residual
+    of each such solution uses the true matrix, recomputed in float64 tile by tile. Below a gain of a factor of 5 a pass, conjugate gradients on the true matrix
+    take over.
 
     Args:
         system: the system to solve.

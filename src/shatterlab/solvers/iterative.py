@@ -114,8 +114,7 @@ def low_rank_preconditioner(system: System, rank: int, rng: np.random.Generator)
 def partial_factor(kernel: Kernel, inputs: Tensor, rank: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """F (n x r) with F F' near K, and the diagonal of K - F F'; each pivot is drawn in proportion to that diagonal.
 
-    Pivots are drawn 64 at a time; those that the others of their batch reduce to rounding level are dropped. Cost: r columns
-    of K and n r^2 multiplications.
+    Pivots are drawn 64 at a time; those that the others of their batch reduce to rounding level are dropped. Cost: r columns of K and n r^2 multiplications.
     """
     left = diagonal(kernel, inputs)
     start, factor = left.sum().item(), left.new_zeros((len(left), rank))

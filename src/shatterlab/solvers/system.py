@@ -47,8 +47,7 @@ class System:
     def gram_times(self, weights: Tensor) -> Tensor:
         """K W in float64 by a Gram matrix that is recomputed tile by tile and never held.
 
-        All solvers take products with an n x n matrix that is not stored here: mapping it over rows, by
-        `kernel.product(inputs[rows], inputs, weights)`, distributes all of them.
+        Mapping it over rows, by `kernel.product(inputs[rows], inputs, weights)`, distributes all solvers.
         """
         with self.phase("products"):
             return self.kernel.product(self.inputs, self.inputs, weights)
