@@ -103,7 +103,7 @@ def _written(value: Any) -> Any:
         changed = {
             name: _written(option)
             for name, option in options.items()
-            if name not in defaults or type(option) is not type(defaults[name]) or not option == defaults[name]
+            if name not in defaults or type(option) is not type(defaults[name]) or option != defaults[name]
         }
         return {"estimator": f"{cls.__module__}:{cls.__qualname__}", "arguments": changed}
     if isinstance(value, Mapping):
