@@ -23,8 +23,7 @@ class Imported(Architecture):
     """Any torch network, built by your own function or class.
 
     The factory is called with those of `shape`, `classes` (or `num_classes`), for images `channels`, and `height` with `width` that its signature names, and
-    with `arguments`, which take precedence. It draws its weights from torch's generator, which the learner seeds. Keys of trials hold a fingerprint of the
-    code.
+    with `arguments`, which take precedence. It draws its weights from torch's generator, which the learner seeds. Keys hold the code's fingerprint.
 
     Args:
         factory: "module:name" or "path/to/file.py:name" of a function or a subclass of torch.nn.Module; in Python also the callable itself, which becomes

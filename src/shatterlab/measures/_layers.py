@@ -25,8 +25,7 @@ _TOLERANCE = 1e-4  # of the residual: the eigenvalue is then known to about its 
 def affine_layers(fit: Fit, train: Examples, owner: str) -> list[Affine]:
     """Every affine map that the network applies to an example, in order of use; a layer that is used twice comes twice.
 
-    Batch norm in evaluation mode is a scale and shift a channel: folded into a layer whose output it takes, else a layer of its own. Layers without parameters
-    are skipped, as 1-Lipschitz.
+    Batch norm in evaluation mode is folded into a layer whose output it takes, else a layer of its own. Layers without parameters are skipped (1-Lipschitz).
 
     Raises:
         NotApplicable: the fitted model is no torch module, or a parameter belongs to a layer of another kind.

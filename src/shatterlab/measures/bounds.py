@@ -30,15 +30,13 @@ class VCBound(Measure):
     """The VC dimension of a model's class of functions, one class against the rest, and the bound on the error that follows from it.
 
     Exact for linear classifiers (d + 1; d through 0); an upper bound for fully connected ReLU nets; infinite for full-grown trees, forests of such, one nearest
-    neighbour and systems of a strictly positive definite kernel. It looks at no label. The bound holds for one score against a threshold; one for all k classes
-    is no smaller.
+    neighbour and systems of a strictly positive definite kernel. The bound holds for one score against a threshold; one for k classes is no smaller.
 
     Args:
         delta: the bound fails with at most this probability, in (0, 1).
 
     Returns:
-        `dimension`, `upper_bound` (1 where the dimension is only bounded from above), `per_example` (over n), `order` (W L log2 W for nets, else None),
-        `bound`, `vacuous` (1 where it is at least 1/2).
+        `dimension`, `upper_bound` (1 where it is only an upper bound), `per_example` (over n), `order` (W L log2 W, of nets), `bound`, `vacuous` (1: >= 1/2).
 
     Raises:
         NotApplicable: no formula is known for this model; the layer or kind is named.
@@ -157,8 +155,7 @@ class StabilityBound(Measure):
     """An upper bound on uniform stability of gradient descent on a linear model, or of kernel ridge regression; for a ReLU net there is none.
 
     Descent on cross-entropy of linear scores, inputs of norm at most R, L = sqrt(2) R, beta = R^2 / 2, steps a_t <= 2 / beta: (2 L^2 / n) sum a_t. Ridge
-    regression with l = lambda / n, k(x, x) <= kappa^2 and s = 2 (1 + kappa / sqrt(l)): s^2 kappa^2 / (l n). One lambda is another l at every n: the columns
-    give both at twice the sample.
+    regression with l = lambda / n, k(x, x) <= kappa^2 and s = 2 (1 + kappa / sqrt(l)): s^2 kappa^2 / (l n).
 
     Args:
         lr: the first step size of the descent, > 0.

@@ -31,8 +31,7 @@ class PACBayesCertificate(Measure):
         seed: of the noise, >= 0.
 
     Returns:
-        `bound`, `vacuous` (1 where guessing is as good), `deviation` (s), `divergence` (KL in nats), `noisy_error` (upper bound on its training error),
-        `assumption`.
+        `bound`, `vacuous` (1 where guessing is as good), `deviation` (s), `divergence` (KL in nats), `noisy_error` (its training error), `assumption`.
 
     Raises:
         NotApplicable: no torch module, unknown initial weights, or buffers that training moves (batch norm's would have to be part of the prior).
@@ -84,8 +83,7 @@ class OccamCertificate(Measure):
         delta: the certificate fails with at most this probability, in (0, 1).
 
     Returns:
-        `bound`, `vacuous` (1 where guessing is as good), `bits` of the message, `bits_per_label`, `step`, `rounded_error` (on the training sample),
-        `assumption`.
+        `bound`, `vacuous` (1 where guessing is as good), `bits` of the message, `bits_per_label`, `step`, `rounded_error` (in training), `assumption`.
 
     Raises:
         NotApplicable: the fitted model is no torch module, its initial weights are not known, or it has buffers that training moves.

@@ -17,8 +17,7 @@ from shatterlab.measures._fitted import linear_map
 class DistanceToMinimumNorm(Measure):
     """|W - W*| / |W*|, where W* = X^+ Y is the minimum-norm least-squares solution, with one-hot Y.
 
-    Descent on squared loss from 0 goes to W*; a start outside the span of the inputs keeps its part orthogonal to them. The singular value decomposition costs
-    about 20 n d min(n, d).
+    Descent on squared loss from 0 goes to W*; a start outside the span of the inputs keeps its part orthogonal to them. It costs 20 n d min(n, d).
 
     Returns:
         `distance`; its parts `inside` and `outside` the span of the (prepared) inputs, all relative to |W*|; `outside_moved`, how far the orthogonal part is

@@ -123,9 +123,6 @@ def _values(model: Any, rows: Any) -> Any:
     return every_pair.decision_function(rows).reshape(len(rows), -1)
 
 
-_ROWS = 2048  # examples scored at a time
-
-
 @dataclass(frozen=True)
 class MemorizedBits(Measure):
     """Bits of the training labels that the model holds: n log2 k less their code length under its probabilities.
@@ -134,8 +131,7 @@ class MemorizedBits(Measure):
     negative for a model that is sure and wrong, -inf where a label has probability 0.
 
     Returns:
-        `bits` (at most n log2 k), `share` (of n log2 k, at most 1), `per_example`, and `per_parameter` (trainable ones; None for other models than torch
-        modules).
+        `bits` (at most n log2 k), `share` (of n log2 k, at most 1), `per_example`, and `per_parameter` (trainable ones; None without torch).
 
     Raises:
         NotApplicable: the scores are no probabilities ("values"), or every probability is 0 or 1, which gives no code length.
@@ -154,7 +150,7 @@ class MemorizedBits(Measure):
 def _log_likelihoods(fit: Fit, train: Examples) -> Tensor:
     if fit.output == "values":
         raise NotApplicable("MemorizedBits: probabilities are required, the scores of this model are values. Fit one that gives logits or probabilities.")
-    scores = torch.cat([fit.scores(inputs).double() for inputs in train.inputs.split(_ROWS)])
+    scores = torch.cat([fit.scores(inputs).double() for inputs in train.inputs.split(2048)])
     label = train.labels[:, None]
     if fit.output == "logits":
         return scores.log_softmax(1).gather(1, label).squeeze(1)

@@ -25,8 +25,7 @@ class SpectralNorms(Measure):
     counts as the whole linear map of an image of its real size; batch norm in evaluation mode is folded into the layer that it follows.
 
     Returns:
-        `log_product` (natural), `product` (infinite beyond 1e308), `largest` (norm of a layer), `layers` (how many), `norms`, an array of one a layer in order
-        of use.
+        `log_product` (natural), `product` (infinite beyond 1e308), `largest` (norm of a layer), `layers` (how many), `norms` (an array in order of use).
 
     Raises:
         NotApplicable: the fitted model is no torch module, or has a layer that is neither linear, convolution nor batch norm.
@@ -113,13 +112,9 @@ class SpectralMargin(Measure):
         log_complexity = float(np.log(spectral).sum() + 1.5 * np.log(((np.array(moved) / spectral) ** (2 / 3)).sum()))
         with np.errstate(over="ignore"):
             complexity = float(np.exp(log_complexity))
-        scale = _data_norm(model, train) / len(train)
+        first, _ = without_preparation(model)
+        with evaluated(model), torch.no_grad():
+            squares = [first(batch.to(device_of(model)).clone()).double().square().sum().item() for batch in train.inputs.split(2048)]
+        scale = math.sqrt(sum(squares)) / len(train)
         log_ratio = log_complexity - float(np.log(margin))
         return {"complexity": complexity, "margin": margin, "ratio": complexity / margin, "log_ratio": log_ratio, "bound_term": complexity / margin * scale}
-
-
-def _data_norm(model: torch.nn.Module, train: Examples) -> float:
-    first, _ = without_preparation(model)
-    with evaluated(model), torch.no_grad():
-        squares = [first(batch.to(device_of(model)).clone()).double().square().sum().item() for batch in train.inputs.split(2048)]
-    return math.sqrt(sum(squares))

@@ -87,9 +87,6 @@ def t_interval(values: Values, level: float = 0.95) -> Interval:
         values: one number a replicate.
         level: confidence, in (0, 1).
 
-    Returns:
-        The interval of the mean, in the unit of the values.
-
     Raises:
         DataError: no value, a value that is not finite, or a level outside (0, 1).
 
@@ -123,9 +120,6 @@ def bootstrap_interval(values: Values, level: float, rng: np.random.Generator) -
         level: confidence, in (0, 1).
         rng: draws the 9,999 resamples.
 
-    Returns:
-        The interval of the mean, in the unit of the values.
-
     Raises:
         DataError: fewer than 10 values, a value that is not finite, or a level outside (0, 1).
 
@@ -154,9 +148,6 @@ def mean_interval(values: Values, level: float = 0.95, rng: np.random.Generator 
         level: confidence, in (0, 1).
         rng: draws the resamples; None asks for the t interval at any n.
 
-    Returns:
-        The interval of the mean, in the unit of the values.
-
     Raises:
         DataError: no value, a value that is not finite, or a level outside (0, 1).
     """
@@ -171,9 +162,6 @@ def paired_difference(a: Values, b: Values, level: float = 0.95, rng: np.random.
         b: the same replicates under the other condition, in the same order.
         level: confidence, in (0, 1).
         rng: as in `mean_interval`.
-
-    Returns:
-        The interval of the mean difference, in the unit of the values.
 
     Raises:
         DataError: the lengths differ, or as in `t_interval`.

@@ -20,8 +20,7 @@ Matrix = np.ndarray[Any, np.dtype[Any]]
 def kendall_tau(x: Values, y: Values, censored: Flags = None) -> float:
     """Kendall's tau-b: how much more often two of the points are in the same order in x and y than in opposite order.
 
-    (concordant - discordant) / sqrt(pairs not tied in x * pairs not tied in y). A censored x comes after every known x at or below its bound; the order of its
-    other pairs is unknown, and these are left out.
+    (concordant - discordant) / sqrt(pairs untied in x * pairs untied in y). A censored x comes after known x up to its bound; its other pairs do not count.
 
     Args:
         x: one number a point, or, where it is censored, the bound that it exceeds.

@@ -313,7 +313,7 @@ def detectable(deviation: float, n: int, level: float = 0.95, power: float = 0.8
 @functools.cache
 def _shift(freedom: int, level: float, power: float) -> float:
     edge = float(special.stdtrit(freedom, (1 + level) / 2))
-    deviations = _deviations(freedom)
+    deviations = np.sqrt(2 * special.gammaincinv(freedom / 2, (np.arange(20_000) + 0.5) / 20_000) / freedom)  # middles of equally likely ranges
     high = 2.0
     while _power(high, edge, deviations) < power:
         high *= 2
@@ -325,9 +325,3 @@ def _shift(freedom: int, level: float, power: float) -> float:
 def _power(shift: float, edge: float, deviations: np.ndarray[Any, Any]) -> float:
     """P(|T| > edge) = P(Z + shift > edge s) + P(Z + shift < -edge s) over the deviation s, by the midpoint rule, which errs by less than 1e-4."""
     return float((special.ndtr(shift - edge * deviations) + special.ndtr(-shift - edge * deviations)).mean())
-
-
-def _deviations(freedom: int) -> np.ndarray[Any, Any]:
-    quantiles = (np.arange(20_000) + 0.5) / 20_000
-    deviations: np.ndarray[Any, Any] = np.sqrt(2 * special.gammaincinv(freedom / 2, quantiles) / freedom)
-    return deviations

@@ -164,16 +164,8 @@ def next_sizes(attempts: Sequence[Attempts], start: int, limit: int, resolution:
 
 
 def _ladder(first: int, limit: int) -> list[int]:
-    sizes = {limit}
-    size = first
-    while size >= 1:
-        sizes.add(size)
-        size //= 2
-    size = first
-    while 2 * size < limit:
-        size *= 2
-        sizes.add(size)
-    return sorted(sizes)
+    halved, doubled = (first >> i for i in range(first.bit_length())), (first << i for i in range(limit.bit_length()))
+    return sorted({limit, *halved, *(size for size in doubled if size < limit)})
 
 
 def memorized_bits(log_likelihoods: Values, classes: int) -> float:

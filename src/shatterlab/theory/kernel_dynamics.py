@@ -106,8 +106,7 @@ class Spectrum:
     def losses(self, columns: Any, eta: float, steps: int) -> Array:
         """|r_t|^2 / n = (1/n) sum_i (1 - eta lambda_i)^(2 t) (v_i'r_0)^2 for t = 0 .. steps.
 
-        Gradient descent on f = f_0 + K alpha gives r_(t+1) = (I - eta K) r_t. For the mean over n examples of the squared error summed over classes, at
-        learning rate lr, eta = 2 lr / n.
+        Gradient descent on f = f_0 + K alpha gives r_(t+1) = (I - eta K) r_t. For the mean over n of the squared error summed over classes, eta = 2 lr / n.
 
         Args:
             columns: r_0, the labels less the scores before the first step.

@@ -68,8 +68,7 @@ def nonconvex_descent(lipschitz: float | None, smoothness: float | None, rate: f
 def kernel_ridge(reach: float, slope: float, ridge: float, n: int) -> tuple[float, float]:
     """Uniform stability s^2 k^2 / (l n) of kernel ridge regression to one example replaced, where (1/n) sum loss + l |f|^2 is minimized.
 
-    (K + lambda I) alpha = y is l = lambda / n: at fixed lambda the bound does not shrink with n. Removing an example halves it: with labels and outputs in [0,
-    B], s = 2 B, that is the 2 k^2 B^2 / (l n) of the source.
+    (K + lambda I) alpha = y is l = lambda / n: at fixed lambda the bound does not shrink with n. Removing an example halves it: the source's 2 k^2 B^2 / (l n).
 
     Args:
         reach: k, the root of the largest k(x, x), > 0.
