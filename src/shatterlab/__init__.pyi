@@ -82,7 +82,8 @@ from shatterlab.kernels.random_convolution import RandomConvolution as RandomCon
 from shatterlab.kernels.random_convolution import RawConvolution as RawConvolution
 from shatterlab.kernels.wide_networks import ArcCosine as ArcCosine
 from shatterlab.kernels.wide_networks import NeuralTangent as NeuralTangent
-from shatterlab.learners.deep_construction import DeepConstruction as DeepConstruction
+from shatterlab.learners.constructed_networks import DeepConstruction as DeepConstruction
+from shatterlab.learners.constructed_networks import TwoLayerConstruction as TwoLayerConstruction
 from shatterlab.learners.estimator import Estimator as Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation as KernelInterpolation
 from shatterlab.learners.kernel_interpolation import RandomCentres as RandomCentres
@@ -93,7 +94,6 @@ from shatterlab.learners.predicted_descent import PredictedDescent as PredictedD
 from shatterlab.learners.recipe import Recipe as Recipe
 from shatterlab.learners.streamed_training import StreamedTraining as StreamedTraining
 from shatterlab.learners.training import Training as Training
-from shatterlab.learners.two_layer_construction import TwoLayerConstruction as TwoLayerConstruction
 from shatterlab.learners.wrapped_learners import Prequential as Prequential
 from shatterlab.learners.wrapped_learners import RandomizedPart as RandomizedPart
 from shatterlab.learners.wrapped_learners import Twins as Twins

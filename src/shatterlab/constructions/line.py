@@ -85,7 +85,11 @@ def on_a_line(owner: str, z: Any, y: Any, rng: np.random.Generator | None, direc
     if certified:
         require_moderate(owner, z)
     if direction is not None:
-        candidates = _checked(owner, direction, z.shape[1])
+        column = np.asarray(direction, dtype=np.float64)
+        if column.shape != (d := z.shape[1],):
+            raise DataError(f"{owner}: a direction of {d} numbers, one a coordinate, is required, got shape {column.shape}. Give one for these points.")
+        require_moderate(owner, column[None])
+        candidates = column[:, None]
     elif directions < 1:
         raise InvalidPart(f"{owner}: directions is a whole number >= 1, got {directions}. Try at least one.")
     else:
@@ -102,14 +106,6 @@ def on_a_line(owner: str, z: Any, y: Any, rng: np.random.Generator | None, direc
     if certified and not exact:
         return _exactly_ordered(owner, z, y, a)
     return _plainly_ordered(owner, z, y, a, floats[:, best], exact)
-
-
-def _checked(owner: str, direction: Any, d: int) -> Array:
-    column = np.asarray(direction, dtype=np.float64)
-    if column.shape != (d,):
-        raise DataError(f"{owner}: a direction of {d} numbers, one a coordinate, is required, got shape {column.shape}. Give one for these points.")
-    require_moderate(owner, column[None])
-    return column[:, None]
 
 
 def _smallest_gap(z: Array, floats: Array) -> float:

@@ -227,27 +227,16 @@ def multiplexer_along(line: Line, depth: int) -> Multiplexer:
 
 @dataclass(frozen=True)
 class _Intervals:
-    """The numbers of a `Multiplexer`, knots counted from the origin of the projections.
+    """The numbers of a `Multiplexer`, knots counted from the origin of the projections."""
 
-    Args:
-        knots: of all hinges of the values, interval after interval, the closing one last in each, (N,).
-        weights: of these, (N, k).
-        since: where the hinges of each interval begin, (B,).
-        until: and where they end, (B,).
-        feet: r_2 .. r_B, (B - 1,).
-        plateaus: l_2 .. l_B.
-        gains: g_2 .. g_B.
-        bound: M.
-    """
-
-    knots: Array
-    weights: Array
-    since: Array
-    until: Array
-    feet: Array
-    plateaus: Array
-    gains: Array
-    bound: float
+    knots: Array  # of all N hinges of the values, interval after interval, the closing one last in each
+    weights: Array  # of these, N x k
+    since: Array  # where the hinges of each interval begin, shape (B,)
+    until: Array  # where they end
+    feet: Array  # r_2 .. r_B
+    plateaus: Array  # l_2 .. l_B
+    gains: Array  # g_2 .. g_B
+    bound: float  # M
 
     def at(self, x: Dyadic) -> Array:
         """The values at m points, (m, k), each interval's sum exact and rounded once."""

@@ -81,19 +81,14 @@ def yun(z: Any, y: Any, first: int | None = None, seed: int = 0) -> nn.Sequentia
     half, middle = np.where(high > low, (high - low) / 2, 1.0), (high + low) / 2
     labels = (points.targets - middle) / half
     nodes = second // 2 // points.targets.shape[1]
-    knots = _knots(projections, groups, width)
+    ends = np.array([projections[group[place]] for group in groups for place in (0, -1)])  # of each group; further knots lie beyond the last one
+    knots = np.concatenate([ends, ends[-1] + max(1.0, float(np.ptp(ends))) * np.arange(1, width - len(ends) + 1)])
     bends, heights = (np.concatenate(arrays) for arrays in zip(*(_nodes(projections, column, groups, nodes, knots) for column in labels.T), strict=True))
     first_layer = np.tile(direction, (width, 1)), -knots
     second_layer = np.repeat(bends, 2, axis=0), np.repeat(heights, 2) + np.tile([1.0, -1.0], len(heights))
     constant = nodes + (1 - nodes % 2)  # a pair of ReLUs is 1 above its clipped line, and the other lines add 1 or 0
     outer = np.kron(np.diag(half), np.tile([1.0, -1.0], nodes))
     return dense([first_layer, second_layer, (outer, middle - constant * half)])
-
-
-def _knots(projections: Array, groups: list[Array], width: int) -> Array:
-    ends = np.array([projections[group[place]] for group in groups for place in (0, -1)])
-    spread = max(1.0, float(np.ptp(ends)))
-    return np.concatenate([ends, ends[-1] + spread * np.arange(1, width - len(ends) + 1)])
 
 
 def _nodes(projections: Array, labels: Array, groups: list[Array], nodes: int, knots: Array) -> tuple[Array, Array]:

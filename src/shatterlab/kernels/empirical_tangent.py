@@ -143,12 +143,7 @@ def _tiles(n: int, m: int | None) -> Iterator[tuple[slice, slice]]:
 
 
 class _Rows:
-    """Jacobian rows of one score, a block of examples at a time: works for whatever torch can differentiate.
-
-    Args:
-        model: in evaluation mode.
-        trainable: its parameters by name.
-    """
+    """Jacobian rows of one score, a block of examples at a time: works for whatever torch can differentiate."""
 
     def __init__(self, model: nn.Module, trainable: Mapping[str, Tensor]) -> None:
         self.model = model

@@ -76,7 +76,6 @@ class Gabor(FeatureKernel):
         return shape[0] * rows * columns
 
     def features_of(self, x: Float[Tensor, "n c h w"], filters: slice) -> Float[Tensor, "n features"]:
-        """The mean magnitudes over windows."""
         channels = x.shape[1]
         rows, columns = self._windows(tuple(x.shape[1:]))
         count = filters.stop - filters.start

@@ -106,7 +106,6 @@ class RandomConvolution(FeatureKernel):
         return kernel._standardized(train, seeds).with_bandwidth(train)
 
     def filter_count(self) -> int:
-        """The field `filters`."""
         return self.filters
 
     def features_of_a_filter(self, shape: tuple[int, ...]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from shatterlab.core import Architecture, Augmentation, Corruption, Dataset, Kernel, Learner, Measure, Optimizer, catalog
 from shatterlab.core.errors import InvalidPart, LawBroken, NotApplicable, ShatterlabError, UnknownName
@@ -63,7 +62,7 @@ def check_all(file: Path | str | None = None) -> Iterator[tuple[str, list[Findin
         InvalidPart: there is no such file, or it defines no part.
         UserCodeError: the file fails while it is imported.
     """
-    for cls in _outside_parts(file) if file is not None else _package_parts():
+    for cls in _outside_parts(file) if file is not None else [catalog.get(name) for name, entry in catalog.find().items() if entry.is_part]:
         yield from _check_class(cls, required=file is not None)
 
 
@@ -104,10 +103,6 @@ def _check_class(cls: type[Part], required: bool) -> Iterator[tuple[str, list[Fi
         yield _label(part), check(part)
 
 
-def _package_parts() -> list[type[Part]]:
-    return [catalog.get(name) for name, entry in catalog.find().items() if entry.is_part]
-
-
 def _outside_parts(file: Path | str) -> list[type[Part]]:
     module = catalog.load(file)
     parts = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Part) and value.__module__ == module.__name__]
@@ -122,12 +117,8 @@ def _no_specimens(cls: type[Part], got: str) -> Finding:
 
 
 def _label(part: Part) -> str:
-    fields = {name: value for name, value in part.describe().items() if name != "kind"}
-    return f"{part.kind}({', '.join(f'{name}={_short(value)}' for name, value in fields.items())})"
-
-
-def _short(value: Any) -> str:
-    return str(value["kind"]) if isinstance(value, dict) and "kind" in value else repr(value)
+    fields = {name: value["kind"] if isinstance(value, dict) and "kind" in value else repr(value) for name, value in part.describe().items()}
+    return f"{part.kind}({', '.join(f'{name}={text}' for name, text in fields.items() if name != 'kind')})"
 
 
 def _tried(law: Law, part: Part) -> Finding:

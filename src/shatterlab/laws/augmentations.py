@@ -70,11 +70,7 @@ def keeps_images_images(part: Augmentation) -> None:
 
 
 def treats_each_image_by_itself(part: Augmentation) -> None:
-    """An image becomes the same whatever else is in its batch.
-
-    Raises:
-        NotApplicable: it says that it mixes examples.
-    """
+    """An image becomes the same whatever else is in its batch."""
     if part.mixes:
         raise NotApplicable("it mixes the examples of a batch")
     images, drawn = _images(part), _tensors(_draw(part, _SEED))

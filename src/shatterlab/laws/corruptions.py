@@ -25,10 +25,7 @@ def is_drawn_once(part: Corruption) -> None:
 
 
 def follows_its_stream(part: Corruption) -> None:
-    """Another seed gives another corruption, unless nothing is random about it.
-
-    A corruption that draws nothing by design says so: `random: ClassVar[bool] = False`.
-    """
+    """Another seed gives another corruption, unless nothing is random about it."""
     sample = _sample(part)
     one, other = part.apply(sample, SEEDS), part.apply(sample, OTHER_SEEDS)
     if not _difference(sample, one):

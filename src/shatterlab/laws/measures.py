@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -72,19 +72,7 @@ def _fits() -> Iterator[tuple[str, Fit, Examples]]:
     with seeded(3, torch.device("cpu")):
         network = nn.Sequential(nn.Flatten(), nn.Linear(d, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, train.classes))
     initial = {name: value.detach().clone() for name, value in network.named_parameters()}
-    yield "a network", Fit(_in_evaluation_mode(network), "logits", network, initial, {"epochs": 1}), train
-    shares = torch.bincount(train.labels, minlength=train.classes) / len(train)
-    yield "an estimator", Fit(lambda inputs: shares.repeat(len(inputs), 1), "probabilities", _Majority()), train
-    yield "a support vector machine", Estimator("sklearn.svm:SVC", {"C": 1e6, "gamma": 0.3}).fit(train), train
-    yield "a kernel system", KernelInterpolation(Gaussian(1.0)).fit(train), train
-    yield "a function", Fit(lambda inputs: inputs.flatten(1)[:, : train.classes].clone(), "values"), train
 
-
-class _Majority:
-    """A model that is no torch module."""
-
-
-def _in_evaluation_mode(network: nn.Module) -> Callable[[Tensor], Tensor]:
     def scores(inputs: Tensor) -> Tensor:
         mode = network.training
         network.eval()
@@ -93,7 +81,12 @@ def _in_evaluation_mode(network: nn.Module) -> Callable[[Tensor], Tensor]:
         network.train(mode)
         return outputs
 
-    return scores
+    yield "a network", Fit(scores, "logits", network, initial, {"epochs": 1}), train
+    shares = torch.bincount(train.labels, minlength=train.classes) / len(train)
+    yield "an estimator", Fit(lambda inputs: shares.repeat(len(inputs), 1), "probabilities", object()), train
+    yield "a support vector machine", Estimator("sklearn.svm:SVC", {"C": 1e6, "gamma": 0.3}).fit(train), train
+    yield "a kernel system", KernelInterpolation(Gaussian(1.0)).fit(train), train
+    yield "a function", Fit(lambda inputs: inputs.flatten(1)[:, : train.classes].clone(), "values"), train
 
 
 def _of(part: Measure, fit: Fit, train: Examples) -> Mapping[str, Any] | None:

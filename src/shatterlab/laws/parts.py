@@ -18,10 +18,7 @@ from shatterlab.laws.law import demand, laws_in
 
 
 def description_is_plain(part: Part) -> None:
-    """The description is plain JSON.
-
-    A description survives JSON: no NaN, no tuple, no key that is not text.
-    """
+    """The description is plain JSON."""
     for defaults in (False, True):
         described = part.describe(defaults=defaults)
         try:
@@ -32,11 +29,7 @@ def description_is_plain(part: Part) -> None:
 
 
 def description_builds_an_equal_part(part: Part) -> None:
-    """The description builds an equal part.
-
-    Raises:
-        NotApplicable: the catalog does not know the class; a worker process would not either.
-    """
+    """The description builds an equal part."""
     try:
         known = catalog.get(part.kind)
     except UnknownName:

@@ -84,7 +84,8 @@ class KernelInterpolation(Learner):
             system = System(kernel, train.inputs.to(device), targets, self.ridge, self.kind)
             solved = self._solved(system, seeds)
             model = KernelModel(kernel, system.inputs, solved.weights, solved.fitted, solved.factor, runtime.threads)
-            facts = self._facts(system, solved) | _learned(kernel)
+            learned = {f"kernel_{item.name}": getattr(kernel, item.name) for item in fields(kernel) if item.metadata.get("fitted")}
+            facts = self._facts(system, solved) | {name: value for name, value in learned.items() if isinstance(value, str | int | float)}
         report_values(observe, train, model.scores, solved.fitted, solved.steps)
         return Fit(model.scores, "values", model, facts=facts)
 
@@ -165,11 +166,6 @@ def squared_norms(weights: Tensor, fitted: Tensor, targets: Tensor, ridge: float
     """
     norms = (weights * fitted).sum(0)
     return norms if ridge else 2 * (weights * targets).sum(0) - norms
-
-
-def _learned(kernel: Kernel) -> dict[str, Scalar]:
-    values = {item.name: getattr(kernel, item.name) for item in fields(kernel) if item.metadata.get("fitted")}
-    return {f"kernel_{name}": value for name, value in values.items() if isinstance(value, str | int | float)}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ class Wide(nn.Module):
     """Converts inputs to float64, in which the map is applied."""
 
     def forward(self, inputs: Float[Tensor, "m *shape"]) -> Float[Tensor, "m *shape"]:
-        """The same numbers in float64."""
         return inputs.double()
 
 
@@ -131,7 +130,6 @@ class Separator(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias)
 
     def forward(self, inputs: Float[Tensor, "m *shape"]) -> Float[Tensor, "m k"]:
-        """Scores in float64."""
         scores = nn.functional.linear(inputs.flatten(1).double(), self.weight, self.bias)
         return torch.cat([scores.new_zeros((len(scores), 1)), scores], 1)
 
@@ -174,7 +172,11 @@ class LinearSeparator(Learner):
         require_sound(self.kind, train)
         rows, scale = self._scaled(train)
         differences, owner = _differences(rows, train.labels.numpy(), train.classes)
-        solution = _linear_program(differences, owner, len(train))
+        lines, free = differences.shape
+        slack = sparse.csr_array((np.ones(lines), (np.arange(lines), owner)), shape=(lines, len(train)))
+        constraints, costs = -sparse.hstack([differences, slack], format="csr"), np.concatenate([np.zeros(free), np.ones(len(train))])
+        bounds = [(None, None)] * free + [(0, None)] * len(train)
+        solution: Any = optimize.linprog(costs, A_ub=constraints, b_ub=-np.ones(lines), bounds=bounds, method="highs")
         self.require(solution.status == 0, "a linear program that the solver can solve is required", solution.message, "Bring the inputs to like scales")
         maps = torch.from_numpy(solution.x[: differences.shape[1]].reshape(train.classes - 1, -1) / scale)
         model = Separator(maps[:, :-1].contiguous(), maps[:, -1].contiguous()) if self.bias else Separator(maps, None)
@@ -209,12 +211,3 @@ def _differences(rows: Matrix, labels: np.ndarray[Any, Any], classes: int) -> tu
         blocks.append(sparse.csr_array(lines.reshape(len(mine), rows.shape[1] * (classes - 1))))
         owner.append(mine)
     return sparse.vstack(blocks, format="csr"), np.concatenate(owner)
-
-
-def _linear_program(differences: Any, owner: np.ndarray[Any, Any], n: int) -> Any:
-    lines, free = differences.shape
-    slack = sparse.csr_array((np.ones(lines), (np.arange(lines), owner)), shape=(lines, n))
-    constraints = -sparse.hstack([differences, slack], format="csr")
-    costs = np.concatenate([np.zeros(free), np.ones(n)])
-    bounds = [(None, None)] * free + [(0, None)] * n
-    return optimize.linprog(costs, A_ub=constraints, b_ub=-np.ones(lines), bounds=bounds, method="highs")

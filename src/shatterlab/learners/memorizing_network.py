@@ -81,20 +81,17 @@ class MemorizingNetwork(Learner):
         }
         network = builders[self.construction](inputs, targets, seed=seeds.integer("init", self.construction))
         facts = dense_facts(network, inputs, targets)
-        score = _scorer(network, train.shape, train.classes if self.outputs == "class_number" else None)
+        shape, classes = train.shape, train.classes if self.outputs == "class_number" else None
+
+        def score(rows: Tensor) -> Tensor:
+            got = tuple(rows.shape[1:])
+            if got != shape:
+                raise DataError(f"MemorizingNetwork: inputs of shape {shape}, as in training, are required, got {got}. Score what was fitted.")
+            values = dense_values(network, rows)
+            return values if classes is None else nearest_class(values[:, 0], classes)
+
         report_values(observe, train, score)
         return Fit(score, "values", network, facts=facts | {"parameters": facts["weights"]})
-
-
-def _scorer(network: nn.Sequential, shape: tuple[int, ...], classes: int | None) -> Callable[[Tensor], Tensor]:
-    def score(inputs: Tensor) -> Tensor:
-        got = tuple(inputs.shape[1:])
-        if got != shape:
-            raise DataError(f"MemorizingNetwork: inputs of shape {shape}, as in training, are required, got {got}. Score what was fitted.")
-        values = dense_values(network, inputs)
-        return values if classes is None else nearest_class(values[:, 0], classes)
-
-    return score
 
 
 def dense_values(network: nn.Module, z: Any) -> Tensor:

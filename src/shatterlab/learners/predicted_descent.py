@@ -114,14 +114,7 @@ class PredictedDescent(Learner):
 
 
 class _Start:
-    """The model before the first step, in float64 and evaluation mode, on its prepared inputs.
-
-    Args:
-        learner: builds it.
-        train: the sample.
-        seeds: of its weights.
-        runtime: its device.
-    """
+    """The model before the first step, in float64 and evaluation mode, on its prepared inputs."""
 
     def __init__(self, learner: Training, train: Examples, seeds: Seeds, runtime: Runtime) -> None:
         model = copy.deepcopy(learner.build(train, seeds, runtime)).double().eval()

@@ -52,18 +52,15 @@ class Recipe(Learner):
 
         def score(rows: Tensor) -> Tensor:
             with seeded(None, device), user_code(f"Recipe: predict of {self.function}"), torch.no_grad():
-                return _tensor(predict(rows.clone()), self.function)
+                scores = predict(rows.clone())
+                scores = torch.from_numpy(scores) if isinstance(scores, np.ndarray) else scores
+                if not isinstance(scores, Tensor):
+                    got = f"got {type(scores).__name__}. Return n x k scores."
+                    raise UserCodeError(f"Recipe: predict of {self.function} gives a tensor or an array, {got}")
+                return scores.detach().float().cpu()
 
         report_scores(observe, train, score, self.output)
         return Fit(score, self.output, predict)
-
-
-def _tensor(scores: Any, name: str) -> Tensor:
-    if isinstance(scores, np.ndarray):
-        scores = torch.from_numpy(scores)
-    if not isinstance(scores, Tensor):
-        raise UserCodeError(f"Recipe: predict of {name} gives a tensor or an array, got {type(scores).__name__}. Return n x k scores.")
-    return scores.detach().float().cpu()
 
 
 def nearest_class_mean(inputs: Tensor, labels: Tensor, classes: int, seed: int) -> Any:

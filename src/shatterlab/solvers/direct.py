@@ -88,7 +88,6 @@ class _Refinement:
         return weights, fitted, residual
 
     def inverse_diagonal(self) -> Tensor:
-        """The diagonal of (K + lambda I)^-1 from the float32 factor."""
         return self.factor.inverse_diagonal()
 
     def inverse_columns(self, positions: Tensor) -> Tensor:
