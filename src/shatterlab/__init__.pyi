@@ -116,7 +116,7 @@ from shatterlab.measures.linear_models import DistanceToMinimumNorm as DistanceT
 from shatterlab.measures.linear_models import LogCoshCurvature as LogCoshCurvature
 from shatterlab.measures.margins import Margins as Margins
 from shatterlab.measures.margins import MaximumMargin as MaximumMargin
-from shatterlab.measures.margins import MemorizedBits as MemorizedBits
+from shatterlab.measures.memorized_bits import MemorizedBits as MemorizedBits
 from shatterlab.measures.norms import DistanceFromInitialization as DistanceFromInitialization
 from shatterlab.measures.norms import ParameterNorm as ParameterNorm
 from shatterlab.measures.norms import PathNorm as PathNorm

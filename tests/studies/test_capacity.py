@@ -20,7 +20,7 @@ from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.values import Row
 from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.beyond import capacity as searches_of
-from shatterlab.measures.margins import MemorizedBits
+from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.studies import capacity as meters
 from shatterlab.studies.capacity import Search
 from shatterlab.studies.capacity_verdict import measured

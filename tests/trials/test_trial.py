@@ -14,7 +14,7 @@ import shatterlab as sl
 from shatterlab.core.errors import DataError, InvalidPart, NotApplicable, UnknownName, UserCodeError
 from shatterlab.core.part import canonical
 from shatterlab.measures.gradients import HessianTopEigenvalue
-from shatterlab.measures.margins import MemorizedBits
+from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.trials import machine_limits as resources
 from shatterlab.trials import trial as trials
 

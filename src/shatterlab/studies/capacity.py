@@ -12,7 +12,7 @@ from shatterlab.core import Corruption, Dataset, Learner, Measure, Row, Runtime,
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.labels import RandomLabels
 from shatterlab.design.experiment import Experiment, once
-from shatterlab.measures.margins import MemorizedBits
+from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.store.database import Store
 from shatterlab.studies.capacity_verdict import Measured, measured
 from shatterlab.studies.model_and_data import DIGITS

@@ -17,7 +17,8 @@ from shatterlab.measures.certificates import CodeLengthCertificate, OccamCertifi
 from shatterlab.measures.flatness import Flatness, MagnitudeAwareFlatness
 from shatterlab.measures.gradients import FisherRao, GradientNoiseScale, HessianTopEigenvalue, HessianTrace
 from shatterlab.measures.leave_one_out import LeaveOneOut, ReplaceOne
-from shatterlab.measures.margins import Margins, MemorizedBits
+from shatterlab.measures.margins import Margins
+from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.measures.norms import DistanceFromInitialization, ParameterNorm, PathNorm, RKHSNorm
 from shatterlab.measures.sizes import LeafCount, ParameterCount
 from shatterlab.measures.spectral import FrobeniusOverSpectral, SpectralMargin, SpectralNorms
