@@ -142,14 +142,14 @@ from shatterlab.trials.trial import Trial as Trial
 from shatterlab.trials.trial import run as run
 from shatterlab.views.arrays import Histogram as Histogram
 from shatterlab.views.curve import Curve as Curve
-from shatterlab.views.fit_probability import FitProbability as FitProbability
+from shatterlab.views.curve import FitProbability as FitProbability
 from shatterlab.views.learning import LearningCurves as LearningCurves
-from shatterlab.views.measure_tables import LedgerSummary as LedgerSummary
-from shatterlab.views.measure_tables import LedgerTable as LedgerTable
 from shatterlab.views.ranking_table import RankingTable as RankingTable
 from shatterlab.views.scatter import Scatter as Scatter
 from shatterlab.views.tables import ComparisonTable as ComparisonTable
 from shatterlab.views.tables import Effects as Effects
+from shatterlab.views.tables import LedgerSummary as LedgerSummary
+from shatterlab.views.tables import LedgerTable as LedgerTable
 from shatterlab.views.tables import PublishedLine as PublishedLine
 from shatterlab.views.tables import RademacherTable as RademacherTable
 from shatterlab.views.tables import Table as Table

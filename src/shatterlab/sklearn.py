@@ -19,12 +19,10 @@ from shatterlab.learners.kernel_interpolation import KernelInterpolation
 class KernelInterpolator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The minimum-norm interpolant of a kernel as a scikit-learn classifier.
 
-    A thin face of `KernelInterpolation`: it fits any one-hot labels exactly unless ridge > 0. Inputs are
-    rows of numbers; classes are of any type. Inputs that are equal but labelled differently are refused without ridge.
+    It fits any one-hot labels exactly unless ridge > 0; without ridge, equal inputs with different labels are refused. Classes are of any type.
 
     Args:
-        kernel: a kernel of this package; None: Laplacian with the root of the total variance of X as its bandwidth, which is well
-            conditioned even where examples lie close together.
+        kernel: a kernel of this package; None: Laplacian with the root of the total variance of X as its bandwidth, which is well conditioned.
         ridge: lambda, >= 0.
         solver: "direct" or "iterative".
         tolerance: relative residual to reach.
@@ -54,13 +52,8 @@ class KernelInterpolator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: str = "cpu",
         threads: int = 1,
     ) -> None:
-        self.kernel = kernel
-        self.ridge = ridge
-        self.solver = solver
-        self.tolerance = tolerance
-        self.random_state = random_state
-        self.device = device
-        self.threads = threads
+        self.kernel, self.ridge, self.solver, self.tolerance = kernel, ridge, solver, tolerance
+        self.random_state, self.device, self.threads = random_state, device, threads
 
     def fit(self, X: Any, y: Any) -> KernelInterpolator:
         """Solves the system of all examples.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ def attempts(rows: Iterable[Row], tolerance: float = 0.0) -> list[Attempts]:
         tolerance: a fraction in [0, 1).
     """
     sizes = by((row for row in rows if _size(row) is not None), lambda row: _size(row) or 0)
-    return [_attempts(n, members, tolerance) for n, members in sorted(sizes.items())]
+    outcomes = {n: [_outcome(row, tolerance) for row in sizes[n] if row.get("status", "ok") != "failed"] for n in sorted(sizes)}
+    return [Attempts(n, len(each), each.count("fitted"), each.count("undecided")) for n, each in outcomes.items()]
 
 
 def _size(row: Row) -> int | None:
@@ -31,14 +32,8 @@ def _size(row: Row) -> int | None:
     return int(n) if isinstance(n, int | float) else None
 
 
-def _attempts(n: int, rows: Sequence[Row], tolerance: float) -> Attempts:
-    outcomes = [_outcome(row, tolerance) for row in rows if row.get("status", "ok") != "failed"]
-    return Attempts(n, len(outcomes), outcomes.count("fitted"), outcomes.count("undecided"))
-
-
 def _outcome(row: Row, tolerance: float) -> str:
-    error = row.get("train.error")
-    diverged = row.get("status") == "diverged"
+    error, diverged = row.get("train.error"), row.get("status") == "diverged"
     if isinstance(error, int | float) and error <= tolerance and not diverged:
         return "fitted"
     return "undecided" if diverged or row.get("fit.censored") else "not fitted"

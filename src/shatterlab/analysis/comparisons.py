@@ -24,8 +24,8 @@ _ROUNDING = 1e-12
 class Effect:
     """A difference of means of cells, taken within each replicate.
 
-    factor x (mean over the cells of `plus` - mean over the cells of `minus`). A main effect has the cells with the factor on and off; an
-    interaction of A and B has plus = (both, neither), minus = (one, the other) and factor 2: how much more A does where B is on.
+    factor x (mean over the cells of `plus` - mean over the cells of `minus`). An interaction of A and B has plus = (both, neither), minus = (one, the other)
+    and factor 2: how much more A does where B is on.
 
     Args:
         name: what is switched on.
@@ -64,10 +64,7 @@ class MeasuredEffect:
 
 
 def differences(rows: Iterable[Row], effect: Effect, column: str) -> tuple[list[float], int]:
-    """The effect in each replicate, in the order of its seeds, and how many replicates were lost to diverged rows or absent values.
-
-    Replicates in which nothing was random count once.
-    """
+    """The effect in each distinct replicate, in the order of its seeds, and how many replicates were lost to diverged rows or absent values."""
     rows = list(rows)
     cells = [distinct(row for row in rows if matches(row, where)) for where in (*effect.plus, *effect.minus)]
     values, lost = [], 0
@@ -192,10 +189,5 @@ def _fits(row: Row, choice: Mapping[str, Any], base: Mapping[str, Any], variants
     """Whether a row makes this choice, none that another variant adds, and the base's everywhere else."""
     kept = {column: value for column, value in base.items() if column not in choice}
     elsewhere = all(has(row, column, value) or (column not in row and value_of(row, column) is None) for column, value in kept.items())
-    others = [other for other in variants if not _within(other, choice)]
+    others = [other for other in variants if not other.items() <= choice.items()]
     return elsewhere and matches(row, choice) and not any(matches(row, other) for other in others)
-
-
-def _within(part: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
-    """Whether a row that makes the whole choice always makes this part of it."""
-    return all(column in whole and whole[column] == value for column, value in part.items())

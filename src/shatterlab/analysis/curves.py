@@ -116,7 +116,6 @@ class Bins:
         return self._left((1.5 * _LANE if self.zeros else 0.0) + _ROOM), self._left(-1 - _ROOM)
 
     def _left(self, share: float) -> float:
-        """The value so many widths left of the first edge."""
         first, last = _places(np.array([self.edges[0], self.edges[-1]]), self.scale, zeros=True)
         return float(_values(np.array(first - share * (last - first)), self.scale))
 
@@ -130,11 +129,8 @@ class Bins:
         """
         edges = _places(np.array(self.edges), self.scale, zeros=True)
         counts, _ = np.histogram(np.clip(_places(values, self.scale), edges[0], edges[-1]), bins=edges)
-        bars = [
-            {"left": left, "right": right, "count": count, "zero": False, "text": f"{number(left)} to {number(right)}"}
-            for left, right, count in zip(self.edges, self.edges[1:], counts.tolist(), strict=False)
-            if count
-        ]
+        filled = [bar for bar in zip(self.edges, self.edges[1:], counts.tolist(), strict=False) if bar[2]]
+        bars = [{"left": low, "right": high, "count": n, "zero": False, "text": f"{number(low)} to {number(high)}"} for low, high, n in filled]
         zeros = int(np.count_nonzero(values == 0))
         if not zeros:
             return bars
@@ -143,7 +139,6 @@ class Bins:
 
 
 def _places(values: Values, scale: str, *, zeros: bool = False) -> Values:
-    """Where finite values other than 0 lie on the axis: themselves, or the logarithms of the positive ones."""
     shown = values[np.isfinite(values) & ((values > 0) if scale == "log" else (values != 0) | zeros)]
     return np.asarray(np.log10(shown) if scale == "log" else shown)
 

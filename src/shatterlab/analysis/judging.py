@@ -47,9 +47,8 @@ class Judged:
 def granulated_tau(measure: Values, gap: Values, settings: Sequence[Setting], level: float = 0.95, rng: np.random.Generator | None = None) -> Judged:
     """Kendall's tau between trials that differ in one axis only, averaged over the settings of the others, then over the axes.
 
-    A plain rank correlation may only say that a measure knows the depth of a net. Here the rest is held fixed: tau is taken
-    within each group of trials that agree in all other axes, sum of sign(difference of measures) sign(difference of gaps) over pairs,
-    ties 0. Replicates of one setting make no pairs with each other.
+    Tau is the sum of sign(difference of measures) sign(difference of gaps) over pairs of trials that agree in all other axes, ties 0: a measure gains nothing
+    from knowing the depth of a net. Replicates of one setting make no pairs with each other.
 
     Args:
         measure: one number a trial.
@@ -59,8 +58,7 @@ def granulated_tau(measure: Values, gap: Values, settings: Sequence[Setting], le
         rng: draws the resamples of whole settings; None: a fixed generator.
 
     Returns:
-        `overall` in [-1, 1], 1 where the measure orders every group as the gap does; `parts`: each axis. NaN in [-1, 1] where no two trials
-        differ in one axis only.
+        `overall` in [-1, 1], 1 where the measure orders every group as the gap does; `parts`: each axis. NaN where no two trials differ in one axis only.
 
     Raises:
         DataError: no value, one that is not finite, lengths or axes that differ, or a level outside (0, 1).
@@ -87,9 +85,8 @@ def granulated_tau(measure: Values, gap: Values, settings: Sequence[Setting], le
 def conditional_information(measure: Values, gap: Values, settings: Sequence[Setting], level: float = 0.95, rng: np.random.Generator | None = None) -> Judged:
     """The information that the order of two trials by the measure has on their order by the gap, beyond that of any two axes.
 
-    I(V_measure; V_gap | U_S) / H(V_gap | U_S), the least over all sets S of at most two axes, where V is the sign of a difference and
-    U_S the values of the axes S in both trials. It is 0 for a measure that only reads off an axis, 1 for one that decides the order. The estimate
-    plugs frequencies in, which makes it too large where cells hold few pairs.
+    I(V_measure; V_gap | U_S) / H(V_gap | U_S), the least over all sets S of at most two axes, where V is the sign of a difference and U_S the values of the
+    axes S in both trials. It is 0 for a measure that only reads off an axis, 1 for one that decides the order; too large where cells hold few pairs.
 
     Args:
         measure: one number a trial.
@@ -111,7 +108,7 @@ def conditional_information(measure: Values, gap: Values, settings: Sequence[Set
     axes = sorted(settings[0])
     sets = [held for size in range(_HELD + 1) for held in itertools.combinations(axes, size)]
     both = [*pairs.settings, *((other, one) for one, other in pairs.settings)]  # each pair in both orders
-    cells = {" + ".join(held): _numbered([_values(pair, held) for pair in both]) for held in sets}
+    cells = {" + ".join(held): _numbered([tuple(tuple(one[axis] for axis in held) for one in pair) for pair in both]) for held in sets}
     first, second = (np.concatenate([sign, -sign]).astype(np.int64) for sign in pairs.signs)
     signs = (first + 1) * 3 + second + 1
 
@@ -128,10 +125,9 @@ def sign_errors(
 ) -> Judged:
     """How often a measure orders two trials wrongly, in the environment where it does worst.
 
-    An environment changes one axis between two of its values and keeps the others: its sign error is the mean over such pairs of
-    (1 - sign(difference of measures) sign(difference of gaps)) / 2. The robust sign error is the largest over environments: a measure that
-    explains generalization has to be right in each. With `test_examples` a pair counts by how sure its order of gaps is, (1 - 2 exp(-n d^2 / 2))^2
-    for a difference d, 0 where that is negative.
+    An environment changes one axis between two of its values: its sign error is the mean over such pairs of (1 - sign(difference of measures) sign(difference
+    of gaps)) / 2; the robust sign error is the largest over environments. With `test_examples` a pair counts by how sure its order of gaps is,
+    (1 - 2 exp(-n d^2 / 2))^2 for a difference d, 0 where that is negative.
 
     Args:
         measure: one number a trial.
@@ -142,8 +138,7 @@ def sign_errors(
         rng: draws the resamples of whole settings; None: a fixed generator.
 
     Returns:
-        `overall` in [0, 1], where 1/2 is what chance gives in each environment, `parts`: each environment, `decisive`: the worst. The largest of noisy
-        numbers tends to be too large, and so is its bootstrap interval.
+        `overall` in [0, 1], 1/2 by chance, `parts`: each environment, `decisive`: the worst. The largest of noisy numbers tends to be too large.
 
     Raises:
         DataError: as in `granulated_tau`, or test_examples below 1.
@@ -185,14 +180,12 @@ class _Pairs:
     def of(cls, measure: Values, gap: Values, settings: Sequence[Setting], owner: str, *, one_axis: bool) -> _Pairs:
         values, gaps = numbers(measure, owner), numbers(gap, owner)
         if not len(values) == len(gaps) == len(settings):
-            raise DataError(
-                f"{owner}: as many measures, gaps and settings are required, got {len(values)}, {len(gaps)} and {len(settings)}. Take them from the same rows."
-            )
+            lengths = f"{len(values)}, {len(gaps)} and {len(settings)}"
+            raise DataError(f"{owner}: as many measures, gaps and settings are required, got {lengths}. Take them from the same rows.")
         axes = sorted(settings[0])
         if any(sorted(setting) != axes for setting in settings):
-            raise DataError(
-                f"{owner}: the same axes in every setting are required, got others than {', '.join(axes) or 'none'}. Name every axis for every trial."
-            )
+            known = ", ".join(axes) or "none"
+            raise DataError(f"{owner}: the same axes in every setting are required, got others than {known}. Name every axis for every trial.")
         values_of = [tuple(setting[axis] for axis in axes) for setting in settings]
         cluster = _numbered(values_of)
         kept, families = [], []
@@ -232,17 +225,12 @@ class _Pairs:
 
 
 def _in_order(value: Hashable) -> tuple[bool, float, str]:
-    """Numbers by size, then the rest by name."""
     return (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, str(value))
 
 
 def _numbered(names: Sequence[Hashable]) -> Array:
     place = {name: i for i, name in enumerate(dict.fromkeys(names))}
     return np.array([place[name] for name in names], dtype=np.int64)
-
-
-def _values(pair: tuple[Setting, Setting], axes: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(tuple(one[axis] for axis in axes) for one in pair)
 
 
 def _normalized(cell: Array, signs: Array, weights: Array) -> float:
@@ -302,18 +290,14 @@ def settings(rows: Sequence[Row]) -> list[dict[str, Hashable]]:
         >>> settings(rows)[0]
         {'hidden depth': 2, 'hidden width': 64, 'learning rate': 0.1}
     """
-    split = [dict(item for column, value in row.items() if _specifies(column) for item in _axes(column, value)) for row in rows]
+    specified = [{column: row[column] for column in row if column.startswith(SPECIFICATION) and not column.endswith(".fingerprint")} for row in rows]
+    split = [dict(item for column, value in each.items() for item in _axes(column, value)) for each in specified]
     names = sorted({name for axes in split for name in axes})
     varied = [name for name in names if len({axes.get(name) for axes in split}) > 1]
     return [{name: axes.get(name) for name in varied} for axes in split]
 
 
-def _specifies(column: str) -> bool:
-    return column.startswith(SPECIFICATION) and not column.endswith(".fingerprint")
-
-
 def _axes(column: str, value: Any) -> list[tuple[str, Hashable]]:
-    """A list of equal numbers is two axes: how many, and how large."""
     name = heading(column)
     items = json.loads(value) if isinstance(value, str) and value.startswith("[") else None
     if items and all(isinstance(item, int | float) for item in items) and len(set(items)) == 1:
@@ -331,6 +315,7 @@ def judged_measure(quantity: Quantity, rows: Sequence[Row], axes: Sequence[Setti
     values, gaps = [finite(row, quantity.column) or 0.0 for row in known], [gap(row) or 0.0 for row in known]
     sizes = {row.get("test.n") for row in rows}
     errors = sign_errors(values, gaps, of, int(str(sizes.pop())) if len(sizes) == 1 and None not in sizes else None)
+    levels = {row.get("corruption.level") for row in known if row.get("corruption.kind") == "PartialLabels"}
     return JudgedMeasure(
         quantity,
         len(known),
@@ -339,10 +324,5 @@ def judged_measure(quantity: Quantity, rows: Sequence[Row], axes: Sequence[Setti
         conditional_information(values, gaps, of).overall if len(axes[0]) > _HELD else None,
         errors.overall,
         errors.decisive or "",
-        _zhang(quantity, known),
+        dict(Counter(test.verdict for test in zhang_tests(known, quantity.column))) if levels >= {0.0, 1.0} else {},
     )
-
-
-def _zhang(quantity: Quantity, rows: Sequence[Row]) -> dict[str, int]:
-    levels = {row.get("corruption.level") for row in rows if row.get("corruption.kind") == "PartialLabels"}
-    return dict(Counter(test.verdict for test in zhang_tests(rows, quantity.column))) if levels >= {0.0, 1.0} else {}

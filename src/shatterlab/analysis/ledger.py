@@ -30,8 +30,8 @@ class ZhangTest:
 
     Args:
         column: of the measure.
-        verdict: "passes" where the interval of random minus true lies above 0, "fails" where it lies at or below, "undecided" where it
-            holds both, "not comparable" where there are no two pairs of the same seeds, n and training loss.
+        verdict: "passes" where the interval of random minus true lies above 0, "fails" where it lies at or below, "undecided" where it holds both,
+            "not comparable" where there are no two pairs of the same seeds, n and training loss.
         interval: of the mean paired difference, random minus true labels; None where there are no two pairs.
         n: pairs that count.
         reason: in words.
@@ -49,9 +49,8 @@ class ZhangTest:
 def zhang_tests(rows: Iterable[Row], column: str, level: float = 0.95) -> list[ZhangTest]:
     """Whether a measure tells random labels from true ones, one verdict a learner and data set.
 
-    A measure of complexity that explains why one net generalizes and another does not has to be larger on random labels. A longer
-    run alone makes most norms larger, so both fits must have stopped at the same training loss: ended by the same `learner.stop`, or, of exact solutions,
-    with equal losses. Each pair shares all seeds and n. It is one-sided evidence: a measure may pass and still predict nothing else.
+    A measure that explains generalization has to be larger on random labels. A longer run alone makes most norms larger, so both fits must have stopped at the
+    same training loss: by the same `learner.stop`, or, of exact solutions, with equal losses. A pair shares all seeds and n. A measure may pass and be useless.
 
     Args:
         rows: of trials with true (`PartialLabels` of level 0) and with random labels (level 1).
@@ -66,9 +65,8 @@ def zhang_tests(rows: Iterable[Row], column: str, level: float = 0.95) -> list[Z
     """
     kept = [row for row in distinct(rows) if row.get(_KIND) == "PartialLabels" and row.get(_LEVEL) in (0.0, 1.0)]
     if not any(column in row or f"{column.rpartition('.')[0]}.reason" in row for row in kept):
-        raise DataError(
-            f"zhang_tests: rows with {column} on true and on random labels are required, got none among {len(kept)}. Add the measure to the trials."
-        )
+        required = f"rows with {column} on true and on random labels are required"
+        raise DataError(f"zhang_tests: {required}, got none among {len(kept)}. Add the measure to the trials.")
     return [_verdict(dict(learner), members, column, level) for learner, members in by_configuration(kept, ("corruption.",)).items()]
 
 
@@ -90,7 +88,6 @@ def _verdict(learner: Mapping[str, Any], rows: list[Row], column: str, level: fl
 
 
 def _obstacle(noise: Row, true: Row) -> str:
-    """Why two fits are not comparable; "" where they are."""
     if noise.get("status") != "ok" or true.get("status") != "ok":
         return "a fit failed or diverged"
     if noise.get("train.n") != true.get("train.n"):
@@ -216,7 +213,7 @@ def _of_role(rows: Sequence[Row], name: Role, of: Mapping[str, Any]) -> list[Row
 def _entry(quantity: Quantity, rows: list[Row]) -> Entry:
     sides = [[row for row in rows if matches(row, where)] for where in (_TRUE, _RANDOM)]
     true, noise = (summarize(side, quantity.column) for side in sides)
-    first, second = (_bound(side, quantity.bound) for side in sides)
+    first, second = (math.inf if side.infinite else side.mean for side in (summarize(side, quantity.bound) for side in sides))
     failed = next((str(row["error"]) for row in rows if row.get("status") == "failed"), "")
     reason = true.reason or noise.reason or failed or ("" if rows else "no such fit was made")
     reason = f"a learner whose fits report {heading(quantity.column)} is required" if reason == "not recorded" else reason
@@ -243,11 +240,6 @@ def _tested(quantity: Quantity, rows: Sequence[Row]) -> tuple[str, str]:
     except DataError:
         return "-", ""
     return (tests[0].verdict, tests[0].reason) if len(tests) == 1 else ("not comparable", "the fits are of several recipes or samples")
-
-
-def _bound(rows: Sequence[Row], column: str) -> float | None:
-    summary = summarize(rows, column)
-    return math.inf if summary.infinite else summary.mean
 
 
 def counts(entries: Sequence[Entry]) -> dict[str, int]:

@@ -13,22 +13,11 @@ Columns = Mapping[str, Any]
 _PIXELS = {"ShuffledPixels": "shuffled pixels", "RandomPixels": "random pixels", "GaussianPixels": "Gaussian pixels"}
 _ORDER = ("true labels", "partially corrupted labels", "random labels", *_PIXELS.values())
 _HEADINGS = {
-    "setting": "setting",
-    "model": "model",
     "train.accuracy": "training accuracy",
     "train.error": "training error",
     "train.loss": "training loss",
-    "test.accuracy": "test accuracy",
-    "test.error": "test error",
-    "test.loss": "test loss",
-    "online.accuracy": "online accuracy",
-    "online.loss": "online loss",
-    "corruption.level": "corruption level",
-    "corruption.kind": "corruption",
     "dataset.kind": "data set",
     "dataset.examples": "training examples",
-    "learner.kind": "learner",
-    "learner.architecture.kind": "architecture",
     "learner.optimizer.lr": "learning rate",
     "fit.epochs": "epochs run",
     "fit.steps": "steps run",
@@ -63,8 +52,7 @@ def setting(row: Columns) -> Setting:
         row: columns with `corruption.kind` and, for labels, `corruption.level`.
 
     Returns:
-        One of the six settings; a partial corruption with its level, "partially corrupted labels (0.5)"; for
-        another corruption its own name in words.
+        One of the six settings, a partial corruption with its level; for another corruption its own name in words.
 
     Example:
         >>> setting({"corruption.kind": "PartialLabels", "corruption.level": 0.5})
@@ -111,9 +99,7 @@ def heading(column: str) -> str:
     """The column as a heading: "test error", "epochs to loss 0.05"."""
     if column in _HEADINGS:
         return _HEADINGS[column]
-    own = column.removesuffix(".kind")
-    while own.startswith("learner."):  # a learner around another has its columns too
-        own = own.removeprefix("learner.")
+    own = re.sub(r"^(learner\.)*", "", column.removesuffix(".kind"))  # a learner around another has its columns too
     if f"learner.{own}" in _HEADINGS:
         return _HEADINGS[f"learner.{own}"]
     own = own.removeprefix("architecture.").removeprefix("optimizer.")
@@ -176,6 +162,5 @@ def counted(count: int, noun: str) -> str:
 
 
 def _words(name: str) -> str:
-    """CamelCase in words, abbreviations kept: "MirroredLabels" -> "mirrored labels"."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return " ".join(word if word.isupper() and len(word) > 1 else word[:1].lower() + word[1:] for word in split.split())

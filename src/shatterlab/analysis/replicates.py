@@ -50,11 +50,8 @@ def configuration(row: Row, freed: tuple[str, ...] = ()) -> Configuration:
         row: any row.
         freed: columns to leave out: "corruption." for all that start so, "learner.ridge\0" for that one.
     """
-    return tuple(sorted(item for item in row.items() if _specifies(*item) and not f"{item[0]}\0".startswith(freed)))
-
-
-def _specifies(column: str, value: Any) -> bool:
-    return column.startswith(SPECIFICATION) and value is not None
+    specified = (item for item in row.items() if item[0].startswith(SPECIFICATION) and item[1] is not None)
+    return tuple(sorted(item for item in specified if not f"{item[0]}\0".startswith(freed)))
 
 
 def by_configuration(rows: Iterable[Row], freed: tuple[str, ...] = ()) -> dict[Configuration, list[Row]]:
@@ -102,10 +99,7 @@ def unique(rows: Iterable[Row]) -> list[Row]:
 
 
 def distinct(rows: Iterable[Row]) -> list[Row]:
-    """The rows that count: one a key (the last), and one of replicates that are identical because nothing was random.
-
-    Replicates are identical where training loss, test loss and the fingerprint of the corrupted sample are equal.
-    """
+    """The rows that count: one a key (the last), and one of replicates that are identical (see `outcome`) because nothing was random."""
     return [row for members in by_configuration(unique(rows)).values() for row in {outcome(row): row for row in members}.values()]
 
 
@@ -130,10 +124,8 @@ def selected(rows: Iterable[Row], where: Mapping[str, Any]) -> tuple[list[Row], 
     matching = [row for row in unique(rows) if matches(row, where)]
     kept = distinct(matching)
     dropped = len(matching) - len(kept)
-    identical = (
-        "trial identical to another, in which nothing was random, is" if dropped == 1 else "trials identical to others, in which nothing was random, are"
-    )
-    return kept, [f"{dropped} {identical} counted once."] if dropped else []
+    identical, are = ("trial identical to another", "is") if dropped == 1 else ("trials identical to others", "are")
+    return kept, [f"{dropped} {identical}, in which nothing was random, {are} counted once."] if dropped else []
 
 
 def mixed(groups: Iterable[Sequence[Row]]) -> list[str]:

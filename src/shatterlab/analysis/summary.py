@@ -71,29 +71,20 @@ class Summary:
         """The cell as printed: "90.3 % [89.1, 91.5]", "0.0 % (all 3)", "40 (1 of 3), ≥ 100 (2 of 3)"; of ratios "× 1.55 [1.41, 1.70]"."""
         if not self.values and not self.bounds and not self.infinite:
             return "-"
-        cell = self._cell("" if self.ratio else column)
-        return f"× {cell}" if self.ratio else cell
-
-    def _cell(self, column: str) -> str:
+        times, column, count = ("× ", "", len(self.values)) if self.ratio else ("", column, len(self.values))
         if self.mean is None:
-            return self._parts(column)
-        count = len(self.values)
+            return times + self._parts(column)
         if self.interval is None and count > 1:
-            return f"{number(self.mean, column)} (all {count})"
+            return f"{times}{number(self.mean, column)} (all {count})"
         short = f" (n = {count})" if count != self.trials else ""
-        return (with_interval(self.mean, *self.interval, column) if self.interval else number(self.mean, column)) + short
+        return times + (with_interval(self.mean, *self.interval, column) if self.interval else number(self.mean, column)) + short
 
     def _parts(self, column: str) -> str:
         n = len(self.values) + len(self.bounds) + self.infinite
-        parts = []
-        if self.values:
-            low, high = number(min(self.values), column), number(max(self.values), column)
-            parts.append((low if low == high else f"{low} to {high}", len(self.values)))
-        if self.bounds:
-            parts.append((f"≥ {number(min(self.bounds), column)}", len(self.bounds)))
-        if self.infinite:
-            parts.append(("infinite", self.infinite))
-        return ", ".join(f"{text} ({count} of {n})" for text, count in parts)
+        ends = dict.fromkeys(number(of(self.values, default=None), column) for of in (min, max))
+        bound = number(min(self.bounds, default=None), column)
+        parts = ((" to ".join(ends), len(self.values)), (f"≥ {bound}", len(self.bounds)), ("infinite", self.infinite))
+        return ", ".join(f"{text} ({count} of {n})" for text, count in parts if count)
 
 
 def summarize(rows: Iterable[Mapping[str, Any]], column: str, *, ratio: bool = False) -> Summary:

@@ -39,13 +39,11 @@ class Reference:
     note: str = ""
 
 
+@functools.cache
 def paper() -> Mapping[str, Any]:
-    """Everything: meta, targets, curves, architectures, hyperparameters, randomizations, theory, kernels, claims, discrepancies, ...
-
-    Returns:
-        The decoded JSON, read once a process; not to be changed.
-    """
-    return _read()
+    """Everything, as decoded from JSON once a process; not to be changed: meta, targets, curves, architectures, theory, kernels, claims, discrepancies, ..."""
+    content: Mapping[str, Any] = json.loads(importlib.resources.files("shatterlab.references").joinpath("paper.json").read_text(encoding="utf-8"))
+    return content
 
 
 def published(source: str | None = None, *, metric: str | None = None, **conditions: str | float | bool) -> list[Reference]:
@@ -74,16 +72,13 @@ def published(source: str | None = None, *, metric: str | None = None, **conditi
     _expect(metric, {reference.metric for reference in known})
     for name in conditions:
         _expect(name, {name for reference in known for name in reference.conditions})
-    return [
-        reference
-        for reference in known
-        if source in (None, reference.source) and metric in (None, reference.metric) and conditions.items() <= dict(reference.conditions).items()
-    ]
+    fitting = [each for each in known if conditions.items() <= dict(each.conditions).items()]
+    return [each for each in fitting if source in (None, each.source) and metric in (None, each.metric)]
 
 
 def curves() -> Mapping[str, Any]:
     """The digitized curves by figure, "figure1a" .. "figure2b": axes, series, status."""
-    return dict(_read()["curves"])
+    return dict(paper()["curves"])
 
 
 def _expect(name: str | None, known: set[str]) -> None:
@@ -92,16 +87,6 @@ def _expect(name: str | None, known: set[str]) -> None:
 
 
 @functools.cache
-def _read() -> Mapping[str, Any]:
-    text = importlib.resources.files("shatterlab.references").joinpath("paper.json").read_text(encoding="utf-8")
-    content: Mapping[str, Any] = json.loads(text)
-    return content
-
-
-@functools.cache
 def _references() -> tuple[Reference, ...]:
-    return tuple(Reference(**target | {"value": _frozen(target["value"])}) for target in _read()["targets"])
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    frozen = ((target, target["value"]) for target in paper()["targets"])
+    return tuple(Reference(**target | {"value": tuple(value) if isinstance(value, list) else value}) for target, value in frozen)

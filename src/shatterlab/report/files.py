@@ -60,7 +60,9 @@ def write(path: Path | str, text: str) -> Path:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
         os.replace(name, target)
     except OSError as problem:
         raise _unwritable(path, problem) from problem
@@ -70,12 +72,6 @@ def write(path: Path | str, text: str) -> Path:
     return target
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _unwritable(path: Path | str, problem: OSError) -> ShatterlabError:
     return ShatterlabError(f"report: a place that can be written is required, {path} cannot be: {problem.strerror}. Choose another --output.")
 
@@ -83,9 +79,8 @@ def _unwritable(path: Path | str, problem: OSError) -> ShatterlabError:
 def export_rows(rows: Sequence[Row], path: Path | str) -> Path:
     """Writes rows in the form that the suffix says.
 
-    .csv has a column for every name that occurs and empty cells for null; .json is a list of objects with the
-    columns and `curves` (epoch, step, name, value), .jsonl the same with one object a line. Infinite numbers are
-    written as text in JSON, which has none.
+    .csv has a column for every name that occurs and empty cells for null; .json is a list of objects with the columns and `curves` (epoch, step, name, value),
+    .jsonl the same with one object a line. Infinite numbers are text in JSON.
 
     Raises:
         InvalidPart: another suffix.
@@ -93,22 +88,17 @@ def export_rows(rows: Sequence[Row], path: Path | str) -> Path:
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".csv":
-        return write(path, _csv(rows))
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+        table.writeheader()
+        table.writerows(dict(row) for row in rows)
+        return write(path, text.getvalue())
     objects = [{**{name: _plain(value) for name, value in row.items()}, "curves": [list(map(_plain, point)) for point in row.curves]} for row in rows]
     if suffix == ".json":
         return write(path, json.dumps(objects, indent=1, allow_nan=False) + "\n")
     if suffix == ".jsonl":
         return write(path, "".join(json.dumps(each, allow_nan=False) + "\n" for each in objects))
     raise InvalidPart(f"export: an output that ends in {', '.join(_FORMATS)} is required, got {Path(path).name!r}. Rename it.")
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(dict(row) for row in rows)
-    return text.getvalue()
 
 
 def _plain(value: Any) -> Any:
@@ -118,8 +108,7 @@ def _plain(value: Any) -> Any:
 def save_figures(experiment: Experiment, rows: Iterable[Row], folder: Path | str) -> list[Path]:
     """Writes every figure of an experiment as one SVG file, "figure1c-1-test-error-against-corruption-level.svg".
 
-    The number is the place among the experiment's views, tables counted, so that a file keeps its name while rows
-    come in. Views that draw nothing have no file; where none does, nothing is written.
+    The number is the place among the experiment's views, tables counted. Views that draw nothing have no file; where none does, nothing is written.
 
     Args:
         experiment: its views.
@@ -150,7 +139,6 @@ def _slug(title: str) -> str:
 
 
 def _framed(spec: dict[str, Any], title: str) -> dict[str, Any]:
-    """The chart for a file: of fixed width, on white, under its title, in a font that the file's reader has."""
     lines = textwrap.wrap(title, _TITLE)
     heading = {"text": lines if len(lines) > 1 else title, "anchor": "start", "frame": "bounds", "fontSize": 15, "fontWeight": 600, "offset": 14}
     look = spec.get("config", {})
@@ -159,7 +147,11 @@ def _framed(spec: dict[str, Any], title: str) -> dict[str, Any]:
 
 
 def _svg(spec: dict[str, Any]) -> str:
-    converter = _converter()
+    try:
+        import vl_convert as converter
+    except ImportError as problem:
+        missing = "the package vl-convert-python is required, it is not installed. Run `pip install 'shatterlab[figures]'`."
+        raise ShatterlabError(f"figures: {missing}") from problem
     try:
         return _renumbered(converter.vegalite_to_svg(spec, vl_version=_version(spec["$schema"], converter), allowed_base_urls=[]))
     except ValueError as problem:
@@ -171,15 +163,6 @@ def _renumbered(svg: str) -> str:
     """The drawing with its clip paths counted from 0: the converter counts on from one chart to the next."""
     places = {name: f"clip{i}" for i, name in enumerate(dict.fromkeys(re.findall(r'id="(clip\d+)"', svg)))}
     return re.sub(r'(?<=id=")clip\d+(?=")|(?<=url\(#)clip\d+(?=\))', lambda match: places[match.group()], svg)
-
-
-def _converter() -> ModuleType:
-    try:
-        import vl_convert
-    except ImportError as problem:
-        missing = "the package vl-convert-python is required, it is not installed. Run `pip install 'shatterlab[figures]'`."
-        raise ShatterlabError(f"figures: {missing}") from problem
-    return vl_convert
 
 
 def _version(schema: str, converter: ModuleType) -> str:

@@ -34,8 +34,7 @@ _TONES = {"reproduced": "good", "contradicted": "bad", "undecided": "open", "too
 def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str] = (), reproduce: Sequence[str] = (), scale: str = "") -> str:
     """The report of an experiment as one HTML page: verdict, claims, figures, tables, trials, self-checks, how to run it again.
 
-    Charts, styles and scripts are inside the page; its content security policy forbids every request and every
-    script but its own. Text and tables need no script.
+    The page holds all that it needs; its content security policy forbids every request and every script but its own. Text and tables need no script.
 
     Args:
         experiment: its question, views and claims.
@@ -84,9 +83,8 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = jinja2.FileSystemLoader(_HERE / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"embedded": embedded, "cell": _cell, "capital": capital, "heading": heading, "duration": _duration}
     return environment
 
@@ -112,7 +110,6 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> Markup:
-    """A cell with its interval or count set apart from its estimate."""
     match = re.fullmatch(r"([^\[(,]+) (\[[^\]]*\].*|\(.*\))", text)
     return Markup("<b>{}</b> <span class='extra'>{}</span>").format(*match.groups()) if match else Markup("{}").format(text)
 

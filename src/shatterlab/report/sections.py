@@ -17,7 +17,7 @@ from shatterlab.views import Grid, View
 from shatterlab.views.view import plain
 
 if TYPE_CHECKING:
-    from shatterlab.design.experiment import Claim, Experiment, Judgement
+    from shatterlab.design.experiment import Claim, Experiment
     from shatterlab.statistics import Interval
 
 FALSE_ALARM = 1e-6  # of each statistical self-check
@@ -118,22 +118,16 @@ class Checks:
 
 def claims(experiment: Experiment, rows: Sequence[Row]) -> list[ClaimLine]:
     """Every claim of the experiment, judged by these rows."""
-    return [_claim(claim, claim.judge(rows, experiment.scale)) for claim in experiment.claims]
-
-
-def _claim(claim: Claim, judged: Judgement) -> ClaimLine:
-    interval = "" if judged.interval is None else _interval(judged.interval, claim)
-    source = f" ({claim.reference})" if claim.reference else ""
-    return ClaimLine(claim.text, judged.verdict, interval, _claimed(claim) + source, judged.n, judged.reason)
-
-
-def _unit(claim: Claim) -> str:
-    """The column whose unit the claim's number has: none for a ratio."""
-    return "" if claim.ratio else claim.column
+    lines = []
+    for claim in experiment.claims:
+        judged, source = claim.judge(rows, experiment.scale), f" ({claim.reference})" if claim.reference else ""
+        interval = "" if judged.interval is None else _interval(judged.interval, claim)
+        lines.append(ClaimLine(claim.text, judged.verdict, interval, _claimed(claim) + source, judged.n, judged.reason))
+    return lines
 
 
 def _claimed(claim: Claim) -> str:
-    unit = _unit(claim)
+    unit = "" if claim.ratio else claim.column
     if claim.low is None or claim.high is None:
         return f"at least {number(claim.low, unit)}" if claim.high is None else f"at most {number(claim.high, unit)}"
     low, high = number(claim.low, unit), number(claim.high, unit)
@@ -142,10 +136,9 @@ def _claimed(claim: Claim) -> str:
 
 def _interval(interval: Interval, claim: Claim) -> str:
     """The interval as printed, with the ends that exist: one value has none, censored values leave one at most."""
-    column = _unit(claim)
+    column = "" if claim.ratio else claim.column
     if math.isnan(interval.estimate):
-        nothing_below = interval.low == (0 if claim.ratio else -math.inf)
-        if nothing_below:
+        if interval.low == (0 if claim.ratio else -math.inf):
             return f"at most {number(interval.high, column)}" if math.isfinite(interval.high) else ""
         return f"≥ {number(interval.low, column)}"
     if math.isfinite(interval.low) and math.isfinite(interval.high):
@@ -163,7 +156,6 @@ def figures(views: Iterable[View], rows: Sequence[Row]) -> list[Figure]:
 
 
 def _finite(value: Any) -> Any:
-    """The same value with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -173,10 +165,8 @@ def _finite(value: Any) -> Any:
 
 def trials(rows: Sequence[Row]) -> list[TrialLine]:
     """The rows as lines of a table; of more than 1,000 those that went wrong and the first of the rest."""
-    wrong_first = sorted(rows, key=lambda row: row.get("status", "ok") == "ok") if len(rows) > SHOWN else rows
-    return [
-        TrialLine(tuple(_cell(row, column) for column in TRIAL_COLUMNS), str(row.get("status", "ok")), str(row.get("key", ""))) for row in wrong_first[:SHOWN]
-    ]
+    shown = sorted(rows, key=lambda row: row.get("status", "ok") == "ok") if len(rows) > SHOWN else rows
+    return [TrialLine(tuple(_cell(row, name) for name in TRIAL_COLUMNS), str(row.get("status", "ok")), str(row.get("key", ""))) for row in shown[:SHOWN]]
 
 
 def _cell(row: Row, column: str) -> Cell:

@@ -6,13 +6,11 @@ from shatterlab.analysis.comparisons import Effect
 from shatterlab.analysis.ledger import Quantity
 from shatterlab.analysis.naming import model, setting
 from shatterlab.views.arrays import ArrayCurves, Histogram
-from shatterlab.views.curve import Curve
-from shatterlab.views.fit_probability import FitProbability
+from shatterlab.views.curve import Curve, FitProbability
 from shatterlab.views.learning import LearningCurves
-from shatterlab.views.measure_tables import JudgedMeasures, LedgerSummary, LedgerTable
 from shatterlab.views.ranking_table import RankingTable
 from shatterlab.views.scatter import Scatter
-from shatterlab.views.tables import ComparisonTable, Effects, PublishedLine, RademacherTable, Table
+from shatterlab.views.tables import ComparisonTable, Effects, JudgedMeasures, LedgerSummary, LedgerTable, PublishedLine, RademacherTable, Table
 from shatterlab.views.view import Grid, View
 
 __all__ = [

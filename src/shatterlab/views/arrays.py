@@ -33,8 +33,7 @@ def _keeping(rows: Iterable[Row], where: Mapping[str, Any], arrays: Sequence[str
 class ArrayCurves(View):
     """The mean over replicates of one or more arrays against the place in the array, one colour for each value of `by`, one dash an array.
 
-    Bands reach from the smallest to the largest replicate of the first array. A mean ends where the shortest replicate does. Trials that diverged, failed or
-    lack one of the arrays are left out and counted.
+    Bands reach from the smallest to the largest replicate of the first array; a mean ends where the shortest replicate does.
 
     Args:
         arrays: what the dash is called -> the name of the array; the first is drawn unbroken.
@@ -76,7 +75,6 @@ class ArrayCurves(View):
         return f"no trial keeps {', '.join(self.arrays.values())}"
 
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
-        """The chart as Vega-Lite; None where nothing can be drawn."""
         groups, notes = self._groups(rows)
         points = [point for (group,), members in groups.items() for point in self._points(text_of(group, self.by), members)]
         if not points:
@@ -123,9 +121,7 @@ class ArrayCurves(View):
 class Histogram(View):
     """How the values of an array are spread, one outline a group, replicates pooled: heights are means over the group's trials.
 
-    Exact zeros have a bar of their own on the left and are counted in the table, so that a matrix with many zero eigenvalues shows
-    them on a logarithmic axis too. All groups share their bins. Trials that diverged, failed or keep no such array are left out and counted,
-    as are values that are not finite or that a logarithmic axis cannot show.
+    Exact zeros have a bar of their own on the left, on a logarithmic axis too. Trials without the array, and values that cannot be shown, are counted.
 
     Args:
         array: the name of an array, "measure.LogCoshCurvature.eigenvalues", say.
@@ -171,7 +167,6 @@ class Histogram(View):
         return Grid(headers, tuple(lines), len(self.by), tuple(notes)) if lines else None
 
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
-        """The chart as Vega-Lite; None where nothing can be drawn."""
         groups, notes = self._groups(rows)
         pooled = self._pooled([row for members in groups.values() for row in members])
         finite = pooled[np.isfinite(pooled)]
@@ -181,11 +176,8 @@ class Histogram(View):
         bins, several = Bins.of(finite, self.bins, self.scale), len(groups) > 1
         bars = [bar for i, (names, members) in enumerate(groups.items()) for bar in self._bars(bins, names, members, i, len(groups))]
         floor = min(bar["y"] for bar in bars) / 2 if self.counts == "log" else 0.0
-        datasets: dict[str, list[dict[str, Any]]] = {
-            "bars": [{**bar, "floor": floor} for bar in bars],
-            "outlines": _outlines(bars, bins, floor) if several else [],
-            "once": [{}],
-        }
+        outlines = _outlines(bars, bins, floor) if several else []
+        datasets: dict[str, list[dict[str, Any]]] = {"bars": [{**bar, "floor": floor} for bar in bars], "outlines": outlines, "once": [{}]}
         notes += [f"Not drawn: {hidden:,} values below 0, which a logarithmic axis cannot show."] if hidden else []
         description = [f"Heights: values in a bin, the mean over {'each group of' if several else 'all'} trials."]
         description += ["The bar on the left: values that are exactly 0."] * bins.zeros
@@ -208,7 +200,6 @@ class Histogram(View):
         return low if low == high else f"{low} to {high}"
 
     def _bars(self, bins: Bins, names: Sequence[Any], members: Sequence[Row], place: int, among: int) -> list[dict[str, Any]]:
-        """The bins that have values; the zeros of several groups stand side by side."""
         label = ", ".join(text_of(name, column) for name, column in zip(names, self.by, strict=True) if name is not None) or "all trials"
         bars = []
         for bar in bins.bars(self._pooled(members), place, among):
@@ -237,12 +228,13 @@ class Histogram(View):
             dash = {"strokeDash": dashes("by:N", labels, title).legend(strokes)}
             layers.append(lines.encode(x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), order="order:Q", **color, **dash, opacity=faded(picked, 1.0)))
         if bins.zeros:
+            low, high = bins.lane
+            middle = math.sqrt(low * high) if bins.scale == "log" else (low + high) / 2
             zero = data("once").mark_text(text="0", baseline="top", dy=11, fontSize=12, color=INK)
-            layers.append(zero.encode(x=alt.XDatum(_middle(bins), **x), y=alt.value("height")))
+            layers.append(zero.encode(x=alt.XDatum(middle, **x), y=alt.value("height")))
         return alt.layer(*layers)
 
     def _heights(self, bars: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Scale and axis of the heights: from 0, or from half of the smallest that is drawn, by powers of ten."""
         low, high = min(bar["floor"] for bar in bars), max(bar["y"] for bar in bars)
         if self.counts == "linear":
             return {"scale": alt.Scale(domain=[0, high * 1.08], nice=False), "axis": alt.Axis(tickCount=6)}
@@ -250,13 +242,7 @@ class Histogram(View):
         return {"scale": alt.Scale(type="log", domain=[low, high * 1.5], nice=False), "axis": alt.Axis(values=powers, format=",~r")}
 
 
-def _middle(bins: Bins) -> float:
-    left, right = bins.lane
-    return math.sqrt(left * right) if bins.scale == "log" else (left + right) / 2
-
-
 def _outlines(bars: Sequence[Mapping[str, Any]], bins: Bins, floor: float) -> list[dict[str, Any]]:
-    """The height of each group from every edge to the next, zeros apart; the floor where a bin has no values, and at the end."""
     heights: dict[str, dict[float, float]] = {}
     for bar in bars:
         if not bar["zero"]:

@@ -1,4 +1,4 @@
-"""A curve over a setting of the trials: means with intervals, the replicates behind them, the published curve."""
+"""Curves over a setting of the trials: means with intervals, replicates, published numbers; and how probable it is that n examples are fitted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from shatterlab.analysis.capacity import attempts
 from shatterlab.analysis.naming import counted, heading, number, text_of, value_of
-from shatterlab.analysis.replicates import Groups, grouped, melted, selected
+from shatterlab.analysis.replicates import Groups, grouped, melted, mixed, selected
 from shatterlab.analysis.summary import Summary, caveats, censoring, chance, in_words, left_out, ratios, standing, summarize
 from shatterlab.core.values import Row
+from shatterlab.theory.capacity import Attempts, Complexity, effective_complexity
 from shatterlab.views.theme import GREY, Axes, alt, dashes, data, faded, finished, legend, pick, published, tooltip
 from shatterlab.views.view import Grid, View
 
@@ -21,14 +23,11 @@ Points = list[dict[str, Any]]
 class Curve(View):
     """The mean of `y` over replicates against `x`, one line for each value of `by`.
 
-    Bars are 95 % intervals of the mean, faint points single replicates. Where a run ended before it got there, the
-    point is an open triangle at its lower bound and no mean is drawn. A dashed line marks chance for test errors and
-    accuracies. Rows that have no `x` are left out and counted in the caption.
+    Bars are 95 % intervals of the mean, faint points single replicates. A run that ended before it got there is an open triangle at its lower bound, and no
+    mean is drawn there. A dashed line marks chance for test errors and accuracies.
 
-    With `relative` every value is first divided by that of its partner, the trial with the same seeds and the same
-    configuration but for these columns; means are then geometric, with the t interval of the logarithms. A trial that
-    ended before it got there gives a lower bound of its ratio; trials whose partner did, or is missing, are left out
-    and counted.
+    With `relative` every value is first divided by that of its partner, the trial equal in seeds and in all but these columns; means are then geometric, with
+    the t interval of the logarithms. Trials whose partner is missing, or ended before it got there, are left out and counted.
 
     Args:
         x: a column, or "setting"; numbers make an axis, anything else categories.
@@ -37,8 +36,7 @@ class Curve(View):
         reference: a published curve to draw behind, points {"x": .., "y": .., "name": ..}; with `relative`, of ratios.
         scale: "linear" or "log", of the y axis.
         relative: what y is divided by, as the values that a partner has: {"corruption.level": 0.0}, {"setting": "true labels"}.
-        ordinal: numbers on x stand one below the other in ascending order, whatever their distance: zero and powers of ten, say,
-            which neither a linear nor a log axis can hold.
+        ordinal: numbers on x stand one below the other in ascending order, whatever their distance: zero and powers of ten, say.
         chance: whether the line of guessing is drawn; it takes most of the frame where errors are far below it.
         y_title: what the axis of y is called; by default the heading of the column.
 
@@ -68,17 +66,14 @@ class Curve(View):
 
     @property
     def _column(self) -> str:
-        """The column of y; where y has several, all are read from the first, one row a line."""
         return self.y if isinstance(self.y, str) else next(iter(self.y.values()))
 
     @property
     def _unit(self) -> str:
-        """The column in whose unit values are printed; "" for ratios."""
         return "" if self.relative else self._column
 
     @property
     def _keys(self) -> tuple[str, ...]:
-        """What makes a point: x, and the line."""
         line = self.by if isinstance(self.y, str) else _LINE
         return (self.x, line) if line else (self.x,)
 
@@ -92,7 +87,6 @@ class Curve(View):
         return Grid(headers, tuple(lines), len(self._keys), (*caveats(groups, (self._column,)), *notes))
 
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
-        """The chart as Vega-Lite; None where nothing can be drawn."""
         groups, notes = self._groups(rows)
         points = [point for names, members in groups.items() for row in members for point in self._points(names, row)]
         if not points:
@@ -122,7 +116,6 @@ class Curve(View):
         return summarize(members, self._column, ratio=bool(self.relative))
 
     def _place(self, names: tuple[Any, ...]) -> dict[str, Any]:
-        """The fields that say where a point stands: its x, and its line."""
         number_like = isinstance(names[0], int | float) and not isinstance(names[0], bool) and not self.ordinal
         line = text_of(names[1], self._keys[1]) if len(names) > 1 else heading(self._column)
         return {"x": names[0] if number_like else text_of(names[0], self.x), "by": line}
@@ -154,7 +147,12 @@ class Curve(View):
         tips = {"text": self._heading, "x": heading(self.x), **({"by": heading(line)} if line else {})}
         means, points = data("means"), data("points")
         single = {**axes.place(), **color, "tooltip": tooltip(tips | {"trial": "trial"})}
-        layers = [*self._published(axes, datasets["reference"]), *(axes.level(guessing, "chance") if guessing is not None else [])]
+        layers = axes.level(guessing, "chance") if guessing is not None else []
+        if reference := datasets["reference"]:
+            dash = dashes("name:N", list(dict.fromkeys(str(point["name"]) for point in reference)), "Published")
+            published_tips = tooltip({"name": "name", "x": heading(self.x), "text": self._heading})
+            drawn = data("reference").mark_line(color=GREY, strokeWidth=1.75, clip=True)
+            layers.insert(0, drawn.encode(**axes.place(), strokeDash=dash, tooltip=published_tips))
         circles = points.mark_point(size=30, strokeWidth=1.25).transform_filter("!datum.bound")
         layers.append(circles.encode(opacity=faded(picked, 0.45), **single).add_params(picked))
         if any(point["bound"] for point in datasets["points"]):
@@ -170,14 +168,6 @@ class Curve(View):
             layers.append(dots.encode(tooltip=tooltip(tips | {"n": "trials"})))
         return alt.layer(*layers)
 
-    def _published(self, axes: Axes, points: Points) -> list[Any]:
-        if not points:
-            return []
-        dash = dashes("name:N", list(dict.fromkeys(str(point["name"]) for point in points)), "Published")
-        tips = tooltip({"name": "name", "x": heading(self.x), "text": self._heading})
-        drawn = data("reference").mark_line(color=GREY, strokeWidth=1.75, clip=True)
-        return [drawn.encode(**axes.place(), strokeDash=dash, tooltip=tips)]
-
     def _description(self, datasets: Mapping[str, Points], chance: bool, more: list[str]) -> str:
         points = datasets["points"]
         means = "geometric means of the paired ratios" if self.relative else "means over replicates"
@@ -187,3 +177,111 @@ class Curve(View):
             parts.append("Open triangles: lower bounds of runs that ended before they got there; no mean is drawn there.")
         parts += ["Dotted line: chance."] * chance + ["Grey: published."] * bool(datasets["reference"])
         return " ".join(parts + more)
+
+
+@dataclass(frozen=True)
+class FitProbability(View):
+    """P(fit) against n: the share of replicates that fit their sample, one line for each value of `by`.
+
+    Bars are 95 % Clopper-Pearson intervals. A size with runs that were cut short is an open triangle: a lower bound of P(fit). The notes give the effective
+    model complexity of each line, or a bound on it.
+
+    Args:
+        by: columns whose values, one after the other, name a line.
+        tolerance: the largest training error that counts as a fit, a fraction in [0, 1).
+        reference: a curve behind, points {"x": n, "y": probability, "name": ..}.
+
+    Example:
+        >>> rows = [Row({"train.n": n, "train.error": error}) for n, error in ((8, 0.0), (16, 0.0), (16, 0.1), (32, 0.5))]
+        >>> print(FitProbability(by=("learner.kind",)).text(rows).splitlines()[-1])
+        -: EMC = 16 (32 is not fitted).
+    """
+
+    by: tuple[str, ...] = ("model",)
+    tolerance: float = 0.0
+    reference: Sequence[Mapping[str, Any]] = ()
+
+    def default_title(self) -> str:
+        return "Probability that random labels are fitted"
+
+    def curves(self, rows: Iterable[Row]) -> dict[str, list[Attempts]]:
+        """The tries by size of each line."""
+        return self._curves(rows)[0]
+
+    def complexities(self, rows: Iterable[Row]) -> dict[str, Complexity]:
+        """The effective model complexity of each line."""
+        return {name: effective_complexity(tried) for name, tried in self.curves(rows).items()}
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        """One line a size; None where there are no rows."""
+        curves, notes = self._curves(rows)
+        columns = {
+            ", ".join(map(heading, self.by)): lambda point: point[0],
+            "n": lambda point: number(point[1].n),
+            "runs": lambda point: str(point[1].runs),
+            "fitted": lambda point: str(point[1].fitted),
+            "cut short": lambda point: str(point[1].undecided),
+            "P(fit)": lambda point: _share(point[1]),
+        }
+        points = [(name, size) for name, tried in curves.items() for size in tried]
+        return Grid.of(points, columns, 1, notes) if points else None
+
+    def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
+        curves, notes = self._curves(rows)
+        points = [_point(name, size) for name, tried in curves.items() for size in tried if size.runs]
+        if not points:
+            return None
+        reference = [{"name": "theory", **point} for point in self.reference]
+        description = ["Bars: 95 % Clopper-Pearson intervals over replicates."]
+        if any(point["bound"] for point in points):
+            description.append("Open triangles: lower bounds, where runs that were cut short may yet have fitted.")
+        return finished(self._chart(points, reference, list(curves)), {"points": points, "reference": reference}, " ".join([*description, *notes]))
+
+    def _curves(self, rows: Iterable[Row]) -> tuple[dict[str, list[Attempts]], list[str]]:
+        matching, notes = selected(rows, self.where)
+        lines: dict[str, list[Row]] = {}
+        for values, members in grouped(matching, self.by).items():
+            names = [text_of(value, column) for value, column in zip(values, self.by, strict=True) if value is not None]
+            lines.setdefault(" ".join(names) or "-", []).extend(members)
+        differing = [column for column in mixed(lines.values()) if column != "dataset.examples"]
+        notes += [f"Not one configuration: rows that differ in {', '.join(differing)} share a line."] if differing else []
+        failed = sum(row.get("status") == "failed" for row in matching)
+        notes += [f"{failed} of {len(matching)} trials failed and are left out."] if failed else []
+        curves = {name: attempts(members, self.tolerance) for name, members in lines.items()}
+        return curves, [*notes, *(f"{name}: {effective_complexity(tried).text}." for name, tried in curves.items())]
+
+    def _chart(self, points: list[dict[str, Any]], reference: list[dict[str, Any]], names: list[str]) -> Any:
+        sizes = [point["n"] for point in points] + [point["x"] for point in reference]
+        horizontal: dict[str, Any] = {"type": "log", "domain": [min(sizes) / 1.15, max(sizes) * 1.15], "nice": False}
+        axis = alt.Axis(grid=False, labelOverlap="greedy", format="~s")
+        across: dict[str, Any] = {"scale": alt.Scale(**horizontal), "title": "Training examples n", "axis": axis}
+        up: dict[str, Any] = {"scale": alt.Scale(domain=[0, 1]), "title": "P(fit)", "axis": alt.Axis(format=".0%", tickCount=5)}
+        color, picked = {"color": legend(self.by[0] if len(self.by) == 1 else "learner", names)}, pick()
+        chart, x, y = data("points"), alt.X("n:Q", **across), alt.Y("p:Q", **up)
+        tips = tooltip({"by": "learner", "n": "n", "text": "P(fit)"})
+        layers: list[Any] = []
+        if reference:
+            dash = dashes("name:N", list(dict.fromkeys(str(point["name"]) for point in reference)), "Theory")
+            drawn = data("reference").mark_line(color=GREY, strokeWidth=1.75, clip=True)
+            layers.append(drawn.encode(x=alt.X("x:Q", **across), y=alt.Y("y:Q", **up), strokeDash=dash))
+        layers.append(chart.mark_line(strokeWidth=2).encode(x=x, y=y, opacity=faded(picked, 0.8), **color))
+        layers.append(chart.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", **up), y2="high:Q", opacity=faded(picked, 0.45), **color))
+        dots = chart.mark_point(size=56, filled=True).transform_filter("!datum.bound")
+        layers.append(dots.encode(x=x, y=y, opacity=faded(picked, 1.0), tooltip=tips, **color).add_params(picked))
+        if any(point["bound"] for point in points):
+            triangles = chart.mark_point(size=80, strokeWidth=2, shape="triangle-up").transform_filter("datum.bound")
+            layers.append(triangles.encode(x=x, y=y, opacity=faded(picked, 0.9), tooltip=tips, **color))
+        return alt.layer(*layers)
+
+
+def _point(name: str, size: Attempts) -> dict[str, Any]:
+    interval = size.interval()
+    high = 1.0 if size.undecided else interval.high
+    return {"by": name, "n": size.n, "p": interval.estimate, "low": interval.low, "high": high, "text": _share(size), "bound": size.undecided > 0}
+
+
+def _share(size: Attempts) -> str:
+    if not size.runs:
+        return "-"
+    interval = size.interval()
+    return f"{'≥ ' if size.undecided else ''}{interval.estimate:.2f} [{interval.low:.2f}, {1.0 if size.undecided else interval.high:.2f}]"

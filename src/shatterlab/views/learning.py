@@ -23,17 +23,12 @@ Data = dict[str, list[dict[str, Any]]]
 class LearningCurves(View):
     """A curve of every run, with the mean and the range over replicates where all of them still run.
 
-    Every configuration has a mean of its own; where models share a colour, their lines differ in dashes.
-    Line: mean over the replicates that ended well, drawn only at epochs that all of them reached. Band: from the
-    smallest to the largest of them. Faint lines: single runs, each to its own end, which a dot marks (a cross where
-    it diverged). Nothing is drawn beyond the end of a run. Failed trials are left out.
+    Line: mean over the replicates of one configuration that ended well, drawn only at epochs that all of them reached. Band: from the smallest to the largest.
+    Faint lines: single runs, each to its own end, which a dot marks (a cross where it diverged). Models of one colour differ in dashes.
 
-    Published curves lie behind, thin and dashed, in the colour of what they are named after. They never squeeze ours:
-    the epochs end at most half beyond our longest run (or at epoch 10 where that is more), and a value other than an
-    error or an accuracy stretches a log axis at most by a factor of 10, a linear one by half of our range, either way.
+    Published curves lie behind, thin and dashed, in the colour of what they are named after; they never squeeze ours (see `framing` and `last_epoch`).
 
-    With `best`, what lies between a mean line and the best value that it had so far is shaded: what stopping early could have kept, had
-    one looked at this curve. Of the test split that is an oracle, not a method.
+    With `best`, what lies between a mean line and its best value so far is shaded: what stopping early could have kept. Of the test split that is an oracle.
 
     Args:
         y: the curve: "train.loss", "train.accuracy", "train.error", the same of "online" and "test", "learning_rate".
@@ -70,7 +65,6 @@ class LearningCurves(View):
         return Grid((*keys, "trials", "epochs run", "first epoch", "last epoch"), tuple(lines), len(keys), tuple(notes)) if lines else None
 
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
-        """The chart as Vega-Lite; None where no run recorded this curve."""
         groups, notes = self._groups(rows)
         if not groups:
             return None
@@ -91,7 +85,6 @@ class LearningCurves(View):
         return finished(self._chart(datasets), datasets, " ".join(description))
 
     def _groups(self, rows: Iterable[Row]) -> tuple[dict[tuple[str, str, int], list[Row]], list[str]]:
-        """The runs of one configuration together, so that every mean is over replicates; (name, model, which) -> rows."""
         matching, notes = selected(rows, self.where)
         recorded = [row for row in matching if row.get("status") != "failed" and self._path(row)]
         groups: dict[tuple[str, str, int], list[Row]] = {}
@@ -105,7 +98,6 @@ class LearningCurves(View):
         return self.scale or ("log" if self.y.endswith("loss") else "linear")
 
     def _path(self, row: Row) -> Path:
-        """(epoch, value) as drawn: on a log axis positive."""
         return [(epoch, value) for epoch, value in path(row, self.y) if value > 0 or self._scale == "linear"]
 
     def _mean(self, point: MeanPoint) -> dict[str, Any]:
@@ -119,7 +111,6 @@ class LearningCurves(View):
         return {"epoch": epoch, "y": value, "ended": why, "diverged": diverged, "text": number(value, self.y), "trial": str(row.get("key", ""))[:12]}
 
     def _published(self, longest: int) -> list[dict[str, Any]]:
-        """The published points up to where the frame ends and each curve's next one, so that its line runs to the edge."""
         points = sorted(published(self.reference, self.y, self._scale), key=lambda point: float(point["x"]))
         limit = last_epoch([longest], [point["x"] for point in points])
         kept = []

@@ -31,9 +31,8 @@ _MEANING = {
 class RankingTable(View):
     """Which choices change the order of the settings by `y`; each variant changes some columns of the base.
 
-    A setting that has rows with a variant's choice is shown by them, any other by its base rows: a choice about pixels
-    says nothing of random labels. A pair of settings has moved where its means are in the opposite order. Equal
-    means are no order; a value known only to exceed a bound is never averaged, and orders only where the bound says so.
+    A setting that has rows with a variant's choice is shown by them, any other by its base rows: a choice about pixels says nothing of random labels. A pair
+    of settings has moved where its means are in the opposite order. Equal means are no order; a bound orders only where it says so.
 
     Args:
         y: a column of numbers.
@@ -63,17 +62,15 @@ class RankingTable(View):
             return None
         moves = [self._moves(line, lines[0]) for line in lines]
         cells = tuple((*self._cells(line, lines), moved) for line, moved in zip(lines, moves, strict=True))
-        return Grid((*self._headers(lines), "order moves"), cells, 1, (*_reading(lines, moves), *notes))
+        return Grid(("choice", "trials", *map(self._name, self._groups(lines)), "order moves"), cells, 1, (*_reading(lines, moves), *notes))
 
     def text(self, rows: Iterable[Row]) -> str:
         """The means for a terminal and, below, what moves in each variant."""
-        lines, notes = self._rankings(rows)
-        if not lines:
+        grid = self.grid(rows)
+        if not grid:
             return f"{self.title}\n({self.nothing()})"
-        moves = [self._moves(line, lines[0]) for line in lines]
-        sentences = [f"{capital(line.name)}: {'' if line is lines[0] else 'order moves: '}{moved}." for line, moved in zip(lines, moves, strict=True)]
-        cells = tuple(self._cells(line, lines) for line in lines)
-        return Grid(self._headers(lines), cells, 1, (*sentences, *_reading(lines, moves), *notes)).text(self.title)
+        sentences = [f"{capital(name)}: {'order moves: ' if i else ''}{moved}." for i, (name, *_, moved) in enumerate(grid.rows)]
+        return Grid(grid.headers[:-1], tuple(cells[:-1] for cells in grid.rows), 1, (*sentences, *grid.notes)).text(self.title)
 
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
         """The chart as Vega-Lite, one row a variant and one dot a setting; None where nothing can be drawn."""
@@ -104,11 +101,7 @@ class RankingTable(View):
         return text_of(group, self.among)
 
     def _groups(self, lines: Sequence[Ranking]) -> list[Any]:
-        """Every setting that occurs, in the paper's order."""
         return [group for (group,) in grouped((row for line in lines for members in line.groups.values() for row in members), (self.among,))]
-
-    def _headers(self, lines: Sequence[Ranking]) -> tuple[str, ...]:
-        return ("choice", "trials", *map(self._name, self._groups(lines)))
 
     def _cells(self, line: Ranking, lines: Sequence[Ranking]) -> tuple[str, ...]:
         own, otherwise = [row for group in line.own for row in line.groups[group]], "as base" if line.own else "-"
@@ -116,7 +109,6 @@ class RankingTable(View):
         return (line.name, standing(own), *cells)
 
     def _moves(self, line: Ranking, base: Ranking) -> str:
-        """The pairs whose order differs from the base; of the base itself its order: "true labels 20 < random labels 40"."""
         if line is base:
             names = base.ascending
             steps = [_SIGNS[base.order(first, second)] + self._valued(base, second) for first, second in pairwise(names)]
@@ -134,7 +126,6 @@ class RankingTable(View):
         return f"{self._name(group)} {value}"
 
     def _point(self, line: Ranking, group: Any) -> dict[str, Any] | None:
-        """A dot at the mean or a triangle at the smallest bound; none where a setting has no value, or a variant no trial."""
         summary, own = line.summary(group), group in line.own
         value, _ = summary.extent
         if math.isinf(value) or not line.own:
@@ -164,7 +155,6 @@ class RankingTable(View):
 
 
 def _reading(lines: Sequence[Ranking], moves: Sequence[str]) -> list[str]:
-    """What a reader must know before believing a move."""
     notes = [f"{capital(word)}: {meaning}." for word, meaning in _MEANING.items() if any(f"({word})" in moved for moved in moves)]
     notes += ["?: bounds or missing values leave this order open."] * (" ? " in moves[0])
     based = any(set(line.groups) - line.own for line in lines if line.own)

@@ -81,10 +81,8 @@ def reading(pairs: Sequence[Pair]) -> list[str]:
 class Scatter(View):
     """`y` against `x`, one point for each trial that ended well, with Kendall's tau-b.
 
-    Tau is given within each model first: over models that differ in both columns it is confounded. Its interval is a
-    bootstrap over configurations, as replicates are not independent. Where a run ended before it got there, x is
-    only known to be larger: the point is a triangle that points to the right, and pairs whose order is then unknown
-    do not count.
+    Tau is given within each model first: over models that differ in both columns it is confounded. Its interval is a bootstrap over configurations, as
+    replicates are not independent. A run that ended before it got there is a triangle to the right: x is larger, and pairs of unknown order do not count.
 
     Args:
         x: a column of numbers.
@@ -129,7 +127,6 @@ class Scatter(View):
         return Grid.of(among(trials, self._by).items(), columns, 1, (what, *reading(trials), *notes)) if trials else None
 
     def spec(self, rows: Iterable[Row]) -> dict[str, Any] | None:
-        """The chart as Vega-Lite; None where nothing can be drawn."""
         trials, notes = associated(rows, self.where, self.x, self.y, self._by)
         drawn = [pair for pair in trials if pair.x > 0 or self.x_scale == "linear"]
         if not drawn:

@@ -1,20 +1,25 @@
-"""Tables of results: means with intervals, measured beside published, effects, lower bounds from random signs."""
+"""Tables of results: means with intervals, measured beside published, effects, lower bounds from random signs, ledgers, judged measures."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shatterlab.analysis.capacity import SignDraws, sign_draws
 from shatterlab.analysis.comparisons import Effect, MeasuredEffect, measured_effects
+from shatterlab.analysis.judging import JudgedMeasure, comparable, judged_measure, settings
+from shatterlab.analysis.ledger import Entry, Quantity, counts, ledger_entries, reasons
 from shatterlab.analysis.naming import heading, is_fraction, number, text_of, with_interval
 from shatterlab.analysis.replicates import by_configuration, grouped, selected
-from shatterlab.analysis.summary import LEVEL, caveats, standing, summarize
+from shatterlab.analysis.summary import LEVEL, Summary, caveats, standing, summarize
 from shatterlab.core.values import Row
-from shatterlab.statistics import clopper_pearson
+from shatterlab.statistics import Interval, clopper_pearson
 from shatterlab.views.view import Grid, View
 
+_LARGE = 1e5  # from here on numbers are written with a power of ten
+_WIDTH = 150  # characters a line: names and intervals are long
 _ONE = f"One trial: brackets are the {100 * LEVEL:g} % interval of Clopper and Pearson for its test sample."
 
 
@@ -22,9 +27,8 @@ _ONE = f"One trial: brackets are the {100 * LEVEL:g} % interval of Clopper and P
 class Table(View):
     """One line a group of rows; each cell the mean over its replicates with a 95 % interval.
 
-    Trials that diverged or failed enter no mean; the column of trials counts them. Values known only to exceed a bound
-    (a run that ended before it got there) are shown as bounds and never averaged. Where all replicates agree the
-    cell says so in place of an interval, and a single one has none. Accuracies and errors are printed in percent.
+    Trials that diverged or failed enter no mean; the column of trials counts them. Values known only to exceed a bound are shown as bounds and never averaged.
+    Where all replicates agree the cell says so in place of an interval. Accuracies and errors are printed in percent.
 
     Args:
         rows: what makes a line: columns, or "setting" and "model", which are made from several.
@@ -148,10 +152,9 @@ def _difference(column: str, members: Sequence[Row], published: float | str | No
 class Effects(View):
     """Paired differences over replicates with 95 % intervals, Holm's adjusted p-values, and what could have been detected.
 
-    A replicate counts for an effect where all of its cells have a result with equal seeds, none of them diverged. p is Student's, two-sided,
-    adjusted for all effects of the same column in this table. "Detectable" is the smallest true effect that so many pairs with so much
-    spread would find four times in five, before the adjustment: a smaller one may well be there unseen. Where all pairs have the same
-    difference nothing is known of its spread: it has no interval and no p.
+    A replicate counts for an effect where all of its cells have a result with equal seeds, none of them diverged. p is Student's, two-sided, adjusted for all
+    effects of the same column. "Detectable" is the smallest true effect that so many pairs with so much spread would find four times in five, before the
+    adjustment. Where all pairs have the same difference nothing is known of its spread: it has no interval and no p.
 
     Args:
         effects: what is compared.
@@ -184,9 +187,8 @@ class Effects(View):
 def _difference_cell(effect: MeasuredEffect) -> str:
     if effect.interval is None:
         return "-"
-    estimate, low, high = (
-        ("+" if value > 0 else "") + _points(value, effect.column) for value in (effect.interval.estimate, effect.interval.low, effect.interval.high)
-    )
+    values = (effect.interval.estimate, effect.interval.low, effect.interval.high)
+    estimate, low, high = (("+" if value > 0 else "") + _points(value, effect.column) for value in values)
     if effect.p is None:
         return estimate + (f" (all {effect.pairs})" if effect.pairs > 1 else "")
     return f"{estimate} [{low}, {high}]"
@@ -200,9 +202,9 @@ def _points(value: float, column: str) -> str:
 class RademacherTable(View):
     """For each learner: the complexity of its class is at least x, with confidence 1 - delta, and what a bound with x certifies.
 
-    Each trial is one draw: two classes, labels that are fair coins, inputs that all draws share. A draw reaches 1 - 2 training error. The mean of m
-    draws less sqrt(2 ln(1/delta) / (n m)) is at most the expected supremum. It is no estimate: training may miss the supremum. The last column is the
-    least that the Rademacher bound can say of any fit of this class: training error 0 + x + 3 sqrt(ln(2/delta) / 2n); at 0.5 and above it is vacuous.
+    Each trial is one draw of fair coins as labels for inputs that all draws share; it reaches 1 - 2 training error. The mean of m draws less
+    sqrt(2 ln(1/delta) / (n m)) is at most the expected supremum, which training may miss. The last column is the least that the Rademacher bound can say of any
+    fit of this class: training error 0 + x + 3 sqrt(ln(2/delta) / 2n); at 0.5 and above it is vacuous.
 
     Args:
         rows: what makes a line, as in `Table`.
@@ -228,3 +230,150 @@ def _bounds(draws: SignDraws) -> tuple[str, str, str]:
         return "-", "-", draws.reason
     mean = sum(draws.reached) / len(draws.reached)
     return f"{mean:.3f}", f"{draws.least:.3f}", f"{draws.bound:.3f}" + (" (vacuous)" if draws.vacuous else "")
+
+
+@dataclass(frozen=True)
+class LedgerTable(View):
+    """The ledger of one model, a line a quantity.
+
+    A cell is the mean over replicates with its 95 % interval. Bounds are means over replicates of upper bounds on the error; one at or above guessing is
+    vacuous. "Larger on random?" is the randomization test (see `zhang_tests`); quantities of a class of functions are blind to labels and fail by construction.
+
+    Args:
+        of: the learner's own columns without the prefix "learner.", as `Part.columns` writes them.
+        quantities: the lines.
+        delta: of the lower bound from sign draws, in (0, 1).
+    """
+
+    of: Mapping[str, Any]
+    quantities: tuple[Quantity, ...]
+    delta: float = 0.05
+    width = _WIDTH
+
+    def default_title(self) -> str:
+        return "The ledger"
+
+    def entries(self, rows: Iterable[Row]) -> list[Entry]:
+        """What the rows say, a quantity at a time; none where no row is this model's."""
+        return ledger_entries(rows, self.of, self.quantities, self.where, self.delta)
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        columns = {
+            "quantity": lambda entry: entry.quantity.name + ("" if entry.quantity.rises else " (smaller?)"),
+            "true labels": lambda entry: _value(entry, entry.true),
+            "random labels": lambda entry: _value(entry, entry.noise),
+            "larger on random?": lambda entry: entry.verdict,
+            "bound on error: true, random": _entry_bounds,
+            "it is": lambda entry: entry.says,
+        }
+        entries = self.entries(rows)
+        notes = [f"Empty or not comparable: {reason} ({', '.join(names)})." for reason, names in reasons(entries).items()]
+        return Grid.of(entries, columns, 1, notes) if entries else None
+
+    def text(self, rows: Iterable[Row]) -> str:
+        """Two tables for a terminal: what was measured, and the bounds of the quantities that give one."""
+        grid = self.grid(rows)
+        if grid is None:
+            return f"{self.title}\n({self.nothing()})"
+        measured = replace(grid, headers=grid.headers[:4], rows=tuple(line[:4] for line in grid.rows), notes=())
+        bounded = tuple((line[0], *line[4:]) for line in grid.rows if line[4] != "-")
+        bounds = replace(grid, headers=(grid.headers[0], *grid.headers[4:]), rows=bounded)
+        return f"{measured.text(self.title, self.width)}\n\n{bounds.text(f'{self.title}: bounds on the error', self.width)}"
+
+
+def _value(entry: Entry, summary: Summary) -> str:
+    if entry.least is not None:
+        return f"≥ {entry.least:.3g}"
+    if summary.mean is None or abs(summary.mean) < _LARGE:
+        return summary.text(entry.quantity.column)
+    return f"{summary.mean:.2g}" + (f" [{', '.join(f'{end:.2g}' for end in summary.interval)}]" if summary.interval else "")
+
+
+def _entry_bounds(entry: Entry) -> str:
+    if entry.bounds == (None, None):
+        return "-"
+    sign = "≥ " if entry.least is not None else ""
+    true, random = ("-" if bound is None else sign + (number(bound) if bound < _LARGE else f"{bound:.3g}") for bound in entry.bounds)
+    return f"{true}, {random}" if true != random else f"{true} (both)"
+
+
+@dataclass(frozen=True)
+class LedgerSummary(View):
+    """How the quantities of several models fare: a line a model.
+
+    Args:
+        tables: the ledgers.
+    """
+
+    tables: tuple[LedgerTable, ...]
+    width = _WIDTH
+
+    def default_title(self) -> str:
+        return "How many quantities tell random labels from true ones, and how many bounds say something"
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        known = list(rows)
+        tallies = {table.title: counts(entries) for table in self.tables if (entries := table.entries(known))}
+        if not tallies:
+            return None
+        lines = tuple((name, *map(str, tally.values())) for name, tally in tallies.items())
+        return Grid(("model", *next(iter(tallies.values()))), lines, 1)
+
+
+@dataclass(frozen=True)
+class JudgedMeasures(View):
+    """A line a measure: rank correlation with the gap, plain and granulated, conditional information, robust sign error, the randomization test.
+
+    The gap is test error minus training error; the axes are what differs between the trials' specifications (see `settings`). Trials that did not reach their
+    training loss are left out, as in the source, and counted.
+
+    Args:
+        quantities: the measures; one that falls where models are more complex (`rises=False`) is judged with its sign turned.
+
+    Source:
+        Jiang et al. 2020; Dziugaite et al. 2020; Zhang et al. 2017 for the last column.
+    """
+
+    quantities: tuple[Quantity, ...]
+    width = _WIDTH
+
+    def default_title(self) -> str:
+        return "Do measures order models as the generalization gap does?"
+
+    def verdicts(self, rows: Iterable[Row]) -> list[JudgedMeasure]:
+        """What the rows say of each quantity; none where no trial has a gap."""
+        kept, _ = comparable(rows, self.where)
+        axes = settings(kept)
+        return [judged_measure(quantity, kept, axes) for quantity in self.quantities] if kept else []
+
+    def grid(self, rows: Iterable[Row]) -> Grid | None:
+        rows = list(rows)
+        kept, others = comparable(rows, self.where)
+        judged = self.verdicts(rows)
+        if not judged:
+            return None
+        tested = any(each.zhang for each in judged)
+        columns = {
+            "measure": lambda each: each.quantity.name + ("" if each.quantity.rises else " (turned)"),
+            "trials": lambda each: str(each.trials),
+            "Kendall's tau": lambda each: _interval(each.tau),
+            "granulated tau": lambda each: _interval(each.granulated),
+            "information beyond two axes": lambda each: _interval(each.information),
+            "larger on random": lambda each: f"{each.zhang.get('passes', 0)} of {sum(each.zhang.values())}" if each.zhang else "-",
+            "robust sign error": lambda each: _interval(each.sign_error),
+            "worst between": lambda each: each.worst or "-",
+        }
+        if not tested:
+            del columns["larger on random"]
+        axes = ", ".join(settings(kept)[0]) or "none"
+        notes = [f"Axes: {axes}. Intervals: {100 * LEVEL:g} %, whole settings drawn again; sign error 0.5 is guessing."]
+        notes += ["Larger on random: in how many settings the randomization test passes."] if tested else []
+        notes += [f"{others} trials did not reach their training loss, or failed, and are left out."] if others else []
+        return Grid.of(judged, columns, 1, [*notes, *(f"{each.quantity.name}: {each.reason}." for each in judged if each.reason)])
+
+
+def _interval(interval: Interval | None) -> str:
+    if interval is None or math.isnan(interval.estimate):
+        return "-"
+    estimate, low, high = (round(value, 2) + 0.0 for value in (interval.estimate, interval.low, interval.high))  # + 0.0: no "-0.00"
+    return f"{estimate:.2f} [{low:.2f}, {high:.2f}]"

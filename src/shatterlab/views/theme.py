@@ -97,17 +97,12 @@ def shapes(field: str, names: Sequence[str], title: str) -> Any:
 def finished(chart: Any, datasets: Mapping[str, list[dict[str, Any]]], description: str, height: int = HEIGHT) -> dict[str, Any]:
     """The chart's specification with its data inside, in the look that all charts share."""
     described = chart.properties(width="container", height=height, description=description, autosize={"type": "fit-x", "contains": "padding"})
-    spec: dict[str, Any] = described.configure(**_look()).to_dict()
-    spec["datasets"] = dict(datasets)
-    return spec
-
-
-def _look() -> dict[str, Any]:
     axis = {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal", "titlePadding": 10, "labelPadding": 6, "labelFlush": False}
     lines = {"gridColor": "#E3E7EC", "domainColor": GREY, "tickColor": GREY, "labelColor": INK, "titleColor": "#1D242B"}
     legend = {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 260, "orient": "top", "symbolSize": 90, "offset": 12}
     words = {"labelColor": INK, "titleColor": "#1D242B", "titleFontWeight": "normal", "columnPadding": 18, "rowPadding": 4}
-    return {"background": "transparent", "font": _FONT, "view": {"stroke": None}, "axis": {**axis, **lines}, "legend": {**legend, **words}}
+    look = {"background": "transparent", "font": _FONT, "view": {"stroke": None}, "axis": {**axis, **lines}, "legend": {**legend, **words}}
+    return {**described.configure(**look).to_dict(), "datasets": dict(datasets)}
 
 
 @dataclass(frozen=True)
@@ -160,7 +155,7 @@ class Axes:
         """A dotted line across the chart at this y, and its name; their data is a single point, "once"."""
         once, shared = data("once"), vertical(self.values, self.y, self.scale, self.title)
         datum = {"y": alt.YDatum(value, **shared)} if self.numeric else {"x": alt.XDatum(value, **shared)}
-        corner = {"x": alt.value(0)} if self.numeric else {"y": alt.value(0)}
+        corner = {"x" if self.numeric else "y": alt.value(0)}
         rule = once.mark_rule(color=GREY, strokeDash=[2, 4], strokeWidth=1.5).encode(**datum)
         name = once.mark_text(text=word, color=GREY, align="left", baseline="bottom", dx=6, dy=-2 if self.numeric else 12, fontSize=12)
         return [rule, name.encode(**datum, **corner)]
@@ -173,8 +168,7 @@ class Axes:
 def domain(values: Sequence[float], column: str = "") -> list[float]:
     """The range of a linear axis, from the values alone, so that a wide interval does not flatten them.
 
-    Errors and accuracies: whole tenths within [0, 1], from 0 unless all are above a half. Others: from 0 where none
-    is negative, with a little room.
+    Errors and accuracies: whole tenths within [0, 1], from 0 unless all are above a half. Others: from 0 where none is negative, with a little room.
     """
     low, high = min(values), max(values)
     if not is_fraction(column) or low < 0 or high > 1:
@@ -214,11 +208,8 @@ def published(points: Sequence[Mapping[str, Any]] | None, column: str, scale: st
         column: of y; "" where y is a ratio.
         scale: "linear" or "log", of y.
     """
-    return [
-        {"name": PUBLISHED, "text": number(point["y"], column), **point}
-        for point in points or ()
-        if point["y"] is not None and math.isfinite(point["y"]) and (point["y"] > 0 or scale == "linear")
-    ]
+    finite = [point for point in points or () if point["y"] is not None and math.isfinite(point["y"])]
+    return [{"name": PUBLISHED, "text": number(point["y"], column), **point} for point in finite if point["y"] > 0 or scale == "linear"]
 
 
 def last_epoch(ours: Iterable[float], theirs: Iterable[float]) -> float:
@@ -230,8 +221,7 @@ def last_epoch(ours: Iterable[float], theirs: Iterable[float]) -> float:
 def framing(ours: Sequence[float], theirs: Sequence[float], column: str, scale: str) -> list[float]:
     """The values that set the frame: ours, and published ones as far as they do not squeeze ours.
 
-    Errors and accuracies all count, since their axis ends at 0 and 1 anyway. Else the published may stretch the frame
-    by a factor of 10 on either side of a log axis, and by half our range (from 0) on a linear one.
+    Errors and accuracies all count. Others may stretch the frame by a factor of 10 on either side of a log axis, by half our range (from 0) on a linear one.
     """
     if not theirs or is_fraction(column):
         return [*ours, *theirs]

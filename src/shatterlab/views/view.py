@@ -34,14 +34,7 @@ class Grid:
 
     @classmethod
     def of(cls, items: Iterable[Item], columns: Mapping[str, Callable[[Item], str]], keys: int = 1, notes: Iterable[str] = ()) -> Grid:
-        """A table of one line an item.
-
-        Args:
-            items: what the lines are about.
-            columns: header -> what an item has there.
-            keys: how many leading columns name the line.
-            notes: printed below.
-        """
+        """A table of one line for each of the `items`; columns: header -> what an item has there; `keys` and `notes` as above."""
         return cls(tuple(columns), tuple(tuple(cell(item) for cell in columns.values()) for item in items), keys, tuple(notes))
 
     def text(self, title: str = "", width: int = 100) -> str:
