@@ -57,8 +57,8 @@ from shatterlab.datasets.cifar import CIFAR100 as CIFAR100
 from shatterlab.datasets.derived import ForcedTest as ForcedTest
 from shatterlab.datasets.derived import OneAgainstRest as OneAgainstRest
 from shatterlab.datasets.digits import Digits as Digits
-from shatterlab.datasets.gaussian_cloud import GaussianCloud as GaussianCloud
-from shatterlab.datasets.generated_photos import GeneratedPhotos as GeneratedPhotos
+from shatterlab.datasets.generated import GaussianCloud as GaussianCloud
+from shatterlab.datasets.generated import GeneratedPhotos as GeneratedPhotos
 from shatterlab.datasets.image_folder import ImageFolder as ImageFolder
 from shatterlab.datasets.mnist import FashionMNIST as FashionMNIST
 from shatterlab.datasets.mnist import MNIST as MNIST

@@ -24,9 +24,8 @@ from shatterlab.datasets.arrays import Arrays
 from shatterlab.datasets.cifar import CIFAR10, CIFAR100
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.image_folder import ImageFolder
-from shatterlab.datasets.mnist import MNIST, FashionMNIST
+from shatterlab.datasets.mnist import MNIST, FashionMNIST, idx_files, read_idx
 from shatterlab.readers.examples import three_quarters
-from shatterlab.readers.idx import idx_files, read_idx
 from shatterlab.readers.published_files import check_files
 
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"

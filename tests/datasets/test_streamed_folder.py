@@ -18,7 +18,7 @@ from shatterlab.core.lazy_inputs import Streamed, ahead, chunks
 from shatterlab.core.losses import evaluate
 from shatterlab.corruptions.labels import RandomLabels
 from shatterlab.corruptions.pixels import GaussianPixels, RandomPixels, ShuffledPixels
-from shatterlab.datasets.generated_photos import GeneratedPhotos
+from shatterlab.datasets.generated import GeneratedPhotos
 from shatterlab.datasets.streamed_folder import StreamedFolder
 from shatterlab.readers import photos
 

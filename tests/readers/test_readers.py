@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 from readers.made_files import idx, made_file, refusal
 from shatterlab.core.errors import DataError
 from shatterlab.datasets.cifar import CIFAR10, CIFAR100
-from shatterlab.datasets.mnist import MNIST, FashionMNIST
+from shatterlab.datasets.mnist import MNIST, FashionMNIST, read_idx
 from shatterlab.readers import published_files
 from shatterlab.readers.array_pickles import read_pickle
-from shatterlab.readers.idx import read_idx
 from shatterlab.readers.published_files import canonical_files, check_files, data_root
 
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"

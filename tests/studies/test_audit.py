@@ -10,7 +10,7 @@ import shatterlab as sl
 from shatterlab.core.values import Row
 from shatterlab.studies import audit as audits
 from shatterlab.studies import model_and_data as asked
-from shatterlab.studies.audit_verdict import findings, verdict
+from shatterlab.studies.audit import findings, verdict
 
 
 @pytest.fixture

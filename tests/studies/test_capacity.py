@@ -22,8 +22,7 @@ from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.beyond import capacity as searches_of
 from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.studies import capacity as meters
-from shatterlab.studies.capacity import Search
-from shatterlab.studies.capacity_verdict import measured
+from shatterlab.studies.capacity import Search, measured
 from shatterlab.theory.capacity import Attempts, effective_complexity, memorized_bits, next_sizes
 from shatterlab.theory.vc import expected_deviation, fitted_vc_dimension
 from shatterlab.views import FitProbability

@@ -15,7 +15,7 @@ from shatterlab import experiments
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.labels import RandomSigns
 from shatterlab.experiments.beyond import ledger as scaled
-from shatterlab.studies import ledger_runs as lines
+from shatterlab.studies import ledger as lines
 from shatterlab.studies.ledger import ledger
 from shatterlab.views import LedgerSummary, LedgerTable, Quantity
 

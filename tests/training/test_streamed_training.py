@@ -21,7 +21,7 @@ from shatterlab.core import Examples, Runtime, Seeds, Splits
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.corruptions.labels import RandomLabels, TrueLabels
 from shatterlab.corruptions.pixels import RandomPixels
-from shatterlab.datasets.generated_photos import GeneratedPhotos
+from shatterlab.datasets.generated import GeneratedPhotos
 from shatterlab.learners.streamed_training import StreamedTraining
 from shatterlab.training.checkpoint import Checkpoint
 from shatterlab.training.distributed import Ranks

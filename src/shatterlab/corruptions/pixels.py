@@ -38,12 +38,10 @@ class _PixelPermutation(PixelCorruption):
 class ShuffledPixels(_PixelPermutation):
     """The same random permutation rearranges the pixels of every training and test image; in a table, its features.
 
-    Only the neighbourhood of pixels is lost: a fully connected network or an isotropic kernel learns as before in law, a
-    convolution loses its structure.
+    Only the neighbourhood of pixels is lost: a fully connected network or an isotropic kernel learns as before in law, a convolution loses its structure.
 
     Args:
-        unit: "position" moves the channels of a pixel together, "value" permutes all d values. The paper does not
-            say which.
+        unit: "position" moves the channels of a pixel together, "value" permutes all d values. The paper does not say which.
 
     Source:
         Zhang et al. 2017, section 2.1.
@@ -59,12 +57,10 @@ class ShuffledPixels(_PixelPermutation):
 class RandomPixels(_PixelPermutation):
     """Every training and test image has its pixels rearranged by its own random permutation; in a table, each row.
 
-    The histogram of an image survives, and with it some information about the class, so test accuracy need not
-    fall to chance.
+    The histogram of an image survives, and with it some information about the class, so test accuracy need not fall to chance.
 
     Args:
-        unit: "position" moves the channels of a pixel together, "value" permutes all d values. The paper does not
-            say which.
+        unit: "position" moves the channels of a pixel together, "value" permutes all d values. The paper does not say which.
 
     Source:
         Zhang et al. 2017, section 2.1.
@@ -79,9 +75,8 @@ class RandomPixels(_PixelPermutation):
 def _permutations(seed: int, split: str, indices: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
     """One uniform permutation of 0 .. count - 1 an example, int64, shape (m, count).
 
-    Sorting words of random high bits whose low bits are the position is faster than an argsort, and in 32 bits twice
-    as fast as in 64. High bits sometimes tie: a coin orders two that tie; an example where three
-    tie is redrawn in 64 bits. Neither prefers a position, so the permutation stays uniform.
+    Sorting words of random high bits whose low bits are the position is faster than an argsort, and in 32 bits twice as fast as in 64. High bits sometimes tie:
+    a coin orders two that tie; an example where three tie is redrawn in 64 bits. Neither prefers a position, so the permutation stays uniform.
     """
     places = np.uint32((count - 1).bit_length())
     words = random_bits(seed, split, indices, (count + 1) // 2).view(np.uint32)[:, :count]

@@ -23,19 +23,12 @@ _KEYS = f"{' '.join(_PARTED)} (or {' '.join(_WHOLE)})"
 
 @dataclass(frozen=True)
 class Arrays(Dataset):
-    """Your own images or table rows in an .npz file.
+    """Your own images or table rows in an .npz file, saved with `numpy.savez`.
 
-    The file holds `x_train y_train x_test y_test`, or `x y`, which the data stream parts 3 to 1 with class shares kept
-    (the only example of a class is for training; of two or more, at least one goes to each side). Save it with
-    `numpy.savez`.
-
-    Inputs are a table (n x d), grey images (n x height x width), or images with channels first
-    (n x channels x height x width) or last: an image has its channels last where its last axis is 1, 3 or 4 and its
-    first axis is not. 8-bit inputs (uint8) are divided by 255; floats are taken as they are, so bring images to
-    [0, 1] yourself; other whole numbers and true/false are for tables only.
-
-    Labels are one whole number in 0 .. k - 1 an example, of any numeric type, or text; texts become 0, 1, ... in
-    sorted order of the distinct ones in the file.
+    The file holds `x_train y_train x_test y_test`, or `x y`, which the data stream splits 3 to 1 with class shares kept (the only example of a class is for
+    training; of two or more, at least one goes to each side). Inputs are a table (n x d), grey images (n x height x width) or images with channels first, or
+    last where the last axis is 1, 3 or 4 and the first is not. uint8 is divided by 255; floats are taken as they are, so bring images to [0, 1] yourself; other
+    whole numbers and true/false are for tables only. Labels are whole numbers in 0 .. k - 1, of any numeric type, or text, numbered in sorted order.
 
     Args:
         path: the .npz file; a relative path starts at the working folder.
@@ -120,7 +113,6 @@ class Arrays(Dataset):
 
 
 def _inputs(x: np.ndarray[Any, Any], name: str, owner: str) -> np.ndarray[Any, Any]:
-    """The array as n x d or n x channels x height x width, checked, not yet scaled."""
     if x.dtype.kind in "US":
         remedy = "Turn every column into numbers (a text column into one column of 0 and 1 for each of its values)."
         raise DataError(f"{owner}: numbers are required, {name} holds text, such as {x.flat[0] if x.size else ''!s:.40}. {remedy}")

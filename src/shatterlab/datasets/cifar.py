@@ -1,14 +1,36 @@
-"""CIFAR-10 and CIFAR-100."""
+"""CIFAR-10 and CIFAR-100, whose Python batches are read without the power to run anything that a pickle names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from shatterlab.core import Dataset, Part, Seeds, Splits
-from shatterlab.readers.cifar import SIDE, SOURCE, read_batches
+import numpy as np
+
+from shatterlab.core import Dataset, Examples, Part, Seeds, Splits
+from shatterlab.core.errors import DataError
+from shatterlab.readers.array_pickles import read_pickle
+from shatterlab.readers.examples import as_examples
 from shatterlab.readers.published_files import CanonicalFile
+
+SIDE = 32
+SOURCE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+
+
+def _read_batch(file: CanonicalFile, key: str, root: Path | None) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    path = file.find(root)
+    batch = read_pickle(path, file.dataset)
+    content = batch if isinstance(batch, dict) else {}
+    pixels, labels = content.get(b"data"), content.get(key.encode())
+    fitting = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (3 * SIDE * SIDE,)
+    if not fitting or not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
+        keys = ", ".join(sorted(str(name, "latin1") for name in content if isinstance(name, bytes))) or "none"
+        required = f"a batch with data (n x 3072 bytes) and {key} (a list of whole numbers)"
+        raise DataError(f"{file.dataset}: {required} is required, got the keys {keys} at {path}. Delete it and get it again from {file.source}.")
+    assert isinstance(pixels, np.ndarray)
+    return pixels.reshape(-1, 3, SIDE, SIDE), np.array(labels, dtype=np.int64)
+
 
 _BATCHES = {
     "data_batch_1": (31035704, "c99cafc152244af753f735de768cd75f"),
@@ -43,13 +65,19 @@ class _CIFAR(Dataset):
     def specimens(cls) -> tuple[Part, ...]:
         return ()  # its files are not everywhere
 
+    def _examples(self, files: tuple[CanonicalFile, ...], key: str, classes: int, root: Path | None) -> Examples:
+        batches = [_read_batch(file, key, root) for file in files]
+        side = self.crop or SIDE
+        middle = slice((SIDE - side) // 2, (SIDE - side) // 2 + side)
+        pixels = np.concatenate([batch[:, :, middle, middle] for batch, _ in batches])
+        return as_examples(pixels, np.concatenate([labels for _, labels in batches]), classes, 255)
+
 
 @dataclass(frozen=True)
 class CIFAR10(_CIFAR):
     """60,000 colour photos of 32 x 32 pixels in ten classes, 50,000 of them for training.
 
-    Reads `cifar-10-batches-py/data_batch_1` .. `5` and `test_batch` below the data root; sizes and checksums are
-    verified. Inputs are n x 3 x 32 x 32.
+    Reads `cifar-10-batches-py/data_batch_1` .. `5` and `test_batch` below the data root; sizes and checksums are verified. Inputs are n x 3 x 32 x 32.
 
     Args:
         crop: side of the centre square to keep, 1 .. 32 pixels; the paper's networks see 28 (None: all 32).
@@ -66,7 +94,7 @@ class CIFAR10(_CIFAR):
     FILES: ClassVar[tuple[CanonicalFile, ...]] = _CIFAR10
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        train, test = (read_batches(files, "labels", 10, self.crop, root) for files in (self.FILES[:-1], self.FILES[-1:]))
+        train, test = (self._examples(files, "labels", 10, root) for files in (self.FILES[:-1], self.FILES[-1:]))
         return Splits(train, test)
 
 
@@ -95,5 +123,5 @@ class CIFAR100(_CIFAR):
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
         classes = 100 if self.labels == "fine" else 20
-        train, test = (read_batches(files, f"{self.labels}_labels", classes, self.crop, root) for files in (self.FILES[:1], self.FILES[1:]))
+        train, test = (self._examples(files, f"{self.labels}_labels", classes, root) for files in (self.FILES[:1], self.FILES[1:]))
         return Splits(train, test)

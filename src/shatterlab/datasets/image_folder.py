@@ -22,11 +22,10 @@ _LIMIT = 4 * 2**30  # bytes of float32 that one folder may take in memory
 class ImageFolder(Dataset):
     """Your own photos, one folder a class, small enough to hold in memory.
 
-    Either `PATH/train/CLASS/*` and `PATH/val/CLASS/*` (or `test` where there is no `val`), or `PATH/CLASS/*`, which the
-    data stream splits 3 to 1 with class shares kept. Classes are numbered in sorted order of their names. Every file in a
-    class folder must be an image that Pillow reads; names that begin with a dot are ignored, and so are files
-    beside the class folders. Grey, palette and CMYK images become RGB, transparency is dropped, and of an animation the
-    first frame counts. The shorter side is scaled to `size` (bilinear, antialiased), then the centre is kept.
+    Either `PATH/train/CLASS/*` and `PATH/val/CLASS/*` (or `test` where there is no `val`), or `PATH/CLASS/*`, which the data stream splits 3 to 1 with class
+    shares kept. Classes are numbered in sorted order of their names. Every file in a class folder must be an image that Pillow reads; names that begin with a
+    dot are ignored, and so are files beside the class folders. Grey, palette and CMYK images become RGB, transparency is dropped, and of an animation the first
+    frame counts. The shorter side is scaled to `size` (bilinear, antialiased), then the centre is kept.
 
     Args:
         path: the folder; a relative path starts at the working folder.

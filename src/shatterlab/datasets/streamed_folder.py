@@ -25,24 +25,19 @@ _READ = 1000  # files whose content enters the fingerprint
 class StreamedFolder(Dataset):
     """Photos in class folders, decoded when they are needed: ImageNet's ILSVRC layout, or any folder of class folders.
 
-    `PATH/train/CLASS/*` with `PATH/val/CLASS/*` or `PATH/test/CLASS/*`, or `PATH/CLASS/*`, which the data stream splits 3 to 1. The middle
-    of each photo, `fraction` of its height and of its width, is scaled to size x size (bilinear, aspect not kept, no
-    antialiasing), as TensorFlow's Inception does at evaluation. Grey and CMYK JPEGs become RGB; what is no JPEG is read by Pillow.
-
-    `inputs` of its splits is no tensor: `inputs[indices]` decodes those photos. A learner that reads batches takes it (`StreamedTraining`).
-    Loading looks at the first and last two bytes of each file; damage between is found, and named, when the photo is read.
-
-    The key holds a fingerprint of all names and sizes and of the bytes of up to 1,000 files, evenly spaced. A path that begins with "data:"
-    lies below the data root and is known by that name alone, like a published data set: the key then does not follow its content.
+    `PATH/train/CLASS/*` with `PATH/val/CLASS/*` or `PATH/test/CLASS/*`, or `PATH/CLASS/*`, which the data stream splits 3 to 1. The middle of each photo is
+    scaled to size x size as TensorFlow's Inception does at evaluation: bilinear, aspect not kept, no antialiasing. Grey and CMYK JPEGs become RGB; Pillow reads
+    other formats. `inputs[indices]` decodes those photos, for learners that read batches (`StreamedTraining`). Loading looks at the first and last two bytes of
+    each file; damage between them raises an error when the photo is read. The key holds a fingerprint of all names and sizes and of the bytes of up to 1,000
+    files. A path that begins with "data:" lies below the data root and is known by that name alone: the key then does not follow its content.
 
     Args:
         path: the folder; a relative path starts at the working folder, "data:imagenet" at the data root.
         size: side of the square images, >= 1 pixels.
         fraction: of each side of a photo, kept in the middle, in (0, 1].
-        held_out_labels: a text file with the classes of the files of `val` or `test` where they are not in class folders (ILSVRC's validation
-            photos): a line is "FILE CLASS", or CLASS alone for the files in sorted order. A relative path starts at the folder.
-        skip_broken: leave out files that cannot be decoded, named and counted in the log `shatterlab.data`; every file is decoded once to know.
-            Otherwise they are refused.
+        held_out_labels: a text file, its path relative to the folder, with the classes of the files of `val` or `test` where these have no class folders
+            (ILSVRC's validation photos): a line is "FILE CLASS", or CLASS alone for the files in sorted order.
+        skip_broken: decode every file once and leave out broken ones, counted in the log `shatterlab.data`; otherwise they are refused.
         examples: how many training examples to keep (None: all).
         test_examples: how many test examples to keep (None: all).
 

@@ -153,7 +153,6 @@ class Ablation:
         return Experiment(name, source, question, self.trials(), views, self.claims(), scale)
 
     def _curves(self) -> Iterator[LearningCurves]:
-        """Test accuracy by epoch, one figure for the first field of every factor."""
         labels = {column: value for column, value in self.base.specification().items() if column.startswith("corruption.") and value is not None}
         for column in dict.fromkeys(next(iter({**factor.sets, **factor.adds})) for factor in self.factors):
             yield LearningCurves("test.accuracy", column, title=f"Test accuracy by epoch and {heading(column)}", where=labels, best=True)
@@ -169,7 +168,6 @@ class Ablation:
         return replace(self._with(self.names), corruption=self.randomized)
 
     def _differing(self) -> list[str]:
-        """The columns in which cells differ, the one on random labels included."""
         cells = [trial.specification() for trial in (*self.cells().values(), self._randomized)]
         columns = dict.fromkeys(column for cell in cells for column in cell if column != "key")
         return [column for column in columns if len({cell.get(column) for cell in cells}) > 1]
@@ -183,13 +181,11 @@ class Ablation:
 
 
 def _contrast(name: str, where: Mapping[Cell, dict[str, Any]], plus: list[bool], factor: float) -> Effect:
-    """The effect of the cells marked by `plus` against the others."""
     marked = list(zip(where.values(), plus, strict=True))
     return Effect(name, tuple(cell for cell, mark in marked if mark), tuple(cell for cell, mark in marked if not mark), factor=factor)
 
 
 def _changed(part: Any, path: str, value: Any, append: bool = False) -> Any:
-    """The part with a new value of one dotted field, or with items appended to it."""
     name, _, rest = path.partition(".")
     known = [item.name for item in type(part).configuration()] if isinstance(part, Part) else []
     if name not in known:

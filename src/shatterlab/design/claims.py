@@ -42,23 +42,20 @@ class Judgement:
 class Claim(Part):
     """A sentence about the mean of a column over replicates: it lies in [low, high].
 
-    Each configuration that `where` matches is judged by itself and the claim holds if it holds in all: means over
-    different models are no replicates. With `versus`, the number is the paired difference column[where] -
-    column[versus], paired by seeds between configurations that agree in everything else; with `ratio` it is the
-    geometric mean of column[where] / column[versus]. "Contradicted" by one of m configurations takes an interval of
-    level 1 - (1 - level) / m.
+    Each configuration that `where` matches is judged by itself and the claim holds if it holds in all: means over different models are no replicates. With
+    `versus`, the number is the paired difference column[where] - column[versus], paired by seeds between configurations that agree in everything else; with
+    `ratio` it is the geometric mean of column[where] / column[versus]. "Contradicted" by one of m configurations takes an interval of level 1 - (1 - level) /
+    m.
 
-    Failed rows are left out. Diverged ones enter no mean, and while there is one the claim is undecided; so it is
-    while a ratio has a side <= 0. A time that was not reached (`fit.epochs_to_...` is null) is a bound, and such
-    claims are decided by bounds only.
+    Failed rows are left out. Diverged ones enter no mean, and while there is one the claim is undecided; so it is while a ratio has a side <= 0. A time that
+    was not reached (`fit.epochs_to_...` is null) is a bound, and such claims are decided by bounds only.
 
     Args:
         text: the sentence.
         column: a column of numbers, "test.error", say.
         where: column -> value, or a sequence of values of which one must match.
         versus: likewise, the side to subtract or to divide by; None for a claim about the mean itself.
-        low: lower end of what is claimed, in the column's unit, of a ratio a factor > 0; None for no bound. State
-            orderings with a margin.
+        low: lower end of what is claimed, in the column's unit, of a ratio a factor > 0; None for no bound. State orderings with a margin.
         high: upper end likewise; one of the two is required.
         scales: the scales at which it is judged; empty: at every one.
         level: confidence, in (0, 1).
@@ -128,10 +125,9 @@ class Claim(Part):
         return Judgement(self, *ClaimedRange(self.low, self.high, self.level).decide(samples, replicates))
 
     def _unknown_column(self, rows: Sequence[Row]) -> str:
-        """The error text for a column that no row has; a typing error must not look like a lack of trials."""
         known = {column for row in rows for column in row}
         missing = next((column for column in (self.column, *self._conditions()) if rows and column not in known), None)
-        return str(UnknownName("Claim", missing, known)) if missing else ""
+        return str(UnknownName("Claim", missing, known)) if missing else ""  # a typing error must not look like a lack of trials
 
     def _samples(self, rows: Sequence[Row]) -> list[Sample]:
         ours = by_configuration(row for row in rows if matches(row, self.where))
@@ -206,7 +202,6 @@ def ratio(text: str, column: str, where: Where, versus: Where, *, origin: Origin
 
 
 def _labels(configurations: Iterable[Configuration]) -> dict[Configuration, str]:
-    """A label for every configuration: the kinds of its parts where these are enough, else every field that differs."""
     distinct_ones = list(configurations)
     common = set.intersection(*map(set, distinct_ones)) if distinct_ones else set()
     differing = {one: [item for item in one if item not in common] for one in distinct_ones}

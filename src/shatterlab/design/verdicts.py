@@ -89,7 +89,6 @@ def sample(label: str, replicates: Sequence[tuple[Row, ...]], column: str, ratio
 
 
 def _value(rows: tuple[Row, ...], column: str, ratio: bool, origin: Origin) -> Bounds | Reason:
-    """The bounds of a value itself, of a difference or of a ratio of two positive numbers, or why there is none."""
     values = [_bounds(row, column, origin) for row in rows]
     known = [value for value in values if value is not None]
     if any(row.get("status") == "diverged" for row in rows) or any(not math.isfinite(low) for low, _ in known):
@@ -105,7 +104,6 @@ def _value(rows: tuple[Row, ...], column: str, ratio: bool, origin: Origin) -> B
 
 
 def _bounds(row: Row, column: str, origin: Origin) -> Bounds | None:
-    """The value above the origin, twice; (budget, inf) for a time that was not reached; None where there is no number."""
     value = row.get(column)
     if origin == "chance":
         classes = row.get("classes")
@@ -117,7 +115,7 @@ def _bounds(row: Row, column: str, origin: Origin) -> Bounds | None:
     for unit in ("epochs", "steps"):
         budget = row.get(f"fit.{unit}")
         if column.startswith(f"fit.{unit}_to_") and value is None and isinstance(budget, int | float):
-            return float(budget) - origin, math.inf
+            return float(budget) - origin, math.inf  # a time that was not reached
     return None
 
 
@@ -169,7 +167,6 @@ class ClaimedRange:
         return ("contradicted" if strict.disjoint(self.low, self.high) else "undecided"), interval
 
     def _slack(self, interval: Interval | None) -> float:
-        """How far the interval keeps inside the range; negative where it reaches beyond an end."""
         if interval is None:
             return -math.inf
         low = math.inf if self.low is None else interval.low - self.low

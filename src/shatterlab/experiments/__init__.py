@@ -52,8 +52,7 @@ def load(path: Path | str) -> Maker:
     """The function `experiment(scale)` of an outside file, whose parts become known by name.
 
     Raises:
-        InvalidPart: there is no such file, or it defines no such function; the function itself raises it where it
-            returns something else than an Experiment.
+        InvalidPart: there is no such file, or it defines no such function; the function itself raises it where it returns something else than an Experiment.
         UserCodeError: the file fails while it is imported; the function itself raises it where the user's fails.
     """
     from shatterlab.design.experiment import Experiment

@@ -33,9 +33,6 @@ def hidden_column(hidden: tuple[int, ...]) -> str:
     return str(MLP(hidden).columns("")[".hidden"])
 
 
-# Figure 1
-
-
 @dataclass(frozen=True)
 class Setup:
     """A learner, the sample it is fitted to, and the corruption levels of its sweep."""
@@ -68,7 +65,6 @@ def setups(scale: Scale, laptop: Iterable[str], paper: Iterable[str], learner: L
 
 
 def _setup(scale: Scale, name: str) -> Setup:
-    """At laptop scale convolutional networks are narrower or have a quicker initialization."""
     laptop = scale.name == "laptop"
     network, rate = {
         "mlp": (MLP(), 0.01),
@@ -97,9 +93,6 @@ def published_points(figure: str, metric: str) -> list[dict[str, Any]]:
     """The published points of Figure 1(b) or 1(c)."""
     points = [(point.conditions, point.value) for point in published(figure, metric=metric)]
     return [{"x": where["label_corruption"], "y": value, "name": f"{PAPER_NAMES[str(where['model'])]} (paper)"} for where, value in points]
-
-
-# Table 1, Table 4, Figure 2(b)
 
 
 @dataclass(frozen=True)

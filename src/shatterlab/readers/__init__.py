@@ -1,1 +1,1 @@
-"""How files of data are read: IDX, CIFAR batches, class folders, photos; and where the published files are."""
+"""How files of data are read: pickles of arrays, class folders, photos; and where the published files are."""

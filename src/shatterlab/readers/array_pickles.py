@@ -15,7 +15,9 @@ from shatterlab.core.errors import DataError
 
 _MARK = object()
 _NUMBERS = re.compile(r"[<>|=]?[biuf][1248]")  # dtypes of plain numbers; an array of objects would hold addresses that the file chose
-_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (), "MARK": _MARK}
+_CONTAINERS: dict[str, type[list[Any] | tuple[Any, ...] | dict[Any, Any]]] = {"LIST": list, "TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _TEXTS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
 _PYTHON2_STRINGS = ("STRING", "BINSTRING", "SHORT_BINSTRING")  # arrive as bytes
 _VALUES = (*_TEXTS, "INT", "BININT", "BININT1", "BININT2", "LONG1", "FLOAT", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
@@ -86,6 +88,11 @@ class _Reader:
             self.stack.append(argument.encode("latin1"))
         elif name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name])
+        elif name in _CONTAINERS:
+            self.stack.append(_CONTAINERS[name](() if name.startswith("EMPTY") else self._since_mark()))
+        elif name in _TUPLES:
+            count = _TUPLES[name]
+            self.stack[-count:] = [tuple(self.stack[-count:])]
         elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
             self.memo[argument] = self.stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
@@ -113,38 +120,14 @@ class _Reader:
     def _memoize(self) -> None:
         self.memo[len(self.memo)] = self.stack[-1]
 
-    def _mark(self) -> None:
-        self.stack.append(_MARK)
-
     def _since_mark(self) -> list[Any]:
         place = len(self.stack) - 1 - next(i for i, value in enumerate(reversed(self.stack)) if value is _MARK)
         values = self.stack[place + 1 :]
         del self.stack[place:]
         return values
 
-    def _empty_dict(self) -> None:
-        self.stack.append({})
-
-    def _empty_list(self) -> None:
-        self.stack.append([])
-
-    def _list(self) -> None:
-        self.stack.append(self._since_mark())
-
     def _dict(self) -> None:
         self.stack.append(dict(_in_pairs(self._since_mark())))
-
-    def _tuple(self) -> None:
-        self.stack.append(tuple(self._since_mark()))
-
-    def _tuple1(self) -> None:
-        self.stack[-1:] = [tuple(self.stack[-1:])]
-
-    def _tuple2(self) -> None:
-        self.stack[-2:] = [tuple(self.stack[-2:])]
-
-    def _tuple3(self) -> None:
-        self.stack[-3:] = [tuple(self.stack[-3:])]
 
     def _append(self) -> None:
         value = self.stack.pop()
@@ -189,7 +172,6 @@ class _Reader:
 
 
 def _plain(value: Any) -> Any:
-    """The value with its arrays in place; containers are changed where they are, each once."""
     pending, visited = [value], set()
     while pending:
         container = pending.pop()
@@ -214,5 +196,4 @@ def _expect(value: Any, kind: type) -> Any:
 
 
 def _printable(text: str) -> str:
-    """What a file wrote, on one line, without control characters, and not for ever."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:200])

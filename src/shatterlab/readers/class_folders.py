@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,10 @@ def sources(path: str, owner: str, held_out_labels: str | None = None) -> dict[s
     if held_out is None:
         raise DataError(f"{owner}: a folder val or test beside train is required, got neither in {folder}. Add one, or put the class folders there.")
     splits = {"train": _classes(folder / "train", owner)}
-    if held_out_labels is None:
-        splits[held_out] = _classes(folder / held_out, owner)
-    else:
-        splits[held_out] = _listed(folder / held_out, folder / Path(held_out_labels).expanduser(), owner)
-    differences = [f"only in {name}: {', '.join(only)}" for name, only in _differences(splits) if only]
+    inner = folder / held_out
+    splits[held_out] = _classes(inner, owner) if held_out_labels is None else _listed(inner, folder / Path(held_out_labels).expanduser(), owner)
+    only = {one: sorted(splits[one].keys() - splits[other].keys()) for one, other in itertools.permutations(splits)}
+    differences = [f"only in {name}: {', '.join(classes)}" for name, classes in only.items() if classes]
     if differences:
         required = f"the same class folders in train and {held_out} are required"
         raise DataError(f"{owner}: {required}, got {'; '.join(differences)} in {folder}. Rename or remove them.")
@@ -97,7 +97,6 @@ def _classes(folder: Path, owner: str) -> Classes:
 
 
 def _listed(folder: Path, labels: Path, owner: str) -> Classes:
-    """Class -> files, as a text file says."""
     try:
         lines = [line.split() for line in labels.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as problem:
@@ -118,8 +117,3 @@ def _listed(folder: Path, labels: Path, owner: str) -> Classes:
 
 def _visible(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-
-
-def _differences(splits: dict[str, Classes]) -> list[tuple[str, list[str]]]:
-    (first, inside), (second, other) = splits.items()
-    return [(first, sorted(inside.keys() - other.keys())), (second, sorted(other.keys() - inside.keys()))]

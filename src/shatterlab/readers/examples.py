@@ -34,9 +34,8 @@ def as_examples(values: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], clas
 def three_quarters(labels: np.ndarray[Any, Any], seeds: Seeds) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Positions of the training and of the test examples, each sorted, drawn from the data stream.
 
-    Of n examples floor(3 n / 4) are for training, class shares matched to within one example. Two exceptions for
-    tiny classes shift these sizes: the only example of a class is for training, and of two or more at least
-    one goes to each side.
+    Of n examples floor(3 n / 4) are for training, class shares matched to within one example. Two exceptions for tiny classes shift these sizes: the only
+    example of a class is for training, and of two or more at least one goes to each side.
 
     Args:
         labels: whole numbers >= 0, shape (n,).
@@ -71,35 +70,23 @@ def class_numbers(labels: Labels, classes: int | None, owner: str) -> tuple[Labe
     """
     texts = {name: values.dtype.kind in "US" for name, values in labels.items()}
     if all(texts.values()):
-        return _numbered_texts(labels, classes, owner)
+        known = np.unique(np.concatenate(list(labels.values())))
+        if classes is not None and len(known) > classes:
+            raise DataError(f"{owner}: at most {classes} distinct labels are required, got {len(known)}. Raise classes, or leave it out.")
+        return {name: np.searchsorted(known, values).astype(np.int64) for name, values in labels.items()}, classes or len(known)
     if any(texts.values()):
         got = ", ".join(f"{name} holds {'text' if text else 'numbers'}" for name, text in texts.items())
         raise DataError(f"{owner}: labels of one type are required, {got}. Save both alike.")
     for name, values in labels.items():
-        _check_whole(values, name, owner)
-    return _limited(labels, classes, owner)
-
-
-def _numbered_texts(labels: Labels, classes: int | None, owner: str) -> tuple[Labels, int]:
-    known = np.unique(np.concatenate(list(labels.values())))
-    if classes is not None and len(known) > classes:
-        raise DataError(f"{owner}: at most {classes} distinct labels are required, got {len(known)}. Raise classes, or leave it out.")
-    return {name: np.searchsorted(known, values).astype(np.int64) for name, values in labels.items()}, classes or len(known)
-
-
-def _check_whole(labels: np.ndarray[Any, Any], name: str, owner: str) -> None:
-    if labels.dtype.kind not in "uifb":
-        raise DataError(f"{owner}: labels are whole numbers or text, {name} holds {labels.dtype}. Number the classes 0, 1, ...")
-    if labels.dtype.kind == "f":
-        broken = np.flatnonzero(~np.isfinite(labels) | (labels != np.floor(labels)))
+        if values.dtype.kind not in "uifb":
+            raise DataError(f"{owner}: labels are whole numbers or text, {name} holds {values.dtype}. Number the classes 0, 1, ...")
+        broken = np.flatnonzero(~np.isfinite(values) | (values != np.floor(values))) if values.dtype.kind == "f" else np.arange(0)
         if len(broken):
-            got = f"{labels[broken[0]]} at position {broken[0]} of {name}"
+            got = f"{values[broken[0]]} at position {broken[0]} of {name}"
             raise DataError(f"{owner}: labels are whole numbers, got {got}. Number the classes 0, 1, ...; a quantity to be predicted is no class.")
-    if labels.min() < 0:
-        raise DataError(f"{owner}: labels are whole numbers >= 0, got {labels.min()} at position {labels.argmin()} of {name}. Number the classes 0, 1, ...")
-
-
-def _limited(labels: Labels, classes: int | None, owner: str) -> tuple[Labels, int]:
+        if values.min() < 0:
+            got = f"{values.min()} at position {values.argmin()} of {name}"
+            raise DataError(f"{owner}: labels are whole numbers >= 0, got {got}. Number the classes 0, 1, ...")
     name, values = max(labels.items(), key=lambda item: int(item[1].max()))
     largest, total = int(values.max()), sum(map(len, labels.values()))
     where = f"got {largest} at position {values.argmax()} of {name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def usable(photos: Sequence[Photo], skip: bool, owner: str, split: str) -> np.nd
     Raises:
         DataError: a photo is broken, and `skip` is false.
     """
-    faults = dict(_faults(photos, thoroughly=skip))
+    faults = _faults(photos, thoroughly=skip)
     if faults:
         first = next(iter(faults))
         got = f"{len(faults)} of {len(photos)} in the {split} split that cannot be read, the first {_place(photos[first])} ({faults[first]})"
@@ -86,9 +86,7 @@ def usable(photos: Sequence[Photo], skip: bool, owner: str, split: str) -> np.nd
     return np.setdiff1d(np.arange(len(photos)), np.fromiter(faults, int, len(faults)))
 
 
-def _faults(photos: Sequence[Photo], thoroughly: bool) -> Iterator[tuple[int, str]]:
-    """Position and fault of each broken photo; only photos that do not begin and end as a JPEG does are decoded, unless `thoroughly`."""
-
+def _faults(photos: Sequence[Photo], thoroughly: bool) -> dict[int, str]:
     def fault(photo: Photo) -> str:
         try:
             content = _content(photo) if thoroughly or isinstance(photo, bytes) else _ends(photo)
@@ -98,9 +96,7 @@ def _faults(photos: Sequence[Photo], thoroughly: bool) -> Iterator[tuple[int, st
             return str(problem)
         return ""
 
-    for position, reason in enumerate(ahead(fault, photos, _CHECKING_THREADS)):
-        if reason:
-            yield position, reason
+    return {position: reason for position, reason in enumerate(ahead(fault, photos, _CHECKING_THREADS)) if reason}
 
 
 def pixels(content: bytes) -> Pixels:
@@ -190,11 +186,10 @@ def _pixels_by_pillow(content: bytes) -> Pixels:
 
 @functools.cache
 def _simplejpeg() -> Any:
-    """The quicker way to libjpeg-turbo, if installed; Pillow's gives the same pixels in twice the time."""
     try:
         import simplejpeg
     except ImportError:
-        return None
+        return None  # Pillow gives the same pixels in twice the time
     return simplejpeg
 
 
@@ -213,7 +208,6 @@ def _content(photo: Photo) -> bytes:
 
 
 def _ends(file: Path) -> bytes:
-    """The first and last two bytes of a file, which show whether it was cut short."""
     with file.open("rb") as stream:
         first = stream.read(2)
         stream.seek(max(2, file.stat().st_size - 2))

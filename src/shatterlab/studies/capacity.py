@@ -2,28 +2,134 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from shatterlab.analysis.capacity import attempts
+from shatterlab.analysis.naming import model as model_name
 from shatterlab.core import Corruption, Dataset, Learner, Measure, Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.labels import RandomLabels
 from shatterlab.design.experiment import Experiment, once
 from shatterlab.measures.memorized_bits import MemorizedBits
 from shatterlab.store.database import Store
-from shatterlab.studies.capacity_verdict import Measured, measured
 from shatterlab.studies.model_and_data import DIGITS
 from shatterlab.studies.run import OnRow, Study, StudyResult
-from shatterlab.theory.capacity import Attempts, next_sizes
+from shatterlab.theory.capacity import Attempts, Complexity, effective_complexity, next_sizes
+from shatterlab.theory.vc import VCDimension, fitted_vc_dimension
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, FitProbability, Table
 
+BITS = "measure.MemorizedBits"
+
+
+@dataclass(frozen=True)
+class Bits:
+    """The memorized bits at the sample size where they are most, as means over replicates.
+
+    Args:
+        n: the sample size.
+        bits: bits of all labels.
+        per_parameter: bits for each parameter; None where parameters cannot be counted.
+        runs: the number of replicates.
+    """
+
+    n: int
+    bits: float
+    per_parameter: float | None
+    runs: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The capacity of one learner.
+
+    Args:
+        model: its name.
+        curve: fits among the replicates at each size, sizes ascending.
+        complexity: the largest fitted size, or a bound of it.
+        bits: the most that it memorizes; None where the learner gives no probabilities.
+        no_bits: why there are none.
+        vc_dimension: the experimental one; None where there are not two classes.
+    """
+
+    model: str
+    curve: tuple[Attempts, ...]
+    complexity: Complexity
+    bits: Bits | None
+    no_bits: str
+    vc_dimension: VCDimension | None
+
+    @property
+    def text(self) -> str:
+        """The model's name and the verdict in one line."""
+        return f"{self.model}: {'; '.join(self._sentences())}."
+
+    def _sentences(self) -> list[str]:
+        sentences = [self.complexity.text]
+        largest = next((size for size in self.curve if size.n == self.complexity.n), None)
+        if largest is not None:
+            interval = largest.interval()
+            sentences.append(f"{largest.fitted} of {largest.runs} fit there (P(fit) {interval.low:.2f} to {interval.high:.2f} at 95 %)")
+        if self.bits is not None:
+            per_parameter = "" if self.bits.per_parameter is None else f", {self.bits.per_parameter:.3g} a parameter"
+            sentences.append(f"it holds at most {self.bits.bits:,.0f} bits of the labels (at {self.bits.n:,}{per_parameter})")
+        elif self.no_bits:
+            sentences.append(f"bits: {self.no_bits}")
+        if self.vc_dimension is not None:
+            sign, off = (">=", "") if self.vc_dimension.lower_bound else ("about", f" (off the formula by {self.vc_dimension.residual:.2f})")
+            sentences.append(f"experimental VC dimension {sign} {self.vc_dimension.h:,.3g}{off}")
+        return sentences
+
+
+def measured(rows: Sequence[Row], tolerance: float) -> Measured:
+    """The capacity of one learner on one data set.
+
+    Args:
+        rows: any number, of any sizes and seeds.
+        tolerance: the largest training error that counts as a fit.
+    """
+    curve = attempts(rows, tolerance)
+    ended = [row for row in rows if row.get("status") == "ok"]
+    reason = next((str(row[f"{BITS}.reason"]) for row in ended if row.get(f"{BITS}.reason")), "")
+    name = model_name(rows[0]) if rows else "-"
+    return Measured(name, tuple(curve), effective_complexity(curve), most_bits(ended), reason, _vc_dimension(ended))
+
+
+def most_bits(rows: Iterable[Row]) -> Bits | None:
+    """The size with the largest mean of memorized bits; sizes where a replicate has minus infinity are left out."""
+    sizes: dict[int, list[Row]] = {}
+    for row in rows:
+        if isinstance(row.get(f"{BITS}.bits"), int | float):
+            sizes.setdefault(int(str(row["train.n"])), []).append(row)
+    means = [_mean_bits(n, members) for n, members in sizes.items()]
+    return max((mean for mean in means if math.isfinite(mean.bits)), key=lambda mean: mean.bits, default=None)
+
+
+def _mean_bits(n: int, rows: Sequence[Row]) -> Bits:
+    bits, shares = ([value for row in rows if isinstance(value := row.get(f"{BITS}.{name}"), int | float)] for name in ("bits", "per_parameter"))
+    return Bits(n, math.fsum(bits) / len(bits), math.fsum(shares) / len(shares) if len(shares) == len(rows) else None, len(rows))
+
+
+def _vc_dimension(rows: Sequence[Row]) -> VCDimension | None:
+    if {row.get("classes") for row in rows} != {2} or {row.get("corruption.level") for row in rows} != {1.0}:
+        return None
+    censored = {row["train.n"] for row in rows if row.get("fit.censored")}
+    errors: dict[int, list[float]] = {}
+    for row in rows:
+        if row["train.n"] not in censored and int(str(row["train.n"])) >= 2:
+            errors.setdefault(int(str(row["train.n"])), []).append(float(str(row["train.error"])))
+    if not errors:
+        return None
+    deviations = [abs(1 - 2 * math.fsum(values) / len(values)) for values in errors.values()]
+    return fitted_vc_dimension([n / 2 for n in errors], deviations)
+
+
 QUESTION = "Of how many examples can this recipe learn random labels, and how many bits is that for each parameter?"
 SOURCE = "Nakkiran et al. 2020 (effective model complexity); Morris et al. 2025 (bits)"
-_BITS = "measure.MemorizedBits"
 
 
 @dataclass(frozen=True)
@@ -91,10 +197,7 @@ class Capacity(StudyResult):
     """The capacity of each learner.
 
     Args:
-        experiment: trials, views and claims.
-        rows: one a trial.
-        reproduce: the commands or calls that repeat it.
-        searches: one a learner.
+        searches: one a learner; the other fields are those of `StudyResult`.
     """
 
     searches: tuple[Search, ...] = ()
@@ -161,15 +264,6 @@ def capacity(
         >>> result.findings[0].complexity.n <= 4
         True
     """
-    _require(replicates, start, resolution, tolerance)
-    study = Study("capacity", model, data, recipe, store, workers, runtime, on_row, reproduce)
-    searches = tuple(
-        Search(study.dataset, learner, study.examples, start, replicates, resolution, tolerance, corruption) for learner in study.learners(most=DIGITS)
-    )
-    return study.result(Capacity, plan(searches, views(tolerance)), searches=searches)
-
-
-def _require(replicates: int, start: int, resolution: float, tolerance: float) -> None:
     checks = (
         (replicates >= 1, "replicates is a whole number >= 1", replicates, "Three give an interval"),
         (start >= 1, "start is a whole number >= 1", start, "16 is usual"),
@@ -179,6 +273,11 @@ def _require(replicates: int, start: int, resolution: float, tolerance: float) -
     for good, required, got, remedy in checks:
         if not good:
             raise InvalidPart(f"capacity: {required}, got {got!r}. {remedy}.")
+    study = Study("capacity", model, data, recipe, store, workers, runtime, on_row, reproduce)
+    searches = tuple(
+        Search(study.dataset, learner, study.examples, start, replicates, resolution, tolerance, corruption) for learner in study.learners(most=DIGITS)
+    )
+    return study.result(Capacity, plan(searches, views(tolerance)), searches=searches)
 
 
 def plan(searches: Sequence[Search], views: tuple[Any, ...], fixed: Iterable[Trial] = (), **fields: Any) -> Experiment:
@@ -203,5 +302,5 @@ def views(tolerance: float = 0.0) -> tuple[Any, ...]:
     return (
         FitProbability(("model",), tolerance),
         Curve("train.n", "train.error", by="model", title="Training error on random labels"),
-        Table(("model", "train.n"), ("train.error", f"{_BITS}.bits", f"{_BITS}.per_parameter", f"{_BITS}.share"), title="Bits of the labels that are held"),
+        Table(("model", "train.n"), ("train.error", f"{BITS}.bits", f"{BITS}.per_parameter", f"{BITS}.share"), title="Bits of the labels that are held"),
     )

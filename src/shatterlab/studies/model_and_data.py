@@ -10,7 +10,7 @@ from typing import Any
 from shatterlab.architectures.imported import Imported
 from shatterlab.architectures.mlp import MLP
 from shatterlab.architectures.small_inception import SmallInception
-from shatterlab.core import Architecture, Dataset, Learner
+from shatterlab.core import Architecture, Dataset, Learner, Part
 from shatterlab.core.catalog import build, find
 from shatterlab.core.errors import InvalidPart, UnknownName
 from shatterlab.core.user_code import resolve
@@ -36,23 +36,16 @@ def learners(model: Any = None, examples: int = DIGITS, owner: str = "audit", **
     if model is None:
         recipe = {"lr": 0.05} | recipe  # both fit 300 digits with random labels in some 50 epochs at this rate
         return [_training(MLP(), recipe, examples), _training(SmallInception(width=0.25), recipe, examples)]
+    if isinstance(model, str) and ":" not in model:
+        if model not in find("architectures"):
+            raise UnknownName(f"{owner}: model", model, [*find("architectures"), "module:factory"])
+        model = build({"kind": model})
     if isinstance(model, Architecture):
         return [_training(model, recipe, examples)]
-    if isinstance(model, str) and ":" not in model:
-        return [_training(_architecture(model, owner), recipe, examples)]
     return [_training(Imported(model) if isinstance(model, str) else Imported.live(model), recipe, examples)]
 
 
-def _architecture(name: str, owner: str) -> Architecture:
-    if name not in find("architectures"):
-        raise UnknownName(f"{owner}: model", name, [*find("architectures"), "module:factory"])
-    part = build({"kind": name})
-    assert isinstance(part, Architecture)
-    return part
-
-
 def _training(architecture: Architecture, recipe: dict[str, Any], examples: int) -> Training:
-    """The recipe, by default with 100 epochs, or with 5,000 steps on a small sample, where these are more."""
     fields = {"batch_size": 64} | recipe
     fields.setdefault("epochs", max(100, 5000 // math.ceil(examples / (fields["batch_size"] or examples))))
     optimizer = fields.pop("optimizer", None) or SGD(lr=fields.pop("lr", 0.01))
@@ -96,20 +89,17 @@ def dataset(data: Any = None, examples: int | None = None) -> Dataset:
         return Digits(examples=examples or DIGITS)
     if isinstance(data, Dataset):
         return data
-    described = _described(data)
-    return described if examples is None else replace(described, examples=examples)
-
-
-def _described(data: Any) -> Dataset:
-    if isinstance(data, str | Path):
-        path = Path(data)
-        if path.is_dir():
-            return ImageFolder(str(path))
-        if path.suffix == ".npz" or path.is_file():
-            return Arrays(str(path))
-        if str(data) in find("datasets"):
-            part = build({"kind": str(data)})
-            assert isinstance(part, Dataset)
-            return part
+    if not isinstance(data, str | Path):
+        raise InvalidPart(f"audit: data is a Dataset, the name of one, an .npz file or a folder, got {type(data).__name__}. Save arrays with numpy.savez.")
+    path = Path(data)
+    described: Part
+    if path.is_dir():
+        described = ImageFolder(str(path))
+    elif path.suffix == ".npz" or path.is_file():
+        described = Arrays(str(path))
+    elif str(data) in find("datasets"):
+        described = build({"kind": str(data)})
+    else:
         raise UnknownName("audit: data", str(data), [*find("datasets"), "file.npz", "a folder of class folders"])
-    raise InvalidPart(f"audit: data is a Dataset, the name of one, an .npz file or a folder, got {type(data).__name__}. Save arrays with numpy.savez.")
+    assert isinstance(described, Dataset)
+    return described if examples is None else replace(described, examples=examples)

@@ -117,11 +117,7 @@ class Study:
 
 
 def complete(
-    experiment: Experiment,
-    store: Store | Path | str | None = None,
-    workers: int = 0,
-    runtime: Runtime = Runtime(),
-    on_row: OnRow | None = None,
+    experiment: Experiment, store: Store | Path | str | None = None, workers: int = 0, runtime: Runtime = Runtime(), on_row: OnRow | None = None
 ) -> list[Row]:
     """Runs what the store is missing of an experiment until it proposes nothing more.
 
@@ -180,5 +176,5 @@ def _problem(trial: Trial, runtime: Runtime) -> ShatterlabError | None:
 
 
 def _family(trial: Trial) -> str:
-    """The data set, whatever its size: subsamples of one are loaded once."""
+    # subsamples of one data set are loaded once
     return canonical({name: value for name, value in trial.dataset.describe().items() if name not in ("examples", "test_examples")})

@@ -34,10 +34,13 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
     if learner is not None and dataset is not None:
         limit = dataset.examples or len(sample(dataset, Runtime(), Seeds.replicate(0)).train)
         return plan([Search(dataset, learner, limit, replicates=scale.replicates)], default_views(), scale=scale.name)
+    published = (
+        setup.trials([RandomLabels()], scale) for setup in setups(scale, ("mlp",), ("inception", "alexnet", "mlp"))
+    )  # they fit every size: one will do
     return plan(
         searches(scale),
         views(scale),
-        (*_nets_of_one_size(scale), *_linear(scale), *_published(scale)),
+        (*_nets_of_one_size(scale), *_linear(scale), *sum(published, ())),
         claims=claims(scale),
         source=f"{SOURCE}; Cover 1965 (linear classifiers); Zhang et al. 2017, section 2.2 (the paper's nets)",
         question="How many random labels can each kind of model fit, and how many bits is that for each parameter?",
@@ -79,7 +82,6 @@ def _nets(scale: Scale) -> list[Learner]:
 
 
 def _data(scale: Scale) -> tuple[Dataset, int]:
-    """The data set of the searches, and how many examples it has."""
     digits, limit = Digits(test_examples=100), scale.pick(smoke=400, laptop=1347, paper=50_000)
     return scale.pick(smoke=digits, laptop=digits, paper=CIFAR10(crop=28)), limit
 
@@ -91,7 +93,6 @@ def _nets_of_one_size(scale: Scale) -> tuple[Trial, ...]:
 
 
 def _linear(scale: Scale) -> tuple[Trial, ...]:
-    """The linear program at sizes around Cover's threshold and, on fewer samples, gradient descent on the same linear scores."""
     runs, fewer = scale.pick(smoke=(24, 3), laptop=(60, 6), paper=(200, 20))
     d, shares = dimensions(scale), scale.pick(smoke=(1, 1.5, 2, 2.5, 3), laptop=_SHARES)
     descent = Training(Linear(bias=False), Adam(lr=0.05), batch_size=None, epochs=scale.pick(smoke=200, laptop=1000, paper=5000), whiten=False)
@@ -102,11 +103,6 @@ def _linear(scale: Scale) -> tuple[Trial, ...]:
         return grid(Trial, dataset=clouds, corruption=[RandomLabels()], learner=[learner], seeds=seeds)
 
     return trials(LinearSeparator(), runs) + trials(descent, fewer)
-
-
-def _published(scale: Scale) -> tuple[Trial, ...]:
-    """The paper's nets on random labels, the trials of Figure 1(c): they fit every size, so one size is all that they can show."""
-    return sum((setup.trials([RandomLabels()], scale) for setup in setups(scale, ("mlp",), ("inception", "alexnet", "mlp"))), ())
 
 
 def views(scale: Scale) -> tuple[Any, ...]:

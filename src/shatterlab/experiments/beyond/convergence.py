@@ -8,7 +8,7 @@ from dataclasses import replace
 from shatterlab import MLP, SGD, Claim, Experiment, Gaussian, NeuralTangent, PredictedDescent, Scale, SmallAlexNet, Training, Trial, grid, mean, ratio
 from shatterlab.core import Architecture, Dataset, Kernel, Learner
 from shatterlab.core.errors import InvalidPart
-from shatterlab.design.settings import FIVE_SETTINGS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
+from shatterlab.design.experiment import FIVE_SETTINGS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.views import ArrayCurves, Histogram, Scatter, Table, View
 
@@ -51,7 +51,6 @@ def _descent(architecture: Architecture, rate: float, steps: int, kernels: tuple
 
 
 def _plain(learner: Learner) -> PredictedDescent:
-    """The user's own model by plain descent."""
     if not isinstance(learner, Training):
         raise InvalidPart(f'convergence: a torch model is required, got {learner.kind}. Name it "module:factory".')
     steps = min(learner.epochs, 200)
@@ -60,15 +59,10 @@ def _plain(learner: Learner) -> PredictedDescent:
 
 
 def _plan(scale: Scale, data: Dataset, recipes: list[PredictedDescent], claims: tuple[Claim, ...]) -> Experiment:
-    return Experiment(
-        name="convergence",
-        source="Zhang et al. 2017, section 2.1; Arora et al. 2019, section 4",
-        question="Does the kernel of a network at initialization predict how fast each randomization is fitted?",
-        trials=grid(Trial, dataset=[data], corruption=FIVE_SETTINGS, learner=recipes, seeds=scale.seeds),
-        views=tuple(_views(recipes)),
-        claims=claims,
-        scale=scale.name,
-    )
+    source = "Zhang et al. 2017, section 2.1; Arora et al. 2019, section 4"
+    question = "Does the kernel of a network at initialization predict how fast each randomization is fitted?"
+    trials = grid(Trial, dataset=[data], corruption=FIVE_SETTINGS, learner=recipes, seeds=scale.seeds)
+    return Experiment("convergence", source, question, trials, tuple(_views(recipes)), claims, scale.name)
 
 
 def _views(recipes: list[PredictedDescent]) -> Iterator[View]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shatterlab import MLP, SGD, Curve, Experiment, Scale, Scatter, Table, Training, difference, mean
-from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
+from shatterlab.design.experiment import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import Setup, digits_or_images, hidden_column
 
 _SHAPES = ((512,), (433,) * 2, (386,) * 3, (329,) * 5)  # of 3x28x28 images: 1,209,866 to 1,211,717 parameters
@@ -20,21 +20,18 @@ def experiment(scale: Scale) -> Experiment:
     low, high = scale.pick(smoke=(38000, 40200), laptop=(1.205e6, 1.215e6))
     one, five = ({**TRUE, _HIDDEN: hidden_column(hidden)} for hidden in (shapes[0], shapes[-1]))
     alike = "one and five hidden layers generalize alike: test accuracy on true labels to within 5 points"
-    return Experiment(
-        name="depth_against_width",
-        source="Zhang et al. 2017, section 4, which asks for it; Table 1 has MLP 1x512 and MLP 3x512, of unequal size",
-        question="With equally many parameters, does depth or width fit faster, and which generalizes better?",
-        trials=sum((setup.trials(TRUE_AND_RANDOM, scale) for setup in setups), ()),
-        views=(
-            Table((_HIDDEN, "setting"), ("fit.parameters", "fit.epochs_to_interpolation", "train.error", "test.accuracy")),
-            Curve(_HIDDEN, "fit.epochs_to_interpolation", by="setting"),
-            Curve(_HIDDEN, "test.error", by="setting"),
-            Scatter("fit.epochs_to_interpolation", "test.error", by=_HIDDEN, title="Test error against time to fit"),
-        ),
-        claims=(
-            mean("all shapes have equally many parameters", "fit.parameters", low=low, high=high),
-            mean("every shape fits random labels", "train.error", RANDOM, high=0.0, scales=("smoke", "laptop")),
-            difference(alike, "test.accuracy", five, one, low=-0.05, high=0.05),
-        ),
-        scale=scale.name,
+    source = "Zhang et al. 2017, section 4, which asks for it; Table 1 has MLP 1x512 and MLP 3x512, of unequal size"
+    question = "With equally many parameters, does depth or width fit faster, and which generalizes better?"
+    trials = sum((setup.trials(TRUE_AND_RANDOM, scale) for setup in setups), ())
+    views = (
+        Table((_HIDDEN, "setting"), ("fit.parameters", "fit.epochs_to_interpolation", "train.error", "test.accuracy")),
+        Curve(_HIDDEN, "fit.epochs_to_interpolation", by="setting"),
+        Curve(_HIDDEN, "test.error", by="setting"),
+        Scatter("fit.epochs_to_interpolation", "test.error", by=_HIDDEN, title="Test error against time to fit"),
     )
+    claims = (
+        mean("all shapes have equally many parameters", "fit.parameters", low=low, high=high),
+        mean("every shape fits random labels", "train.error", RANDOM, high=0.0, scales=("smoke", "laptop")),
+        difference(alike, "test.accuracy", five, one, low=-0.05, high=0.05),
+    )
+    return Experiment("depth_against_width", source, question, trials, views, claims, scale.name)

@@ -22,22 +22,16 @@ def experiment(scale: Scale) -> Experiment:
     trials = grid(Trial, seeds=scale.seeds, dataset=[net.dataset], corruption=[TrueLabels()], learner=list(choices.values()))
     columns = {name: _columns(trial) for name, trial in zip(choices, trials, strict=False)}
     changed = tuple(Effect(name, (where,), (columns[_BASE],)) for name, where in columns.items() if name != _BASE)
-    return Experiment(
-        name="implicit_regularizers",
-        source="Zhang et al. 2017, section 5: stochastic gradient descent as an implicit regularizer",
-        question="With no explicit regularizer: what does the way a network is trained do to its test accuracy?",
-        trials=trials,
-        views=(
-            Effects(changed, ("test.accuracy", "fit.steps"), title=f"Each choice against {_BASE}"),
-            Table(_DIFFERING, ("train.accuracy", "test.accuracy", "oracle.test.accuracy", "fit.epochs"), title="The choices"),
-        ),
-        claims=tuple(_claims(columns)),
-        scale=scale.name,
+    source = "Zhang et al. 2017, section 5: stochastic gradient descent as an implicit regularizer"
+    question = "With no explicit regularizer: what does the way a network is trained do to its test accuracy?"
+    views = (
+        Effects(changed, ("test.accuracy", "fit.steps"), title=f"Each choice against {_BASE}"),
+        Table(_DIFFERING, ("train.accuracy", "test.accuracy", "oracle.test.accuracy", "fit.epochs"), title="The choices"),
     )
+    return Experiment("implicit_regularizers", source, question, trials, views, tuple(_claims(columns)), scale.name)
 
 
 def _choices(recipe: Training) -> dict[str, Training]:
-    """Name -> recipe: the paper's, and those with one choice changed."""
     assert isinstance(recipe.optimizer, SGD)
     return {
         _BASE: recipe,

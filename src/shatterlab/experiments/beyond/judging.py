@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shatterlab import MLP, SGD, Dataset, Experiment, InvalidPart, Learner, Scale, Seeds, Training, Trial, grid
-from shatterlab.design.settings import TRUE_AND_RANDOM
+from shatterlab.design.experiment import TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images, replicates
-from shatterlab.studies.ledger_runs import QUANTITIES, STOP, Effort, network_measures
+from shatterlab.studies.ledger import QUANTITIES, STOP, Effort, network_measures
 from shatterlab.views import JudgedMeasures, Scatter
 
 
@@ -31,25 +31,17 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
     measures = network_measures(Effort.of(scale))
     kinds = {f"measure.{measure.kind}" for measure in measures}
     quantities = tuple(quantity for quantity in QUANTITIES if quantity.role == "fit" and quantity.column.rpartition(".")[0] in kinds)
-    return Experiment(
-        name="judging",
-        source="Jiang et al. 2020; Dziugaite et al. 2020; Zhang et al. 2017, section 2.2",
-        question="Which measure of a fit orders networks as their generalization gap does?",
-        trials=grid(
-            Trial,
-            dataset=[data],
-            seeds=[Seeds.replicate(r) for r in range(replicates(scale))],
-            learner=learners,
-            corruption=TRUE_AND_RANDOM,
-            measures=[measures],
-        ),
-        views=(
-            JudgedMeasures(quantities, title="True labels: do measures order networks as their generalization gap does?", where={"corruption.level": 0.0}),
-            JudgedMeasures(quantities, title="With random labels among the choices"),
-            Scatter("measure.PathNorm.l2", "test.error", by="corruption.level", title="Test error against path norm, every trial", x_scale="log"),
-        ),
-        scale=scale.name,
+    source = "Jiang et al. 2020; Dziugaite et al. 2020; Zhang et al. 2017, section 2.2"
+    question = "Which measure of a fit orders networks as their generalization gap does?"
+    trials = grid(
+        Trial, dataset=[data], seeds=[Seeds.replicate(r) for r in range(replicates(scale))], learner=learners, corruption=TRUE_AND_RANDOM, measures=[measures]
     )
+    views = (
+        JudgedMeasures(quantities, title="True labels: do measures order networks as their generalization gap does?", where={"corruption.level": 0.0}),
+        JudgedMeasures(quantities, title="With random labels among the choices"),
+        Scatter("measure.PathNorm.l2", "test.error", by="corruption.level", title="Test error against path norm, every trial", x_scale="log"),
+    )
+    return Experiment("judging", source, question, trials, views, scale=scale.name)
 
 
 def _networks(scale: Scale) -> list[Learner]:
@@ -61,7 +53,6 @@ def _networks(scale: Scale) -> list[Learner]:
 
 
 def _varied(learner: Learner) -> list[Learner]:
-    """The recipe in eight versions, each ended at the same training loss."""
     if not isinstance(learner, Training) or not isinstance(learner.optimizer, SGD):
         raise InvalidPart(f"judging: a network trained by SGD is required, whose rate and batch size can be varied, got {learner.kind}. Use `ledger` for it.")
     rate, batch = learner.optimizer.lr, learner.batch_size or 64

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shatterlab import CIFAR10, MNIST, Digits, Estimator, Experiment, Gaussian, KernelInterpolation, Laplacian, MaximumMargin, PartialLabels, Scale, Trial, grid
 from shatterlab.core import Dataset
 from shatterlab.design.claims import difference, mean, ratio
-from shatterlab.design.settings import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, SHUFFLED_PIXELS, TRUE, TRUE_AND_RANDOM
+from shatterlab.design.experiment import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, SHUFFLED_PIXELS, TRUE, TRUE_AND_RANDOM
 from shatterlab.views import Curve, Scatter, Table, View
 
 _NORM, _ERROR, _STEPS = "fit.squared_norm", "test.error", "fit.steps"
@@ -39,26 +39,17 @@ class _Task:
 def experiment(scale: Scale) -> Experiment:
     """Smoke: 400 digits. Laptop: 1,500 examples each of MNIST and CIFAR-10. Paper: 10,000 of each.
 
-    All settings of a data set share one bandwidth, on purpose: norms compare functions of one space, and a bandwidth chosen by the labels
-    would be another on random labels. On MNIST they are 5 (Gaussian) and 10 (Laplacian), those of Belkin, Ma, Mandal 2018. On CIFAR-10
-    7 and 14, near what leave-one-out error prefers for the Gaussian on true labels; on digits 1.5 and 3. The support vector machine has the
-    same Gaussian kernel.
+    All settings of a data set share one bandwidth, on purpose: norms compare functions of one space, and a bandwidth chosen by the labels would be another on
+    random labels. On MNIST they are 5 (Gaussian) and 10 (Laplacian), those of Belkin, Ma, Mandal 2018. On CIFAR-10 7 and 14, near what leave-one-out error
+    prefers for the Gaussian on true labels; on digits 1.5 and 3. The support vector machine has the same Gaussian kernel.
     """
-    tasks = _tasks(scale)
-    return Experiment(
-        name="kernel_randomizations",
-        source="Zhang et al. 2017, sections 2 and 5; Belkin, Ma, Mandal 2018",
-        question="Do kernel methods fit random labels and noise as deep nets do, and what does it cost them in norm, margin and iterations?",
-        trials=sum((task.trials(scale) for task in tasks), ()),
-        views=tuple(_views(tasks)),
-        claims=(*_FITTED, *_GENERALIZATION, *_CAPACITY, *_SAME),
-        scale=scale.name,
-    )
-
-
-def _tasks(scale: Scale) -> list[_Task]:
     digits = Digits(examples=scale.examples, test_examples=scale.test_examples)
-    return scale.pick(smoke=[_Task(digits, 1.5)], laptop=_images(1500, 1000), paper=_images(10_000, 10_000))
+    tasks = scale.pick(smoke=[_Task(digits, 1.5)], laptop=_images(1500, 1000), paper=_images(10_000, 10_000))
+    source = "Zhang et al. 2017, sections 2 and 5; Belkin, Ma, Mandal 2018"
+    question = "Do kernel methods fit random labels and noise as deep nets do, and what does it cost them in norm, margin and iterations?"
+    trials = sum((task.trials(scale) for task in tasks), ())
+    claims = (*_FITTED, *_GENERALIZATION, *_CAPACITY, *_SAME)
+    return Experiment("kernel_randomizations", source, question, trials, tuple(_views(tasks)), claims, scale.name)
 
 
 def _images(examples: int, tested: int) -> list[_Task]:

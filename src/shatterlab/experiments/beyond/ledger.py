@@ -7,10 +7,9 @@ from typing import Any
 
 from shatterlab import MLP, SGD, Claim, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, Scale, SmallAlexNet, Training, difference, mean
 from shatterlab.core import Architecture, Dataset, Learner
-from shatterlab.design.settings import RANDOM, TRUE
+from shatterlab.design.experiment import RANDOM, TRUE
 from shatterlab.experiments._networks import digits_or_images
-from shatterlab.studies.ledger import ended, named, plan
-from shatterlab.studies.ledger_runs import STOP, Effort
+from shatterlab.studies.ledger import STOP, Effort, ended, named, plan
 
 _TREE, _NEIGHBOUR = "sklearn.tree:DecisionTreeClassifier", "sklearn.neighbors:KNeighborsClassifier"
 _MLP, _OF_MLP = {"learner.architecture.kind": "MLP"}, {"learner.learner.architecture.kind": "MLP"}  # the learner itself, and one that contains it
@@ -56,6 +55,7 @@ def learners(scale: Scale) -> dict[str, Learner]:
 
 def claims() -> tuple[Claim, ...]:
     """Claims about the networks and lookup tables that every scale has; margins of orderings are 0: the interval decides."""
+    coded, part, saved = {"learner.kind": "Prequential", **_OF_MLP}, {"learner.kind": "RandomizedPart", **_OF_MLP}, "measure.CodeLengthCertificate.saved"
     nets, interpolant = {"learner.architecture.kind": ("MLP", "SmallAlexNet")}, {"learner.kind": "KernelInterpolation", "learner.ridge": 0.0}
     return (
         mean(f"every fit of a ReLU net gets to a training loss of {STOP:g} within its budget", "fit.censored", nets, high=0.0),
@@ -66,17 +66,6 @@ def claims() -> tuple[Claim, ...]:
         _larger("the leaves of a fully grown tree", "measure.LeafCount.leaves", {"learner.estimator": _TREE}),
         _larger("the norm of the kernel interpolant", "measure.RKHSNorm.norm", interpolant),
         _larger("the mean loss change of the MLP's twins", "fit.mean_loss_difference", {"learner.kind": "Twins", **_OF_MLP}),
-        *_certificates(),
-    )
-
-
-def _larger(name: str, column: str, where: Mapping[str, Any]) -> Claim:
-    return difference(f"{name}: larger on random labels", column, {**where, **RANDOM}, {**where, **TRUE}, low=0.0)
-
-
-def _certificates() -> tuple[Claim, ...]:
-    coded, part, saved = {"learner.kind": "Prequential", **_OF_MLP}, {"learner.kind": "RandomizedPart", **_OF_MLP}, "measure.CodeLengthCertificate.saved"
-    return (
         mean("the VC bound of the MLP is vacuous on true labels too", "measure.VCBound.vacuous", _MLP | TRUE, low=1.0, reference=_SECTION),
         mean("every PAC-Bayes certificate of the MLP is vacuous on random labels", "measure.PACBayesCertificate.vacuous", _MLP | RANDOM, low=1.0),
         mean("every Occam certificate of the MLP is vacuous on random labels", "measure.OccamCertificate.vacuous", _MLP | RANDOM, low=1.0),
@@ -84,3 +73,7 @@ def _certificates() -> tuple[Claim, ...]:
         mean("the MLP saves bits on true labels", saved, coded | TRUE, low=0.0),
         mean("the MLP saves at most 20 bits on random labels (probability below 1e-6)", saved, coded | RANDOM, high=20.0),
     )
+
+
+def _larger(name: str, column: str, where: Mapping[str, Any]) -> Claim:
+    return difference(f"{name}: larger on random labels", column, {**where, **RANDOM}, {**where, **TRUE}, low=0.0)

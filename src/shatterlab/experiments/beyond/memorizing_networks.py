@@ -21,24 +21,17 @@ def experiment(scale: Scale) -> Experiment:
     n = scale.pick(smoke=400, laptop=1000, paper=10000)
     data = scale.pick(smoke=Digits(examples=n, test_examples=200), laptop=MNIST(examples=n, test_examples=1000))
     d, plane = scale.pick(smoke=(64, 40), laptop=(784, 500))
-    return Experiment(
-        name="memorizing_networks",
-        source="Zhang et al. 2017, Theorem 1; Livni et al. 2014; Baum 1988 and Bubeck et al. 2020; Yun et al. 2019",
-        question="How large is a network that takes any labels of a sample, and what does being small cost?",
-        trials=grid(Trial, dataset=[data], corruption=[RandomLabels()], learner=_networks(plane), seeds=scale.seeds),
-        views=(
-            Table(_NAMES, _SIZES, title="Networks through the same points"),
-            Scatter(_NEURONS, _WEIGHTS, by="learner.kind", title="Weights against neurons"),
-            Scatter(_LARGEST, _OFF, by="learner.kind", title="What large weights cost in precision"),
-        ),
-        claims=tuple(_claims(n, d, plane)),
-        scale=scale.name,
-    )
-
-
-def _networks(plane: int) -> list[Learner]:
+    source = "Zhang et al. 2017, Theorem 1; Livni et al. 2014; Baum 1988 and Bubeck et al. 2020; Yun et al. 2019"
+    question = "How large is a network that takes any labels of a sample, and what does being small cost?"
     theorem = [TwoLayerConstruction(), DeepConstruction(depth=_DEPTH), DeepConstruction(depth=_DEPTH, form="multiplexer")]
-    return [*theorem, MemorizingNetwork("untied"), MemorizingNetwork("baum", plane=plane), MemorizingNetwork("yun")]
+    learners: list[Learner] = [*theorem, MemorizingNetwork("untied"), MemorizingNetwork("baum", plane=plane), MemorizingNetwork("yun")]
+    trials = grid(Trial, dataset=[data], corruption=[RandomLabels()], learner=learners, seeds=scale.seeds)
+    views = (
+        Table(_NAMES, _SIZES, title="Networks through the same points"),
+        Scatter(_NEURONS, _WEIGHTS, by="learner.kind", title="Weights against neurons"),
+        Scatter(_LARGEST, _OFF, by="learner.kind", title="What large weights cost in precision"),
+    )
+    return Experiment("memorizing_networks", source, question, trials, views, tuple(_claims(n, d, plane)), scale.name)
 
 
 def _claims(n: int, d: int, plane: int) -> Iterator[Claim]:

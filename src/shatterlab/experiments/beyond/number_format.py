@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from shatterlab import MLP, SGD, Experiment, Scale, SmallAlexNet, Table, Training, difference, ratio
-from shatterlab.design.settings import TRUE
+from shatterlab.design.experiment import TRUE
 from shatterlab.experiments._networks import Setup, digits_or_images, sweep
 
 SEEDS = 5  # at least
@@ -19,15 +19,11 @@ def experiment(scale: Scale) -> Experiment:
     """Smoke: an MLP on digits. Laptop: the MLPs on 1,000 images, AlexNet on 128 with true labels only. Paper: on all of them."""
     at_least = replace(scale, replicates=max(SEEDS, scale.replicates))
     pairs = zip(_setups(scale, "float32"), _setups(scale, "bfloat16"), strict=True)
-    return Experiment(
-        name="number_format",
-        source="this project: whether results of bfloat16 stand for those of float32",
-        question="Does training in bfloat16 give the test accuracy and the epochs to interpolation of float32?",
-        trials=sweep((setup for pair in pairs for setup in pair), at_least),
-        views=(Table(_FIELDS, ("fit.epochs_to_interpolation", "test.accuracy", "train.error", "seconds")),),
-        claims=CLAIMS,
-        scale=scale.name,
-    )
+    source = "this project: whether results of bfloat16 stand for those of float32"
+    question = "Does training in bfloat16 give the test accuracy and the epochs to interpolation of float32?"
+    trials = sweep((setup for pair in pairs for setup in pair), at_least)
+    views = (Table(_FIELDS, ("fit.epochs_to_interpolation", "test.accuracy", "train.error", "seconds")),)
+    return Experiment("number_format", source, question, trials, views, CLAIMS, scale.name)
 
 
 def _setups(scale: Scale, precision: Precision) -> list[Setup]:

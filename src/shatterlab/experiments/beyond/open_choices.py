@@ -7,15 +7,10 @@ from typing import Any, Literal
 
 from shatterlab import CIFAR10, SGD, Experiment, GaussianPixels, RandomPixels, RankingTable, Scale, ShuffledPixels, SmallInception, Table, Training, Trial
 from shatterlab.core import Corruption, Dataset
-from shatterlab.design.settings import FIVE_SETTINGS
+from shatterlab.design.experiment import FIVE_SETTINGS
 from shatterlab.experiments._networks import TIME, Setup, digits_or_images
 
-_BASE: Mapping[str, Any] = {
-    "dataset.crop": 28,
-    "corruption.unit": "position",
-    "corruption.moments": "channel",
-    "learner.architecture.convention": "shift",
-}
+_BASE: Mapping[str, Any] = {"dataset.crop": 28, "corruption.unit": "position", "corruption.moments": "channel", "learner.architecture.convention": "shift"}
 _PIXELS: Mapping[str, tuple[dict[str, Any], list[Corruption]]] = {
     "every value moves by itself, not whole pixels": ({"corruption.unit": "value"}, [ShuffledPixels(unit="value"), RandomPixels(unit="value")]),
     "Gaussian moments of each pixel": ({"corruption.moments": "pixel"}, [GaussianPixels("pixel")]),
@@ -43,17 +38,13 @@ def experiment(scale: Scale) -> Experiment:
         uncropped = CIFAR10(examples=examples, test_examples=scale.test_examples)
         grids.append(trials([ShuffledPixels(), RandomPixels()], data=uncropped, crop=28))
         variants["pixels shuffled before the crop"] = {"dataset.crop": None, "learner.crop": 28}
-    return Experiment(
-        name="open_choices",
-        source="Zhang et al. 2017, section 2.1 and appendix A, which do not say",
-        question="Which of the choices that the paper leaves open move the order in which its settings are fitted?",
-        trials=sum(grids, ()),
-        views=(
-            RankingTable(TIME, variants, base=base),
-            Table(("setting", "learner.architecture.convention"), (TIME, "fit.epochs_to_interpolation", "test.accuracy"), where=_TABLED),
-        ),
-        scale=scale.name,
+    source = "Zhang et al. 2017, section 2.1 and appendix A, which do not say"
+    question = "Which of the choices that the paper leaves open move the order in which its settings are fitted?"
+    views = (
+        RankingTable(TIME, variants, base=base),
+        Table(("setting", "learner.architecture.convention"), (TIME, "fit.epochs_to_interpolation", "test.accuracy"), where=_TABLED),
     )
+    return Experiment("open_choices", source, question, sum(grids, ()), views, scale=scale.name)
 
 
 _TABLED = {"corruption.unit": (None, "position"), "corruption.moments": (None, "channel"), "learner.crop": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shatterlab import MLP, SGD, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, OneAgainstRest, Scale, SmallAlexNet, Training, Trial, grid, mean
 from shatterlab.core import Learner, Seeds
-from shatterlab.design.settings import RANDOM, TRUE_AND_RANDOM
+from shatterlab.design.experiment import RANDOM, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.views import RademacherTable, Table
 
@@ -29,16 +29,13 @@ def experiment(scale: Scale) -> Experiment:
     if scale.name != "smoke":
         learners.append(Training(SmallAlexNet(), SGD(lr=0.01), epochs=scale.epochs))
     seeds = [Seeds(data=0, corruption=r, init=r, order=r) for r in range(draws)]
-    return Experiment(
-        name="rademacher",
-        source="Zhang et al. 2017, section 2.2",
-        question="How well do models fit random signs, and what is left of the bound that this enters?",
-        trials=grid(Trial, dataset=[data], corruption=TRUE_AND_RANDOM[::-1], learner=learners, seeds=seeds),
-        views=(RademacherTable(), Table(("model", "setting"), ("train.error", "test.error"), title="The same learners on random and on true labels")),
-        claims=(
-            mean("a lookup table reaches 1 on every draw", "train.error", RANDOM | {"learner.estimator": _NEIGHBOUR}, high=0.0),
-            mean("a network with one hidden layer reaches 1", "train.error", RANDOM | {"learner.architecture.kind": "MLP"}, high=0.0, reference="Section 2.2"),
-            mean("a decision stump does not", "train.error", RANDOM | {"learner.estimator": _TREE}, low=0.25),
-        ),
-        scale=scale.name,
+    source = "Zhang et al. 2017, section 2.2"
+    question = "How well do models fit random signs, and what is left of the bound that this enters?"
+    trials = grid(Trial, dataset=[data], corruption=TRUE_AND_RANDOM[::-1], learner=learners, seeds=seeds)
+    views = (RademacherTable(), Table(("model", "setting"), ("train.error", "test.error"), title="The same learners on random and on true labels"))
+    claims = (
+        mean("a lookup table reaches 1 on every draw", "train.error", RANDOM | {"learner.estimator": _NEIGHBOUR}, high=0.0),
+        mean("a network with one hidden layer reaches 1", "train.error", RANDOM | {"learner.architecture.kind": "MLP"}, high=0.0, reference="Section 2.2"),
+        mean("a decision stump does not", "train.error", RANDOM | {"learner.estimator": _TREE}, low=0.25),
     )
+    return Experiment("rademacher", source, question, trials, views, claims, scale.name)

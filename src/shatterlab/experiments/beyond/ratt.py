@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from shatterlab import MLP, SGD, Estimator, Gaussian, KernelInterpolation, Linear, OneAgainstRest, RandomizedPart, RATTCertificate, Table, Training, Trial, mean
 from shatterlab.core import Learner
-from shatterlab.design.experiment import Experiment, Scale, grid
-from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
+from shatterlab.design.experiment import RANDOM, TRUE, TRUE_AND_RANDOM, Experiment, Scale, grid
 from shatterlab.experiments._networks import digits_or_images
 
 _BOUND = "measure.RATTCertificate"
@@ -34,23 +33,20 @@ def experiment(scale: Scale) -> Experiment:
     strong, neighbour = {"learner.learner.ridge": 10.0}, {"learner.learner.estimator": _NEIGHBOUR}
     lines = ("learner.learner.kind", "learner.learner.architecture.kind", "learner.learner.epochs", "learner.learner.ridge", "setting")
     columns = ("fit.labelled_error", "fit.random_error", f"{_BOUND}.concentration", f"{_BOUND}.bound", f"{_BOUND}.vacuous", "test.error")
-    return Experiment(
-        name="ratt",
-        source="Garg, Balakrishnan, Kolter, Lipton 2021",
-        question="What does failing on random labels certify?",
-        trials=grid(
-            Trial,
-            dataset=[data],
-            corruption=TRUE_AND_RANDOM,
-            learner=[RandomizedPart(learner) for learner in learners],
-            seeds=scale.seeds,
-            measures=[(RATTCertificate(),)],
-        ),
-        views=(Table(lines, columns, title="Bounds from a randomly labelled half (assumed, not proved, for nets and early stopping); vacuous from 0.5"),),
-        claims=(
-            mean("kernel ridge regression with a strong ridge has a bound below guessing", f"{_BOUND}.bound", strong | TRUE, high=0.5),
-            mean("the nearest neighbour, which fits everything, has none", f"{_BOUND}.bound", neighbour | TRUE, low=0.5),
-            mean("no learner has one on random labels", f"{_BOUND}.bound", RANDOM, low=0.5),
-        ),
-        scale=scale.name,
+    source = "Garg, Balakrishnan, Kolter, Lipton 2021"
+    question = "What does failing on random labels certify?"
+    trials = grid(
+        Trial,
+        dataset=[data],
+        corruption=TRUE_AND_RANDOM,
+        learner=[RandomizedPart(learner) for learner in learners],
+        seeds=scale.seeds,
+        measures=[(RATTCertificate(),)],
     )
+    views = (Table(lines, columns, title="Bounds from a randomly labelled half (assumed, not proved, for nets and early stopping); vacuous from 0.5"),)
+    claims = (
+        mean("kernel ridge regression with a strong ridge has a bound below guessing", f"{_BOUND}.bound", strong | TRUE, high=0.5),
+        mean("the nearest neighbour, which fits everything, has none", f"{_BOUND}.bound", neighbour | TRUE, low=0.5),
+        mean("no learner has one on random labels", f"{_BOUND}.bound", RANDOM, low=0.5),
+    )
+    return Experiment("ratt", source, question, trials, views, claims, scale.name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from shatterlab import MLP, SGD, Claim, Curve, Experiment, HessianTopEigenvalue, Scale, Table, Training, Trial, difference, grid, mean, ratio
-from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
+from shatterlab import MLP, SGD, Curve, Experiment, HessianTopEigenvalue, Scale, Table, Training, Trial, difference, grid, mean, ratio
+from shatterlab.design.experiment import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
 
 _W = "learner.optimizer.weight_decay"
@@ -26,34 +26,27 @@ def experiment(scale: Scale) -> Experiment:
     smallest = scale.pick(smoke=1e-4, laptop=1e-4, paper=1e-5)
     coefficients = [0.0, *(float(f"{smallest * _STEP**i:.3g}") for i in range(7))]
     columns = ("train.loss", "train.accuracy", _STEPS, "test.error", _CURVATURE)
-    return Experiment(
-        name="weight_decay",
-        source='Zhang et al. 2017, section 1: explicit regularization "may improve generalization", as a tuning parameter',
-        question="What does the coefficient of weight decay do to training, and does it sometimes help it?",
-        trials=grid(
-            Trial,
-            seeds=scale.seeds,
-            dataset=[digits_or_images(scale, scale.pick(smoke=200, laptop=2000, paper=None))],
-            corruption=TRUE_AND_RANDOM,
-            learner=[replace(recipe, optimizer=SGD(lr=rate, weight_decay=w)) for w in coefficients],
-            measures=[(HessianTopEigenvalue(examples=1000),)],
-        ),
-        views=(
-            *(Curve(_W, column, by="setting", scale=scale_of, ordinal=True) for column, scale_of in _SHOWN.items()),
-            Table(("setting", _W), columns, title="Weight decay as a tuning parameter"),
-        ),
-        claims=_claims(coefficients),
-        scale=scale.name,
+    source = 'Zhang et al. 2017, section 1: explicit regularization "may improve generalization", as a tuning parameter'
+    question = "What does the coefficient of weight decay do to training, and does it sometimes help it?"
+    trials = grid(
+        Trial,
+        seeds=scale.seeds,
+        dataset=[digits_or_images(scale, scale.pick(smoke=200, laptop=2000, paper=None))],
+        corruption=TRUE_AND_RANDOM,
+        learner=[replace(recipe, optimizer=SGD(lr=rate, weight_decay=w)) for w in coefficients],
+        measures=[(HessianTopEigenvalue(examples=1000),)],
     )
-
-
-def _claims(coefficients: list[float]) -> tuple[Claim, ...]:
+    views = (
+        *(Curve(_W, column, by="setting", scale=scale_of, ordinal=True) for column, scale_of in _SHOWN.items()),
+        Table(("setting", _W), columns, title="Weight decay as a tuning parameter"),
+    )
     off, low, middle, high = ({_W: coefficients[i]} for i in (0, 1, 4, 7))
     helps = "weight decay helps optimization: the fourth coefficient lowers the training loss on true labels"
-    return (
+    claims = (
         ratio("the smallest coefficient leaves the time to a loss of 0.1 as it is, to within a tenth", _STEPS, low, off, low=0.9, high=1.1),
         mean("random labels are fitted all the same with the smallest", "train.accuracy", RANDOM | low, low=0.99),
         mean("the largest keeps random labels from being fitted: training accuracy is below 0.99", "train.accuracy", RANDOM | high, high=0.99),
         difference(helps, "train.loss", TRUE | middle, TRUE | off, high=0.0),
         difference("the fourth coefficient lowers the test error on true labels", "test.error", TRUE | middle, TRUE | off, high=0.0),
     )
+    return Experiment("weight_decay", source, question, trials, views, claims, scale.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from shatterlab import Claim, Curve, DeepConstruction, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, grid, mean
+from shatterlab import Curve, DeepConstruction, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, grid, mean
 
 _D = 50
 _DEPTH, _FORM = "learner.depth", "learner.form"
@@ -18,30 +18,22 @@ def experiment(scale: Scale) -> Experiment:
     learners = [*(DeepConstruction(depth=depth) for depth in depths), *(DeepConstruction(depth=depth, form="multiplexer") for depth in depths if depth > 2)]
     data = GaussianCloud(_D, n=n, test_examples=20)
     width = [{"x": depth, "y": n / depth, "name": "n / k"} for depth in depths]
-    return Experiment(
-        name="corollary1",
-        source="Zhang et al. 2017, Corollary 1",
-        question="How do the width and the weights of a network that takes any labels fall and grow with its depth?",
-        trials=grid(Trial, dataset=[data], corruption=[RandomLabels()], learner=learners, seeds=scale.seeds),
-        views=(
-            Curve(_DEPTH, "fit.width", by=_FORM, scale="log", title="Width against depth", reference=width),
-            Curve(_DEPTH, "fit.connections", by=_FORM, title="Weights of all layers against depth"),
-            Table((_FORM, _DEPTH), ("fit.width", "fit.weights", "fit.connections", "fit.certified_error", "train.error"), title="Sizes by depth"),
-        ),
-        claims=_claims(n, depths),
-        scale=scale.name,
+    source = "Zhang et al. 2017, Corollary 1"
+    question = "How do the width and the weights of a network that takes any labels fall and grow with its depth?"
+    trials = grid(Trial, dataset=[data], corruption=[RandomLabels()], learner=learners, seeds=scale.seeds)
+    views = (
+        Curve(_DEPTH, "fit.width", by=_FORM, scale="log", title="Width against depth", reference=width),
+        Curve(_DEPTH, "fit.connections", by=_FORM, title="Weights of all layers against depth"),
+        Table((_FORM, _DEPTH), ("fit.width", "fit.weights", "fit.connections", "fit.certified_error", "train.error"), title="Sizes by depth"),
     )
-
-
-def _claims(n: int, depths: tuple[int, ...]) -> tuple[Claim, ...]:
-    """The corollary's constants are not stated; 4 and 8 leave room for the indicators of intervals."""
+    # the corollary states no constants; 4 and 8 leave room for the indicators of intervals
     carry, paper = {_FORM: "carry"}, {_FORM: "multiplexer"}
     last = depths[-1]
     exact = [
         mean(f"carry, depth {k}: width {math.ceil(n / (k - 1)) + 3:,} at most, n/(k-1) + 3", "fit.width", carry | {_DEPTH: k}, high=math.ceil(n / (k - 1)) + 3)
         for k in depths
     ]
-    return (
+    claims = (
         mean("every random label is reproduced at every depth", "train.error", high=0.0, reference=_COROLLARY),
         mean("the certified error is at most 1e-6", "fit.certified_error", high=1e-6),
         *exact,
@@ -49,3 +41,4 @@ def _claims(n: int, depths: tuple[int, ...]) -> tuple[Claim, ...]:
         mean(f"multiplexer: width at most 4n/k + 8 at depth {last}", "fit.width", paper | {_DEPTH: last}, high=4 * n / last + 8, reference=_COROLLARY),
         mean("multiplexer: at most 8(n + d) + 64k weights, the order of n + d", "fit.connections", paper, high=8 * (n + _D) + 64 * last, reference=_COROLLARY),
     )
+    return Experiment("corollary1", source, question, trials, views, claims, scale.name)

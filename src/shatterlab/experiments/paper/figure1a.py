@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shatterlab import Curve, Dataset, Experiment, Learner, LearningCurves, Scale, Scatter, Table, difference, mean
 from shatterlab.analysis.naming import model as model_name
-from shatterlab.design.settings import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
+from shatterlab.design.experiment import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
 from shatterlab.experiments._networks import TIME, published_losses, setups
 
 FIGURE = "Figure 1(a)"
@@ -21,25 +21,17 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
     networks = setups(scale, ("alexnet", "inception"), ("inception",), learner, dataset)
     trials = tuple(trial for network in networks for trial in network.trials(FIVE_SETTINGS, scale))
     models = list(dict.fromkeys(model_name(trial.specification()) for trial in trials))
-    return Experiment(
-        name="figure1a",
-        source="Zhang et al. 2017, Figure 1(a)",
-        question="How fast does the training loss fall on true labels, and how much slower on noise?",
-        trials=trials,
-        views=(
-            *(LearningCurves("train.loss", title=f"Training loss of {name}", where={"model": name}, reference=_published(name, scale)) for name in models),
-            Table(("model", "setting"), ("train.error", "test.accuracy", TIME, "fit.epochs_to_interpolation")),
-            Curve("setting", TIME, by="model", title="Epochs to a training loss of 0.05"),
-            Scatter("fit.epochs_to_interpolation", "test.error", by="setting", title="Test error against time to fit"),
-        ),
-        claims=ANY_NET if learner is not None else (*ANY_NET, *TEN_CLASSES, *ORDER),
-        scale=scale.name,
+    source = "Zhang et al. 2017, Figure 1(a)"
+    question = "How fast does the training loss fall on true labels, and how much slower on noise?"
+    published = {} if scale.name == "smoke" else {"SmallInception": published_losses()}
+    views = (
+        *(LearningCurves("train.loss", title=f"Training loss of {name}", where={"model": name}, reference=published.get(name)) for name in models),
+        Table(("model", "setting"), ("train.error", "test.accuracy", TIME, "fit.epochs_to_interpolation")),
+        Curve("setting", TIME, by="model", title="Epochs to a training loss of 0.05"),
+        Scatter("fit.epochs_to_interpolation", "test.error", by="setting", title="Test error against time to fit"),
     )
-
-
-def _published(model: str, scale: Scale) -> list[dict[str, object]] | None:
-    """The paper's curves are those of the small Inception on all 50,000 images."""
-    return published_losses() if model == "SmallInception" and scale.name != "smoke" else None
+    claims = ANY_NET if learner is not None else (*ANY_NET, *TEN_CLASSES, *ORDER)
+    return Experiment("figure1a", source, question, trials, views, claims, scale.name)
 
 
 ANY_NET = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shatterlab import Claim, Curve, Dataset, Experiment, Learner, Scale, Table, ratio
-from shatterlab.design.settings import RANDOM, TRUE
+from shatterlab.design.experiment import RANDOM, TRUE
 from shatterlab.experiments._networks import PAPER_NAMES, TIME, published_points, setups, sweep
 from shatterlab.references import published
 
@@ -21,18 +21,15 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
         dataset: the data set of that recipe.
     """
     reference = None if scale.name == "smoke" or learner is not None else published_points("figure1b", "relative_time_to_overfit")
-    return Experiment(
-        name="figure1b",
-        source="Zhang et al. 2017, Figure 1(b)",
-        question="How much longer does it take to overfit as labels are corrupted?",
-        trials=sweep(setups(scale, ("mlp", "alexnet"), ("inception", "alexnet", "mlp"), learner, dataset), scale),
-        views=(
-            Curve("corruption.level", TIME, by="model", relative={"corruption.level": 0.0}, reference=reference, title=_TITLE),
-            Table(("model", "corruption.level"), (TIME, "fit.epochs_to_interpolation", "train.error")),
-        ),
-        claims=ANY_NET if learner is not None else (*ANY_NET, *(_published(model, kind) for model, kind in PAPER_NAMES.items())),
-        scale=scale.name,
+    source = "Zhang et al. 2017, Figure 1(b)"
+    question = "How much longer does it take to overfit as labels are corrupted?"
+    trials = sweep(setups(scale, ("mlp", "alexnet"), ("inception", "alexnet", "mlp"), learner, dataset), scale)
+    views = (
+        Curve("corruption.level", TIME, by="model", relative={"corruption.level": 0.0}, reference=reference, title=_TITLE),
+        Table(("model", "corruption.level"), (TIME, "fit.epochs_to_interpolation", "train.error")),
     )
+    claims = ANY_NET if learner is not None else (*ANY_NET, *(_published(model, kind) for model, kind in PAPER_NAMES.items()))
+    return Experiment("figure1b", source, question, trials, views, claims, scale.name)
 
 
 def _published(model: str, kind: str) -> Claim:

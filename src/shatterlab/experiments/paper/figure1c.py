@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shatterlab import Claim, Curve, Dataset, Experiment, Learner, Scale, Scatter, Table, difference, mean
-from shatterlab.design.settings import RANDOM
+from shatterlab.design.experiment import RANDOM
 from shatterlab.experiments._networks import published_points, setups, sweep
 
 FIGURE = "Figure 1(c)"
@@ -18,19 +18,16 @@ def experiment(scale: Scale, learner: Learner | None = None, dataset: Dataset | 
         dataset: the data set of that recipe.
     """
     reference = None if scale.name == "smoke" or learner is not None else published_points("figure1c", "test_error")
-    return Experiment(
-        name="figure1c",
-        source="Zhang et al. 2017, Figure 1(c)",
-        question="How does test error grow as labels are corrupted while training error stays zero?",
-        trials=sweep(setups(scale, ("mlp", "alexnet"), ("inception", "alexnet", "mlp"), learner, dataset), scale),
-        views=(
-            Curve("corruption.level", "test.error", by="model", reference=reference),
-            Table(("model", "corruption.level"), ("train.error", "test.error", "fit.epochs_to_interpolation")),
-            Scatter("fit.epochs_to_interpolation", "test.error", by="corruption.level", title="Test error against time to fit"),
-        ),
-        claims=ANY_NET if learner is not None else (*ANY_NET, *TEN_CLASSES),
-        scale=scale.name,
+    source = "Zhang et al. 2017, Figure 1(c)"
+    question = "How does test error grow as labels are corrupted while training error stays zero?"
+    trials = sweep(setups(scale, ("mlp", "alexnet"), ("inception", "alexnet", "mlp"), learner, dataset), scale)
+    views = (
+        Curve("corruption.level", "test.error", by="model", reference=reference),
+        Table(("model", "corruption.level"), ("train.error", "test.error", "fit.epochs_to_interpolation")),
+        Scatter("fit.epochs_to_interpolation", "test.error", by="corruption.level", title="Test error against time to fit"),
     )
+    claims = ANY_NET if learner is not None else (*ANY_NET, *TEN_CLASSES)
+    return Experiment("figure1c", source, question, trials, views, claims, scale.name)
 
 
 def _rises(low: float, high: float) -> Claim:

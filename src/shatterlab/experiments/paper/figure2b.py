@@ -16,29 +16,25 @@ _SERIES = {"test_inception": ("test.accuracy", "yes"), "train_inception": ("trai
 def experiment(scale: Scale) -> Experiment:
     """Two lines of `table1`, whose rows it shares. Smoke: digits. Laptop: 1,000 images. Paper: the published networks on all images."""
     networks = [nets(scale)[name] for name in ("inception", "inception_wo_bn")]
-    trials = [net.trials(net.recipe(), "true", replicates(scale)) for net in networks]
-    on, off = (where(replicated[0]) for replicated in trials)
-    return Experiment(
-        name="figure2b",
-        source="Zhang et al. 2017, Figure 2(b)",
-        question="What does batch norm, an implicit regularizer, do to training and to test accuracy?",
-        trials=balanced(trial for replicated in trials for trial in replicated),
-        views=(
-            LearningCurves("test.accuracy", by=_BATCH_NORM, reference=_published("test.accuracy", scale), best=True),
-            LearningCurves("train.accuracy", by=_BATCH_NORM, reference=_published("train.accuracy", scale)),
-            Table((_BATCH_NORM,), ("test.accuracy", "oracle.test.accuracy", "train.accuracy", _EPOCHS)),
-        ),
-        claims=(
-            difference("with batch norm the test accuracy at the end is higher", "test.accuracy", on, off, low=0.0, reference=FIGURE),
-            difference("it is higher by 0 to 4 points", "test.accuracy", on, off, low=0.0, high=0.04, scales=("paper",), reference=FIGURE),
-            ratio("with batch norm interpolation comes earlier", _EPOCHS, on, off, high=1.0, reference=FIGURE),
-        ),
-        scale=scale.name,
+    runs = [net.trials(net.recipe(), "true", replicates(scale)) for net in networks]
+    on, off = (where(replicated[0]) for replicated in runs)
+    source = "Zhang et al. 2017, Figure 2(b)"
+    question = "What does batch norm, an implicit regularizer, do to training and to test accuracy?"
+    trials = balanced(trial for replicated in runs for trial in replicated)
+    views = (
+        LearningCurves("test.accuracy", by=_BATCH_NORM, reference=_published("test.accuracy", scale), best=True),
+        LearningCurves("train.accuracy", by=_BATCH_NORM, reference=_published("train.accuracy", scale)),
+        Table((_BATCH_NORM,), ("test.accuracy", "oracle.test.accuracy", "train.accuracy", _EPOCHS)),
     )
+    claims = (
+        difference("with batch norm the test accuracy at the end is higher", "test.accuracy", on, off, low=0.0, reference=FIGURE),
+        difference("it is higher by 0 to 4 points", "test.accuracy", on, off, low=0.0, high=0.04, scales=("paper",), reference=FIGURE),
+        ratio("with batch norm interpolation comes earlier", _EPOCHS, on, off, high=1.0, reference=FIGURE),
+    )
+    return Experiment("figure2b", source, question, trials, views, claims, scale.name)
 
 
 def _published(column: str, scale: Scale) -> list[dict[str, Any]] | None:
-    """The published curves of this column at paper scale, named as the table names batch norm."""
     if scale.name != "paper":
         return None
     series = curves()["figure2b"]["series"]

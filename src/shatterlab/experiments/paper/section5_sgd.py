@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from shatterlab import SGD, DistanceToMinimumNorm, Experiment, Learner, Linear, LinearMinimumNorm, LogCoshCurvature, Scale, Training, Trial, TrueLabels, grid
 from shatterlab.design.claims import Claim, mean, ratio
@@ -27,47 +27,39 @@ def experiment(scale: Scale) -> Experiment:
     n, d = scale.pick(smoke=(20, 64), laptop=(500, 2352), paper=(1000, 2352))
     budgets = scale.pick(smoke=(3, 30, 300, 1000), laptop=(1, 3, 10, 30, 100, 300, 1000), paper=(1, 3, 10, 30, 100, 300, 1000, 3000))
     from_zero = [_descent(scale, "zero", epochs) for epochs in budgets]
-    learners: list[Learner] = [LinearMinimumNorm(whiten=_whitened(scale)), *from_zero, _descent(scale, "default", budgets[-1])]
-    return Experiment(
-        name="section5_sgd",
-        source="Zhang et al. 2017, section 5",
-        question="Which of all interpolants does gradient descent find, and could curvature tell it from the others?",
-        trials=grid(
-            Trial,
-            dataset=[digits_or_images(scale, n)],
-            corruption=[TrueLabels()],
-            learner=learners,
-            seeds=scale.seeds,
-            measures=[(DistanceToMinimumNorm(), LogCoshCurvature())],
+    learners: list[Learner] = [LinearMinimumNorm(whiten=scale.name != "smoke"), *from_zero, _descent(scale, "default", budgets[-1])]
+    source = "Zhang et al. 2017, section 5"
+    question = "Which of all interpolants does gradient descent find, and could curvature tell it from the others?"
+    trials = grid(
+        Trial,
+        dataset=[digits_or_images(scale, n)],
+        corruption=[TrueLabels()],
+        learner=learners,
+        seeds=scale.seeds,
+        measures=[(DistanceToMinimumNorm(), LogCoshCurvature())],
+    )
+    views = (
+        Curve("fit.steps", _DISTANCE, by=_INIT, scale="log", title="Distance to the minimum-norm interpolant, relative to its norm"),
+        Curve("fit.steps", "train.loss", by=_INIT, scale="log"),
+        Table(("learner.kind", _INIT, _EPOCHS), (_DISTANCE, _OUTSIDE, _MOVED, "train.loss", "test.accuracy"), title="Where descent stands"),
+        Table(("learner.kind", _INIT, _EPOCHS), (_TRACE, "measure.LogCoshCurvature.largest", _ZEROS), title="Curvature where it stands"),
+        Histogram(
+            _SPECTRUM,
+            ("learner.kind", _EPOCHS),
+            title=f"Eigenvalues of all classes' Hessians, in theory at least {d - n:,} of {d:,} a class are 0",
+            scale="log",
+            counts="log",
+            where={_INIT: (None, "zero"), _EPOCHS: (None, budgets[0], budgets[-1])},
         ),
-        views=(
-            Curve("fit.steps", _DISTANCE, by=_INIT, scale="log", title="Distance to the minimum-norm interpolant, relative to its norm"),
-            Curve("fit.steps", "train.loss", by=_INIT, scale="log"),
-            Table(("learner.kind", _INIT, _EPOCHS), (_DISTANCE, _OUTSIDE, _MOVED, "train.loss", "test.accuracy"), title="Where descent stands"),
-            Table(("learner.kind", _INIT, _EPOCHS), (_TRACE, "measure.LogCoshCurvature.largest", _ZEROS), title="Curvature where it stands"),
-            Histogram(_SPECTRUM, ("learner.kind", _EPOCHS), title=f"Eigenvalues of all classes' Hessians, in theory at least {d - n:,} of {d:,} a class are 0",
-                      scale="log", counts="log", where=_shown(budgets)),
-        ),
-        claims=_claims(budgets, scale.pick(smoke=0.2, laptop=0.3, paper=0.5), d - n),
-        scale=scale.name,
-    )  # fmt: skip
-
-
-def _shown(budgets: tuple[int, ...]) -> dict[str, Any]:
-    """The exact solution, and descent from 0 after its first epochs and at its end."""
-    return {_INIT: (None, "zero"), _EPOCHS: (None, budgets[0], budgets[-1])}
+    )
+    claims = _claims(budgets, scale.pick(smoke=0.2, laptop=0.3, paper=0.5), d - n)
+    return Experiment("section5_sgd", source, question, trials, views, claims, scale.name)
 
 
 def _descent(scale: Scale, init: Literal["default", "zero"], epochs: int) -> Training:
-    """Squared loss at a constant rate below 1 / (largest eigenvalue of a batch), never stopped before its budget."""
-    rate, batch = scale.pick(smoke=(0.02, 5), laptop=(4e-4, 50))
-    linear, whiten = Linear(bias=False, init=init), _whitened(scale)
-    return Training(linear, SGD(lr=rate), decay=1.0, batch_size=batch, epochs=epochs, stop="budget", whiten=whiten, loss="squared")
-
-
-def _whitened(scale: Scale) -> bool:
-    """Photographs are whitened, since their brightness alone would make the system a hundred times worse conditioned."""
-    return scale.name != "smoke"
+    rate, batch = scale.pick(smoke=(0.02, 5), laptop=(4e-4, 50))  # below 1 / (largest eigenvalue of a batch)
+    whiten = scale.name != "smoke"  # the brightness of photographs alone would make the system a hundred times worse conditioned
+    return Training(Linear(bias=False, init=init), SGD(lr=rate), decay=1.0, batch_size=batch, epochs=epochs, stop="budget", whiten=whiten, loss="squared")
 
 
 def _claims(budgets: tuple[int, ...], left: float, zeros: int) -> tuple[Claim, ...]:

@@ -24,23 +24,20 @@ def experiment(scale: Scale) -> Experiment:
     decay is trained on AlexNet's sample as well, so that networks are compared on the same images.
     """
     networks = nets(scale)
-    trials = {line: _trials(networks[line[0]], line, scale) for line in rows()}
+    runs = {line: _trials(networks[line[0]], line, scale) for line in rows()}
     same_sample = _trials(replace(networks[_MLP], dataset=networks["alexnet"].dataset), (_MLP, "true", False, True), scale)
-    lines = {line: where(replicated[0]) for line, replicated in trials.items()}
+    lines = {line: where(replicated[0]) for line, replicated in runs.items()}
     titles = {name: net.title for name, net in networks.items()}
-    return Experiment(
-        name="table1",
-        source="Zhang et al. 2017, Table 1",
-        question="Do networks generalize without explicit regularizers, and which regularizer helps most?",
-        trials=balanced((*(trial for replicated in trials.values() for trial in replicated), *same_sample)),
-        views=(
-            ComparisonTable([_shown(line, titles, lines[line]) for line in lines], ("model", "labels", "crop", "weight decay"), title="Table 1"),
-            Effects(tuple(_effects(lines, titles)), title="Effects of regularizers and of batch norm, true labels"),
-            *_curves(lines, titles),
-        ),
-        claims=(*_not_necessary(lines, titles), *_helpful(lines, where(same_sample[0])), *_random(lines, titles)),
-        scale=scale.name,
+    source = "Zhang et al. 2017, Table 1"
+    question = "Do networks generalize without explicit regularizers, and which regularizer helps most?"
+    trials = balanced((*(trial for replicated in runs.values() for trial in replicated), *same_sample))
+    views = (
+        ComparisonTable([_shown(line, titles, lines[line]) for line in lines], ("model", "labels", "crop", "weight decay"), title="Table 1"),
+        Effects(tuple(_effects(lines, titles)), title="Effects of regularizers and of batch norm, true labels"),
+        *_curves(lines, titles),
     )
+    claims = (*_not_necessary(lines, titles), *_helpful(lines, where(same_sample[0])), *_random(lines, titles))
+    return Experiment("table1", source, question, trials, views, claims, scale.name)
 
 
 def rows() -> list[Line]:
@@ -64,7 +61,6 @@ def _shown(line: Line, titles: Mapping[str, str], columns: dict[str, Any]) -> Pu
 
 
 def _curves(lines: Lines, titles: Mapping[str, str]) -> Iterator[LearningCurves]:
-    """Of each network without regularizers on true and on random labels, and on true labels with and without crops."""
     for model, title in titles.items():
         off = lines[model, "true", False, False]
         labels, crops = ({name: value for name, value in off.items() if name != varied} for varied in ("corruption.level", "learner.augmentation"))
@@ -75,7 +71,6 @@ def _curves(lines: Lines, titles: Mapping[str, str]) -> Iterator[LearningCurves]
 
 
 def _effects(lines: Lines, titles: Mapping[str, str]) -> Iterator[Effect]:
-    """Each regularizer alone, both crossed where the table has all four lines, and batch norm."""
     for model, title in titles.items():
         off, decay, crop, both = (lines.get((model, "true", *switches)) for switches in ((False, False), (False, True), (True, False), (True, True)))
         assert off is not None and decay is not None
@@ -88,7 +83,6 @@ def _effects(lines: Lines, titles: Mapping[str, str]) -> Iterator[Effect]:
 
 
 def _not_necessary(lines: Lines, titles: Mapping[str, str]) -> Iterator[Claim]:
-    """C6: without any regularizer most of the test accuracy remains."""
     for model, crop in (("inception", True), ("alexnet", True), ("inception_wo_bn", False), (_MLP, False), ("mlp_1x512", False)):
         on, off = lines[model, "true", crop, True], lines[model, "true", False, False]
         switched = "random crop and weight decay" if crop else "weight decay"
@@ -97,7 +91,6 @@ def _not_necessary(lines: Lines, titles: Mapping[str, str]) -> Iterator[Claim]:
 
 
 def _helpful(lines: Lines, mlp: dict[str, Any]) -> tuple[Claim, ...]:
-    """C7 (augmentation beats weight decay), C8 (architecture matters more) and C9 (batch norm)."""
     off, without_norm, alexnet = (lines[model, "true", False, False] for model in ("inception", "inception_wo_bn", "alexnet"))
     crop, alexnet_crop = (lines[model, "true", True, False] for model in ("inception", "alexnet"))
     decay, alexnet_decay = (lines[model, "true", False, True] for model in ("inception", "alexnet"))
@@ -118,7 +111,6 @@ def _helpful(lines: Lines, mlp: dict[str, Any]) -> tuple[Claim, ...]:
 
 
 def _random(lines: Lines, titles: Mapping[str, str]) -> Iterator[Claim]:
-    """Random labels are fitted by every network, with nothing learned."""
     for model in dict.fromkeys(model for model, *_ in lines):
         line, title = lines[model, "random", False, False], titles[model]
         yield mean(f"{title} fits random labels: training accuracy is at least 0.99", "train.accuracy", line, low=0.99, reference=TABLE)

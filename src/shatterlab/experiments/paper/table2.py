@@ -8,8 +8,7 @@ from typing import Any
 
 from shatterlab import ColorJitter, Dataset, GeneratedPhotos, HorizontalFlip, InceptionV3, RandomResizedCrop, RMSProp, StreamedFolder, StreamedTraining, Trial
 from shatterlab.design.claims import Claim, difference, mean, ratio
-from shatterlab.design.experiment import Experiment, Scale, grid
-from shatterlab.design.settings import TRUE_AND_RANDOM
+from shatterlab.design.experiment import TRUE_AND_RANDOM, Experiment, Scale, grid
 from shatterlab.references import published
 from shatterlab.views import ComparisonTable, PublishedLine, Table
 
@@ -37,18 +36,13 @@ def experiment(scale: Scale) -> Experiment:
     sample = _fitted_sample(scale)
     columns = ("train.accuracy", "train.top5_accuracy", "fit.epochs")
     of_sample = Table(("dataset.path",), columns, title="Random labels of 64 photos", where={"dataset.path": _SAMPLE.path})
-    return Experiment(
-        name="table2",
-        source="Zhang et al. 2017, Table 2 (appendix B)",
-        question="Does Inception v3 on photos need its regularizers to generalize, and do they keep it from fitting random labels?",
-        trials=(*trials(lines(), scale), *sample),
-        views=(
-            ComparisonTable([shown(line, scale, "table2", _COLUMNS) for line in lines()], KEYS, tuple(_COLUMNS), title=TABLE),
-            *([of_sample] if sample else []),
-        ),
-        claims=tuple(_claims(scale)),
-        scale=scale.name,
+    source = "Zhang et al. 2017, Table 2 (appendix B)"
+    question = "Does Inception v3 on photos need its regularizers to generalize, and do they keep it from fitting random labels?"
+    views = (
+        ComparisonTable([shown(line, scale, "table2", _COLUMNS) for line in lines()], KEYS, tuple(_COLUMNS), title=TABLE),
+        *([of_sample] if sample else []),
     )
+    return Experiment("table2", source, question, (*trials(lines(), scale), *sample), views, tuple(_claims(scale)), scale.name)
 
 
 def lines() -> list[Line]:
@@ -95,7 +89,6 @@ def _trial(line: Line, scale: Scale) -> Trial:
 
 
 def _fitted_sample(scale: Scale) -> tuple[Trial, ...]:
-    """Random labels on the 64-photo sample, no regularizer, until 96 % are fitted; one batch holds all, so that its moments are those of evaluation."""
     if scale.name != "laptop":
         return ()
     learner = replace(recipe(("random", False, False, False), scale), batch_size=64, decay=1.0, epochs=200, smoothing=0.0, stop=0.96)

@@ -100,19 +100,13 @@ class Samples:
 def experiment(scale: Scale) -> Experiment:
     """Smoke: 400 digits. Laptop: 2,000 to 5,000 images, 625 for the random conv-net. Paper: all of them; paths on 10,000."""
     samples = Samples.of(scale)
-    return Experiment(
-        name="table3",
-        source="Zhang et al. 2017, Table 3 and section 5",
-        question="How well does the minimum-norm interpolant of a kernel predict, and does less norm, or a ridge, improve it?",
-        trials=_trials(samples, scale),
-        views=_views(samples, scale),
-        claims=(*_SOLVED, *_printed(samples), *_norms(samples), *_ridges(samples, scale), *_more_filters(samples)),
-        scale=scale.name,
-    )
+    source = "Zhang et al. 2017, Table 3 and section 5"
+    question = "How well does the minimum-norm interpolant of a kernel predict, and does less norm, or a ridge, improve it?"
+    claims = (*_SOLVED, *_printed(samples), *_norms(samples), *_ridges(samples, scale), *_more_filters(samples))
+    return Experiment("table3", source, question, _trials(samples, scale), _views(samples, scale), claims, scale.name)
 
 
 def _trials(samples: Samples, scale: Scale) -> tuple[Trial, ...]:
-    """The rows of the table, then the paths, then what takes a GPU at full size; each key once."""
     paper = scale.name == "paper"
     measures = () if paper else (LeaveOneOut(sampled=0),)
     pixels = Gaussian("leave_one_out", subset=samples.gabor.subset)
@@ -143,7 +137,6 @@ def _trials(samples: Samples, scale: Scale) -> tuple[Trial, ...]:
 
 
 def _value(dataset: str, preprocessing: str, *, ridge: bool = False) -> float:
-    """The published test error."""
     source = "section5" if ridge else "table3"
     (printed,) = published(source, metric="test_error", dataset=dataset, preprocessing=preprocessing, l2_regularization=ridge)
     assert isinstance(printed.value, float)
@@ -175,7 +168,6 @@ def _views(samples: Samples, scale: Scale) -> tuple[Any, ...]:
 
 
 def _reference(scale: Scale) -> list[dict[str, Any]] | None:
-    """The two published errors, each a short line up to the published number of filters; other scales have far fewer filters."""
     if scale.name != "paper":
         return None
     points = (("without ridge (paper)", _value("cifar10", "random_convnet")), ("with ridge (paper)", _value("cifar10", "random_convnet", ridge=True)))
@@ -189,11 +181,11 @@ _SOLVED = (
 
 
 def _printed(samples: Samples) -> Iterator[Claim]:
-    """To within one unit of the last printed digit: half of it is rounding, the other half is for constants that are not printed."""
     for line, unit in samples.lines():
         (name,), value = line.cells, float(line.published[_ERROR])
         text = f"{name}: test error is {100 * value:g} % to within {_points(unit)}"
         source = _SECTION if "ridge" in name else _TABLE
+        # half of the unit is rounding, the other half is for constants that are not printed
         yield mean(text, _ERROR, line.where, low=value - unit, high=value + unit, scales=("paper",), reference=source)
 
 
@@ -201,8 +193,7 @@ def _points(fraction: float) -> str:
     return "1 point" if fraction == 0.01 else f"{100 * fraction:g} points"
 
 
-def _norms(samples: Samples) -> tuple[Claim, ...]:
-    """Norm and error: between two preprocessings, and along the bandwidth; the published factors are 1.8 (of norms) and 2."""
+def _norms(samples: Samples) -> tuple[Claim, ...]:  # the published factors are 1.8 (of norms) and 2 (of errors)
     raw, filtered, narrow, wide = samples.raw(), samples.filtered(), samples.path(samples.sigmas[0]), samples.path(samples.sigmas[-1])
     error = "bandwidths chosen alike: with Gabor filters test error on MNIST is lower, by a quarter at least"
     norm = "bandwidths chosen alike: with Gabor filters the squared norm on MNIST is higher, by a tenth at least"
@@ -217,8 +208,7 @@ def _norms(samples: Samples) -> tuple[Claim, ...]:
 
 
 def _ridges(samples: Samples, scale: Scale) -> tuple[Claim, ...]:
-    """The paper prints MNIST to 0.1 points, so less than 0.2 would not show; of 400 digits four are a point."""
-    margin = scale.pick(smoke=0.01, laptop=0.002)
+    margin = scale.pick(smoke=0.01, laptop=0.002)  # of 400 digits four are a point; the paper prints 0.1 points, so less than 0.2 would not show
     path, plain = samples.path(samples.sigma, RIDGES), samples.path(samples.sigma)
     with_ridge, without = (samples.with_filters(samples.filters[-1], ridge) for ridge in (RIDGE, 0.0))
     text = "with ridge the random conv-net's test error is lower by at least a point, half of what is published"

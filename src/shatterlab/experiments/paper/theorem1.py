@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shatterlab import CIFAR10, MNIST, Claim, Curve, Digits, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, TwoLayerConstruction, grid, mean
+from shatterlab import CIFAR10, MNIST, Curve, Digits, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, TwoLayerConstruction, grid, mean
 from shatterlab.core import Dataset
 
 _D = 50
@@ -14,45 +14,33 @@ _THEOREM = "Theorem 1"
 def experiment(scale: Scale) -> Experiment:
     """Smoke: up to 1,024 Gaussian points and digits. Laptop: up to 10,000 points and images of MNIST. Paper: all of MNIST and of CIFAR-10."""
     sizes: tuple[int, ...] = scale.pick(smoke=(16, 64, 256, 1024), laptop=(100, 1000, 3000, 10_000), paper=(1000, 10_000, 60_000))
-    images = _images(scale, sizes)
+    mnist: list[Dataset] = [MNIST(examples=n, test_examples=20) for n in sizes]
+    digits: list[Dataset] = [Digits(examples=n, test_examples=20) for n in (*sizes[:-1], 1347)]
+    # values are whole numbers of few bits, on which projections are exact
+    images = scale.pick(smoke=digits, laptop=mnist, paper=[*mnist, CIFAR10(examples=50_000, test_examples=20)])
     points = [GaussianCloud(_D, n=max(sizes), examples=n, test_examples=20) for n in sizes]
     levels = {"dataset.kind": tuple(dict.fromkeys(data.kind for data in images))}
     weights = [{"x": n, "y": 2 * n + _D, "name": f"2n + d, d = {_D}"} for n in sizes]
-    return Experiment(
-        name="theorem1",
-        source="Zhang et al. 2017, Theorem 1",
-        question="Does a network of 2n + d weights take any labels of n points, and which arithmetic is exact enough to show it?",
-        trials=grid(Trial, dataset=[*points, *images], corruption=[RandomLabels()], learner=[TwoLayerConstruction()], seeds=scale.seeds),
-        views=(
-            Curve("train.n", _ERRORS, title="Largest error at the sample's points: real values", scale="log", where=_REAL, y_title="largest error"),
-            Curve("train.n", _ERRORS, title="Largest error at the sample's points: pixels of few levels", scale="log", where=levels, y_title="largest error"),
-            Curve("train.n", "fit.weights", by="dataset.kind", title="Weights against sample size, 2n + d", reference=weights),
-            Table(("dataset.kind", "train.n"), ("train.error", *_ERRORS.values()), title="Errors by arithmetic"),
-            Table(("dataset.kind", "train.n"), ("fit.weights", "fit.smallest_gap", "fit.largest_weight", "fit.float32_reproduces"), title="What it is made of"),
-        ),
-        claims=_claims(sizes, levels),
-        scale=scale.name,
+    source = "Zhang et al. 2017, Theorem 1"
+    question = "Does a network of 2n + d weights take any labels of n points, and which arithmetic is exact enough to show it?"
+    trials = grid(Trial, dataset=[*points, *images], corruption=[RandomLabels()], learner=[TwoLayerConstruction()], seeds=scale.seeds)
+    views = (
+        Curve("train.n", _ERRORS, title="Largest error at the sample's points: real values", scale="log", where=_REAL, y_title="largest error"),
+        Curve("train.n", _ERRORS, title="Largest error at the sample's points: pixels of few levels", scale="log", where=levels, y_title="largest error"),
+        Curve("train.n", "fit.weights", by="dataset.kind", title="Weights against sample size, 2n + d", reference=weights),
+        Table(("dataset.kind", "train.n"), ("train.error", *_ERRORS.values()), title="Errors by arithmetic"),
+        Table(("dataset.kind", "train.n"), ("fit.weights", "fit.smallest_gap", "fit.largest_weight", "fit.float32_reproduces"), title="What it is made of"),
     )
-
-
-def _images(scale: Scale, sizes: tuple[int, ...]) -> list[Dataset]:
-    """Samples whose values are whole numbers of few bits, on which projections are exact."""
-    if scale.name == "smoke":
-        return [Digits(examples=n, test_examples=20) for n in (*sizes[:-1], 1347)]
-    mnist: list[Dataset] = [MNIST(examples=n, test_examples=20) for n in sizes]
-    return scale.pick(smoke=[], laptop=mnist, paper=[*mnist, CIFAR10(examples=50_000, test_examples=20)])
-
-
-def _claims(sizes: tuple[int, ...], levels: dict[str, tuple[str, ...]]) -> tuple[Claim, ...]:
     counts = [
         mean(f"{n:,} points of {_D} values take {w:,} weights", "fit.weights", _REAL | {"dataset.examples": n}, low=w, high=w, reference=_THEOREM)
         for n, w in ((n, 2 * n + _D) for n in sizes)
     ]
     largest = levels | {"dataset.examples": sizes[-1]}
-    return (
+    claims = (
         mean("every random label is reproduced", "train.error", high=0.0, reference=_THEOREM),
         *counts,
         mean("on pixels of few levels the certified error is at most 1e-10", "fit.certified_error", levels, high=1e-10),
         mean("on real values it is at most 1e-6", "fit.certified_error", _REAL, high=1e-6),
         mean(f"of {sizes[-1]:,} images, float32 is off by at least 0.5 on one", "fit.float32_error", largest, low=0.5, scales=("laptop", "paper")),
     )
+    return Experiment("theorem1", source, question, trials, views, claims, scale.name)
