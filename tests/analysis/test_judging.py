@@ -10,7 +10,7 @@ import pytest
 
 from shatterlab.analysis import judging
 from shatterlab.analysis.judging import conditional_information, granulated_tau, sign_errors
-from shatterlab.analysis.ledger import zhang_tests
+from shatterlab.analysis.randomization_test import zhang_tests
 from shatterlab.core import Row
 from shatterlab.core.errors import DataError
 

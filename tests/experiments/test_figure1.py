@@ -12,7 +12,8 @@ import torch
 import shatterlab as sl
 from shatterlab.core.values import Row
 from shatterlab.corruptions.labels import PartialLabels
-from shatterlab.design.experiment import FIVE_SETTINGS, SCALES
+from shatterlab.design.experiment import SCALES
+from shatterlab.design.settings import FIVE_SETTINGS
 from shatterlab.experiments._networks import LEVELS, TIME, published_losses, published_points
 from shatterlab.experiments.beyond import number_format, open_choices
 from shatterlab.experiments.paper import figure1a, figure1b, figure1c

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from shatterlab.analysis.ledger import Quantity, zhang_tests
+from shatterlab.analysis.ledger import Quantity
 from shatterlab.analysis.naming import heading
+from shatterlab.analysis.randomization_test import zhang_tests
 from shatterlab.analysis.replicates import SPECIFICATION, distinct, ended_well, finite, matches
 from shatterlab.analysis.summary import absence
 from shatterlab.core import Row

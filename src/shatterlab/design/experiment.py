@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Any, TypeVar
 
-from shatterlab.core import Corruption, Part, Row, Seeds
+from shatterlab.core import Part, Row, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName
-from shatterlab.corruptions.labels import RandomLabels, TrueLabels
-from shatterlab.corruptions.pixels import GaussianPixels, RandomPixels, ShuffledPixels
 from shatterlab.design.claims import SCALE_NAMES, Claim, Judgement
 from shatterlab.trials.trial import Trial
 
@@ -87,13 +85,6 @@ SCALES: Mapping[str, Scale] = {
 
 
 # The paper's settings: corruptions to train on, and the conditions by which claims and views select their rows.
-TRUE_AND_RANDOM: tuple[Corruption, ...] = (TrueLabels(), RandomLabels())
-FIVE_SETTINGS: tuple[Corruption, ...] = (*TRUE_AND_RANDOM, ShuffledPixels(), RandomPixels(), GaussianPixels())
-
-LABELS: dict[str, Any] = {"corruption.kind": "PartialLabels"}  # of every level
-TRUE: dict[str, Any] = LABELS | {"corruption.level": 0.0}
-RANDOM: dict[str, Any] = LABELS | {"corruption.level": 1.0}
-SHUFFLED_PIXELS, RANDOM_PIXELS, GAUSSIAN_PIXELS = ({"corruption.kind": kind} for kind in ("ShuffledPixels", "RandomPixels", "GaussianPixels"))
 
 
 def grid(make: Callable[..., Item], **axes: Sequence[Any]) -> tuple[Item, ...]:

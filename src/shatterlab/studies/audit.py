@@ -13,7 +13,8 @@ from shatterlab.core import Dataset, Learner, Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.design.claims import difference, mean
-from shatterlab.design.experiment import FIVE_SETTINGS, LABELS, RANDOM, TRUE, TRUE_AND_RANDOM, Experiment, grid, once
+from shatterlab.design.experiment import Experiment, grid, once
+from shatterlab.design.settings import FIVE_SETTINGS, LABELS, RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.learners.training import Training
 from shatterlab.statistics import clopper_pearson, equivalence, mean_interval, ratio_interval
 from shatterlab.store.database import Store

@@ -12,7 +12,8 @@ from shatterlab.analysis.naming import model as model_name
 from shatterlab.core import Dataset, Learner, Measure, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.labels import RandomSigns, TrueLabels
-from shatterlab.design.experiment import TRUE_AND_RANDOM, Experiment, Scale
+from shatterlab.design.experiment import Experiment, Scale
+from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.learners.kernel_interpolation import KernelInterpolation
 from shatterlab.learners.training import Training
 from shatterlab.learners.wrapped_learners import Prequential, RandomizedPart, Twins

@@ -8,7 +8,7 @@ from dataclasses import replace
 from shatterlab import MLP, SGD, Claim, Experiment, Gaussian, NeuralTangent, PredictedDescent, Scale, SmallAlexNet, Training, Trial, grid, mean, ratio
 from shatterlab.core import Architecture, Dataset, Kernel, Learner
 from shatterlab.core.errors import InvalidPart
-from shatterlab.design.experiment import FIVE_SETTINGS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
+from shatterlab.design.settings import FIVE_SETTINGS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.views import ArrayCurves, Histogram, Scatter, Table, View
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shatterlab import MLP, SGD, Curve, Experiment, Scale, Scatter, Table, Training, difference, mean
-from shatterlab.design.experiment import RANDOM, TRUE, TRUE_AND_RANDOM
+from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import Setup, digits_or_images, hidden_column
 
 _SHAPES = ((512,), (433,) * 2, (386,) * 3, (329,) * 5)  # of 3x28x28 images: 1,209,866 to 1,211,717 parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shatterlab import MLP, SGD, Dataset, Experiment, InvalidPart, Learner, Scale, Seeds, Training, Trial, grid
-from shatterlab.design.experiment import TRUE_AND_RANDOM
+from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images, replicates
 from shatterlab.studies.ledger import QUANTITIES, STOP, Effort, network_measures
 from shatterlab.views import JudgedMeasures, Scatter

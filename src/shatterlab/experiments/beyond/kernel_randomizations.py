@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shatterlab import CIFAR10, MNIST, Digits, Estimator, Experiment, Gaussian, KernelInterpolation, Laplacian, MaximumMargin, PartialLabels, Scale, Trial, grid
 from shatterlab.core import Dataset
 from shatterlab.design.claims import difference, mean, ratio
-from shatterlab.design.experiment import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, SHUFFLED_PIXELS, TRUE, TRUE_AND_RANDOM
+from shatterlab.design.settings import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, SHUFFLED_PIXELS, TRUE, TRUE_AND_RANDOM
 from shatterlab.views import Curve, Scatter, Table, View
 
 _NORM, _ERROR, _STEPS = "fit.squared_norm", "test.error", "fit.steps"

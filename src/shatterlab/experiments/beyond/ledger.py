@@ -7,7 +7,7 @@ from typing import Any
 
 from shatterlab import MLP, SGD, Claim, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, Scale, SmallAlexNet, Training, difference, mean
 from shatterlab.core import Architecture, Dataset, Learner
-from shatterlab.design.experiment import RANDOM, TRUE
+from shatterlab.design.settings import RANDOM, TRUE
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.studies.ledger import STOP, Effort, ended, named, plan
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from shatterlab import MLP, SGD, Experiment, Scale, SmallAlexNet, Table, Training, difference, ratio
-from shatterlab.design.experiment import TRUE
+from shatterlab.design.settings import TRUE
 from shatterlab.experiments._networks import Setup, digits_or_images, sweep
 
 SEEDS = 5  # at least

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from shatterlab import CIFAR10, SGD, Experiment, GaussianPixels, RandomPixels, RankingTable, Scale, ShuffledPixels, SmallInception, Table, Training, Trial
 from shatterlab.core import Corruption, Dataset
-from shatterlab.design.experiment import FIVE_SETTINGS
+from shatterlab.design.settings import FIVE_SETTINGS
 from shatterlab.experiments._networks import TIME, Setup, digits_or_images
 
 _BASE: Mapping[str, Any] = {"dataset.crop": 28, "corruption.unit": "position", "corruption.moments": "channel", "learner.architecture.convention": "shift"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shatterlab import MLP, SGD, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, OneAgainstRest, Scale, SmallAlexNet, Training, Trial, grid, mean
 from shatterlab.core import Learner, Seeds
-from shatterlab.design.experiment import RANDOM, TRUE_AND_RANDOM
+from shatterlab.design.settings import RANDOM, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.views import RademacherTable, Table
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from shatterlab import MLP, SGD, Estimator, Gaussian, KernelInterpolation, Linear, OneAgainstRest, RandomizedPart, RATTCertificate, Table, Training, Trial, mean
 from shatterlab.core import Learner
-from shatterlab.design.experiment import RANDOM, TRUE, TRUE_AND_RANDOM, Experiment, Scale, grid
+from shatterlab.design.experiment import Experiment, Scale, grid
+from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
 
 _BOUND = "measure.RATTCertificate"

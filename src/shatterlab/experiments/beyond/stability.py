@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from shatterlab import MLP, SGD, Gaussian, KernelInterpolation, LeaveOneOut, Linear, ReplaceOne, SmallAlexNet, StabilityBound, Training, Trial, Twins
 from shatterlab.core import Learner, Measure
 from shatterlab.design.claims import difference, mean, ratio
-from shatterlab.design.experiment import RANDOM, TRUE, TRUE_AND_RANDOM, Experiment, Scale
+from shatterlab.design.experiment import Experiment, Scale
+from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.views import Curve, Table
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from shatterlab import MLP, SGD, Curve, Experiment, HessianTopEigenvalue, Scale, Table, Training, Trial, difference, grid, mean, ratio
-from shatterlab.design.experiment import RANDOM, TRUE, TRUE_AND_RANDOM
+from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
 
 _W = "learner.optimizer.weight_decay"

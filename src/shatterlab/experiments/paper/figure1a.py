@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shatterlab import Curve, Dataset, Experiment, Learner, LearningCurves, Scale, Scatter, Table, difference, mean
 from shatterlab.analysis.naming import model as model_name
-from shatterlab.design.experiment import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
+from shatterlab.design.settings import FIVE_SETTINGS, GAUSSIAN_PIXELS, RANDOM, RANDOM_PIXELS, SHUFFLED_PIXELS, TRUE
 from shatterlab.experiments._networks import TIME, published_losses, setups
 
 FIGURE = "Figure 1(a)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shatterlab import Claim, Curve, Dataset, Experiment, Learner, Scale, Table, ratio
-from shatterlab.design.experiment import RANDOM, TRUE
+from shatterlab.design.settings import RANDOM, TRUE
 from shatterlab.experiments._networks import PAPER_NAMES, TIME, published_points, setups, sweep
 from shatterlab.references import published
 

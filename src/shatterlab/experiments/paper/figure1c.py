@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shatterlab import Claim, Curve, Dataset, Experiment, Learner, Scale, Scatter, Table, difference, mean
-from shatterlab.design.experiment import RANDOM
+from shatterlab.design.settings import RANDOM
 from shatterlab.experiments._networks import published_points, setups, sweep
 
 FIGURE = "Figure 1(c)"

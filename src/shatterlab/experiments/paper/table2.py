@@ -8,7 +8,8 @@ from typing import Any
 
 from shatterlab import ColorJitter, Dataset, GeneratedPhotos, HorizontalFlip, InceptionV3, RandomResizedCrop, RMSProp, StreamedFolder, StreamedTraining, Trial
 from shatterlab.design.claims import Claim, difference, mean, ratio
-from shatterlab.design.experiment import TRUE_AND_RANDOM, Experiment, Scale, grid
+from shatterlab.design.experiment import Experiment, Scale, grid
+from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.references import published
 from shatterlab.views import ComparisonTable, PublishedLine, Table
 
