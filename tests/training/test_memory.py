@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import shatterlab as sl
+from shatterlab.core import memory as machine
 from shatterlab.core.errors import InvalidPart
 from shatterlab.training import device as memory
 from shatterlab.training.device import free_memory, require_memory
@@ -88,7 +89,7 @@ class TestControlGroups:
             (folder / "memory.current").write_text("600\n")
             (folder / "memory.stat").write_text("anon 500\ninactive_file 100\n")
         (tmp_path / "cgroup").write_text(f"0::/{group}\n")
-        return list(memory._left_to_group(tmp_path / "cgroup", tmp_path / "root"))
+        return list(machine._left_to_group(tmp_path / "cgroup", tmp_path / "root"))
 
     def test_the_group_and_those_around_it_count(self, tmp_path):
         assert self.unified(tmp_path, {"a/b": 1000, "a": 800, ".": 2000}) == [500, 300, 1500]
@@ -107,22 +108,22 @@ class TestControlGroups:
         (folder / "memory.usage_in_bytes").write_text("600\n")
         (folder / "memory.stat").write_text("inactive_file 3\ntotal_inactive_file 100\n")
         (tmp_path / "cgroup").write_text("5:cpu,cpuacct:/docker/1\n4:memory:/docker/1\n1:name=systemd:/docker/1\n0::/docker/1\n")
-        assert list(memory._left_to_group(tmp_path / "cgroup", tmp_path / "root")) == [500]
+        assert list(machine._left_to_group(tmp_path / "cgroup", tmp_path / "root")) == [500]
         (folder / "memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
-        assert list(memory._left_to_group(tmp_path / "cgroup", tmp_path / "root")) == []
+        assert list(machine._left_to_group(tmp_path / "cgroup", tmp_path / "root")) == []
 
     def test_a_system_that_does_not_tell(self, tmp_path):
-        assert list(memory._left_to_group(tmp_path / "nothing", tmp_path)) == [] == list(memory._available(tmp_path / "nothing"))
+        assert list(machine._left_to_group(tmp_path / "nothing", tmp_path)) == [] == list(machine._available(tmp_path / "nothing"))
 
     def test_the_smallest_of_all_decides(self, monkeypatch):
-        monkeypatch.setattr(memory, "_available", lambda: iter([900]))
-        monkeypatch.setattr(memory, "_left_to_group", lambda: iter([700, 800]))
+        monkeypatch.setattr(machine, "_available", lambda: iter([900]))
+        monkeypatch.setattr(machine, "_left_to_group", lambda: iter([700, 800]))
         assert free_memory(CPU) == 700
 
 
 def test_what_the_system_can_give_is_read_in_kilobytes(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 5 kB\nMemFree: 1 kB\nMemAvailable:   3 kB\n")
-    assert list(memory._available(tmp_path / "meminfo")) == [3072]
+    assert list(machine._available(tmp_path / "meminfo")) == [3072]
 
 
 def test_the_copies_are_those_that_a_fit_holds(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -268,6 +269,8 @@ def data_check(*, data: Path | None = None) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `shatterlab` command."""
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
         sys.stdout.flush()

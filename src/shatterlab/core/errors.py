@@ -6,10 +6,23 @@ import difflib
 from collections.abc import Iterable
 
 
+def printable(text: str) -> str:
+    r"""The text with backslash escapes for what a line cannot show: control characters, and bytes of a file name that are no UTF-8.
+
+    Example:
+        >>> print(printable("caf\udce9\n"))
+        caf\udce9\n
+    """
+    return text if text.isprintable() else "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 class ShatterlabError(Exception):
-    """Base class of the errors of this package; the text addresses the user."""
+    """Base class of the errors of this package; the text addresses the user, in one line: what a terminal cannot print becomes a backslash escape."""
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class InvalidPart(ShatterlabError, ValueError):

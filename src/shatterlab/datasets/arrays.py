@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from shatterlab.core import Dataset, Part, Seeds, Splits
 from shatterlab.core.errors import DataError
+from shatterlab.readers.array_archives import read_npz
 from shatterlab.readers.examples import as_examples, class_numbers, three_quarters
 from shatterlab.readers.published_files import file_digest
 
@@ -29,6 +29,7 @@ class Arrays(Dataset):
     training; of two or more, at least one goes to each side). Inputs are a table (n x d), grey images (n x height x width) or images with channels first, or
     last where the last axis is 1, 3 or 4 and the first is not. uint8 is divided by 255; floats are taken as they are, so bring images to [0, 1] yourself; other
     whole numbers and true/false are for tables only. Labels are whole numbers in 0 .. k - 1, of any numeric type, or text, numbered in sorted order.
+    What the free memory does not hold, and an array of more than 100 times its packed size (from 64 MiB on), is refused before it is unpacked.
 
     Args:
         path: the .npz file; a relative path starts at the working folder.
@@ -56,7 +57,7 @@ class Arrays(Dataset):
         return {"path": f"sha256:{file_digest(self._file(), 'sha256', self.kind)[:32]}"}
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        arrays, owner = self._arrays(), f"{self.kind}: {Path(self.path).name}"
+        arrays, owner = read_npz(self._file(), (_PARTED, _WHOLE), _KEYS, self.kind), f"{self.kind}: {Path(self.path).name}"
         pairs = (_WHOLE,) if "x" in arrays else (_PARTED[:2], _PARTED[2:])
         for x, y in pairs:
             arrays[x] = _inputs(arrays[x], x, owner)
@@ -77,39 +78,6 @@ class Arrays(Dataset):
         if not path.is_file():
             raise DataError(f"{self.kind}: an .npz file is required, {'a folder' if path.is_dir() else 'nothing'} is at {path}. Check the path.")
         return path
-
-    def _arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        path = self._file()
-        with contextlib.ExitStack() as open_files:
-            try:  # opened here, since numpy leaves a damaged archive open
-                stream = open_files.enter_context(path.open("rb"))
-                archive = np.load(stream, allow_pickle=False)
-            except Exception as problem:  # numpy, zipfile and zlib each fail in their own ways
-                raise self._unreadable(path, problem) from problem
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(
-                    f"{self.kind}: an .npz file with {_KEYS} is required, {path} holds a single array. Save both inputs and labels with numpy.savez."
-                )
-            open_files.enter_context(archive)
-            names = next((names for names in (_PARTED, _WHOLE) if set(names) <= set(archive.files)), None)
-            if names is None:
-                keys = " ".join(archive.files) or "none"
-                raise DataError(f"{self.kind}: the keys {_KEYS} are required, got {keys} in {path}. Save them with numpy.savez.")
-            return {name: self._member(archive, name, path) for name in names}
-
-    def _member(self, archive: Any, name: str, path: Path) -> np.ndarray[Any, Any]:
-        try:
-            return np.asarray(archive[name])
-        except Exception as problem:
-            if "allow_pickle" in str(problem):  # numpy's words for an array of objects
-                remedy = "Is there text in a table, or are rows of unequal length? Turn every column into numbers, labels into numbers or plain text."
-                raise DataError(f"{self.kind}: arrays of numbers are required, {name} in {path} holds Python objects. {remedy}") from problem
-            raise self._unreadable(path, problem, f" ({name})") from problem
-
-    def _unreadable(self, path: Path, problem: Exception, where: str = "") -> DataError:
-        other = "allow_pickle" in str(problem)  # numpy's words for a file that it does not know
-        reason = "a file of another format" if other else f"{type(problem).__name__}: {problem}".splitlines()[0]
-        return DataError(f"{self.kind}: a whole .npz file is required, got {reason}{where} at {path}. Write it again with numpy.savez.")
 
 
 def _inputs(x: np.ndarray[Any, Any], name: str, owner: str) -> np.ndarray[Any, Any]:

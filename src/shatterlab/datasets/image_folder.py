@@ -13,7 +13,7 @@ from shatterlab.core import Dataset, Part, Seeds, Splits
 from shatterlab.core.errors import DataError
 from shatterlab.readers.class_folders import Classes, folder_at, folder_fingerprint, labelled_files, sources
 from shatterlab.readers.examples import as_examples, three_quarters
-from shatterlab.readers.photos import antialiased_square
+from shatterlab.readers.photos import MOST_PIXELS, antialiased_square
 
 _LIMIT = 4 * 2**30  # bytes of float32 that one folder may take in memory
 
@@ -25,36 +25,41 @@ class ImageFolder(Dataset):
     Either `PATH/train/CLASS/*` and `PATH/val/CLASS/*` (or `test` where there is no `val`), or `PATH/CLASS/*`, which the data stream splits 3 to 1 with class
     shares kept. Classes are numbered in sorted order of their names. Every file in a class folder must be an image that Pillow reads; names that begin with a
     dot are ignored, and so are files beside the class folders. Grey, palette and CMYK images become RGB, transparency is dropped, and of an animation the first
-    frame counts. The shorter side is scaled to `size` (bilinear, antialiased), then the centre is kept.
+    frame counts. The shorter side is scaled to `size` (bilinear, antialiased), then the centre is kept. The folder itself and class folders may be links.
 
     Args:
         path: the folder; a relative path starts at the working folder.
         size: side of the square images, >= 1 pixels.
+        max_pixels: of one image, >= 1; an image of more is refused before it is decoded.
+        follow_links: accept files that are links to files outside of the folder.
         examples: how many training examples to keep (None: all).
         test_examples: how many test examples to keep (None: all).
 
     Raises:
-        InvalidPart: size is below 1.
+        InvalidPart: size or max_pixels is below 1.
     """
 
     path: str
     size: int = 32
+    max_pixels: int = MOST_PIXELS
+    follow_links: bool = False
 
     def validate(self) -> None:
         super().validate()
         self.require(self.path, "path is the path of a folder", self.path)
         self.require(self.size >= 1, "size is a whole number >= 1", self.size)
+        self.require(self.max_pixels >= 1, "max_pixels is a whole number >= 1", self.max_pixels)
 
     @classmethod
     def specimens(cls) -> tuple[Part, ...]:
         return ()  # a user's folder is not everywhere
 
     def fingerprints(self) -> Mapping[str, str]:
-        files = sorted(file for classes in sources(self.path, self.kind).values() for file in labelled_files(classes)[0])
+        files = sorted(file for classes in self._sources().values() for file in labelled_files(classes)[0])
         return {"path": folder_fingerprint(folder_at(self.path, self.kind), files, self.kind)}
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        splits = sources(self.path, self.kind)
+        splits = self._sources()
         n = sum(len(images) for classes in splits.values() for images in classes.values())
         needed = n * 3 * self.size * self.size * 4
         if needed > _LIMIT:
@@ -69,9 +74,12 @@ class ImageFolder(Dataset):
         train, test = (as_examples(pixels, labels, classes, 255) for pixels, labels in parts)
         return Splits(train, test)
 
+    def _sources(self) -> dict[str, Classes]:
+        return sources(self.path, self.kind, follow_links=self.follow_links)
+
     def _decoded(self, classes: Classes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         images, labels = labelled_files(classes)
         pixels = np.empty((len(images), 3, self.size, self.size), np.uint8)
         for position, file in enumerate(images):
-            pixels[position] = antialiased_square(file, self.size, self.kind)
+            pixels[position] = antialiased_square(file, self.size, self.kind, self.max_pixels)
         return pixels, labels

@@ -17,6 +17,7 @@ from shatterlab.core import Dataset, Part, Seeds, Splits
 from shatterlab.core.errors import DataError
 from shatterlab.readers.examples import as_examples
 from shatterlab.readers.published_files import CanonicalFile
+from shatterlab.readers.sizes import require_plausible
 
 _UNSIGNED_BYTES = 8  # the type code of IDX, third byte of a file
 
@@ -46,20 +47,26 @@ def read_idx(path: Path, dimensions: int, owner: str) -> np.ndarray[Any, Any]:
         owner: name used in errors.
 
     Raises:
-        DataError: the file cannot be unpacked, or it is no IDX file of bytes with so many dimensions.
+        DataError: the file cannot be unpacked, it is no IDX file of bytes with so many dimensions, or it holds more or less than its header says.
     """
+    start = 4 + 4 * dimensions
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            header = stream.read(start)
+            if len(header) < start or header[:4] != bytes((0, 0, _UNSIGNED_BYTES, dimensions)):
+                required = f"an IDX file of bytes with {dimensions} dimension{'s' if dimensions > 1 else ''}"
+                raise DataError(f"{owner}: {required} is required, got the first bytes {header[:4].hex(' ')!r} at {path}. Delete it and get it again.")
+            shape = struct.unpack(f">{dimensions}I", header[4:])
+            declared, size = math.prod(shape), path.stat().st_size
+            if path.suffix == ".gz":
+                require_plausible(size, declared, str(path), owner)
+            content = stream.read(declared + 1) if path.suffix == ".gz" or declared <= size else b""
     except (OSError, EOFError, zlib.error) as problem:
         raise DataError(f"{owner}: a whole .gz file is required, got {problem} at {path}. Delete it and get it again.") from problem
-    start = 4 + 4 * dimensions
-    if len(content) < start or content[:4] != bytes((0, 0, _UNSIGNED_BYTES, dimensions)):
-        required = f"an IDX file of bytes with {dimensions} dimension{'s' if dimensions > 1 else ''}"
-        raise DataError(f"{owner}: {required} is required, got the first bytes {content[:4].hex(' ')!r} at {path}. Delete it and get it again.")
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if math.prod(shape) != len(content) - start:
-        raise DataError(f"{owner}: {math.prod(shape)} bytes after the header are required, got {len(content) - start} at {path}. Delete it and get it again.")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    if len(content) != declared:
+        got = "more" if len(content) > declared else len(content) if path.suffix == ".gz" else size - start
+        raise DataError(f"{owner}: {declared} bytes after the header are required, got {got} at {path}. Delete it and get it again.")
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 _MNIST = idx_files(

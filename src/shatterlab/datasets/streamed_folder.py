@@ -14,7 +14,7 @@ from shatterlab.core import Dataset, Examples, Part, Seeds, Splits
 from shatterlab.core.errors import DataError
 from shatterlab.readers.class_folders import Classes, folder_at, folder_fingerprint, labelled_files, sources
 from shatterlab.readers.examples import three_quarters
-from shatterlab.readers.photos import PhotoStream, usable
+from shatterlab.readers.photos import MOST_PIXELS, PhotoStream, usable
 from shatterlab.readers.published_files import data_root
 
 _UNDER_ROOT = "data:"
@@ -37,6 +37,8 @@ class StreamedFolder(Dataset):
         fraction: of each side of a photo, kept in the middle, in (0, 1].
         held_out_labels: a text file, its path relative to the folder, with the classes of the files of `val` or `test` where these have no class folders
             (ILSVRC's validation photos): a line is "FILE CLASS", or CLASS alone for the files in sorted order.
+        max_pixels: of one photo, >= 1; a photo of more is refused before it is decoded, as a broken one.
+        follow_links: accept files that are links to files outside of the folder. The folder itself and class folders may be links in any case.
         skip_broken: decode every file once and leave out broken ones, counted in the log `shatterlab.data`; otherwise they are refused.
         examples: how many training examples to keep (None: all).
         test_examples: how many test examples to keep (None: all).
@@ -53,11 +55,14 @@ class StreamedFolder(Dataset):
     fraction: float = 0.875
     held_out_labels: str | None = None
     skip_broken: bool = False
+    max_pixels: int = MOST_PIXELS
+    follow_links: bool = False
 
     def validate(self) -> None:
         super().validate()
         self.require(self.path.removeprefix(_UNDER_ROOT), "path is the path of a folder", self.path)
         self.require(self.size >= 1, "size is a whole number >= 1", self.size)
+        self.require(self.max_pixels >= 1, "max_pixels is a whole number >= 1", self.max_pixels)
         self.require(0 < self.fraction <= 1, "fraction is in (0, 1]", self.fraction)
 
     @classmethod
@@ -86,14 +91,14 @@ class StreamedFolder(Dataset):
         if below and not Path(path).is_dir():
             get = "Put the photos there, or name the folder that holds it by --data FOLDER or SHATTERLAB_DATA."
             raise DataError(f"{self.kind}: a folder of class folders is required, nothing is at {path}. {get}")
-        return sources(str(path), self.kind, self.held_out_labels)
+        return sources(str(path), self.kind, self.held_out_labels, self.follow_links)
 
     def _split(self, classes: Classes, name: str) -> Examples:
         files, labels = labelled_files(classes)
-        positions = usable(files, self.skip_broken, self.kind, name)
+        positions = usable(files, self.skip_broken, self.kind, name, self.max_pixels)
         counts = np.bincount(labels[positions], minlength=len(classes))
         if counts.min() == 0:
             empty = next(iter(classes.values())) if counts[0] == 0 else list(classes.values())[int(counts.argmin())]
             raise DataError(f"{self.kind}: at least one whole image a class is required, {empty[0].parent} has none. Fill or remove it.")
-        stream: Any = PhotoStream([files[position] for position in positions], self.size, self.fraction, self.kind)
+        stream: Any = PhotoStream([files[position] for position in positions], self.size, self.fraction, self.kind, self.max_pixels)
         return Examples(stream, torch.from_numpy(labels[positions].astype(np.int64)), len(classes), 255)

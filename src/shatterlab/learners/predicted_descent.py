@@ -16,11 +16,12 @@ from torch.nn import functional
 from shatterlab.architectures.mlp import MLP
 from shatterlab.core import Examples, Fit, Kernel, Learner, Observer, Part, Progress, Runtime, Scalar, Seeds
 from shatterlab.core.errors import InvalidPart
+from shatterlab.core.memory import gibibytes
 from shatterlab.kernels.empirical_tangent import tangent_gram
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.descent import SGD
 from shatterlab.theory.kernel_dynamics import Spectrum
-from shatterlab.training.device import free_memory, gibibytes
+from shatterlab.training.device import free_memory
 from shatterlab.training.torch_seed import seeded
 
 _MATRICES = 6  # n x n at most at a time: K, its copy, eigenvectors, their workspace

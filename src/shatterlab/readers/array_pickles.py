@@ -61,7 +61,7 @@ def read_pickle(path: Path, owner: str) -> Any:
     except DataError:
         raise
     except Exception as problem:  # a damaged pickle can fail in any way that its opcodes can
-        reason = _printable(f"{type(problem).__name__}: {problem}")
+        reason = f"{type(problem).__name__}: {problem}"[:200]
         raise DataError(f"{owner}: a whole pickle is required, got {reason} at {path}. Delete it and get it again.") from problem
 
 
@@ -72,9 +72,12 @@ class _Reader:
         self.path, self.owner = path, owner
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.room = 0  # bytes that texts may still be copied into
 
     def read(self) -> Any:
-        for opcode, argument, _ in pickletools.genops(self.path.read_bytes()):
+        content = self.path.read_bytes()
+        self.room = len(content)
+        for opcode, argument, _ in pickletools.genops(content):
             if opcode.name == "STOP":
                 [value] = self.stack
                 return _plain(value)
@@ -108,7 +111,7 @@ class _Reader:
     def _global(self, module: str, name: str) -> None:
         if (module, name) not in _GLOBALS:
             raise DataError(
-                f"{self.owner}: a pickle of arrays and plain containers is required, got one that names {_printable(f'{module}.{name}')} at {self.path}. "
+                f"{self.owner}: a pickle of arrays and plain containers is required, got one that names {f'{module}.{name}'[:200]} at {self.path}. "
                 "It could run code, so nothing of it was run: delete it and get it again from the data set's own page."
             )
         self.stack.append(_Global(module, name))
@@ -139,7 +142,7 @@ class _Reader:
 
     def _setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        _expect(self.stack[-1], dict)[key] = value
+        _expect(self.stack[-1], dict).update(_in_pairs([key, value]))
 
     def _setitems(self) -> None:
         values = self._since_mark()
@@ -153,6 +156,9 @@ class _Reader:
             case "dtype", (str() | bytes() as code, *_):
                 self.stack.append(_Type(code if isinstance(code, str) else code.decode("ascii")))
             case "encode", (str() as text, str() | bytes()):
+                self.room -= len(text)
+                if self.room < 0:
+                    raise ValueError("texts that would be copied into more bytes than the file has")
                 self.stack.append(text.encode("latin1"))
             case _:
                 raise ValueError(f"a call of {function.module}.{function.name} that rebuilds no array")
@@ -162,6 +168,8 @@ class _Reader:
         match target, state:
             case _Type(), (_, str() | bytes() as order, *_):
                 order = order if isinstance(order, str) else order.decode("ascii")
+                if len(order + target.code) > 8:
+                    raise ValueError("a dtype that is none of numbers")
                 target.code = f"{order}{target.code}"
             case _Array(), (_, tuple() as shape, _Type() as kind, fortran, bytes() as data):
                 if not _NUMBERS.fullmatch(kind.code):
@@ -186,6 +194,8 @@ def _plain(value: Any) -> Any:
 
 
 def _in_pairs(values: list[Any]) -> Iterator[tuple[Any, Any]]:
+    if not all(isinstance(key, str | bytes | int) for key in values[::2]):  # the hash of a tuple in a million tuples ends the process
+        raise TypeError("a key that is neither text nor a whole number")
     return zip(values[::2], values[1::2], strict=True)
 
 
@@ -193,7 +203,3 @@ def _expect(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
         raise TypeError(f"{kind.__name__} expected, got {type(value).__name__}")
     return value
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:200])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import numpy as np
 
 from shatterlab.core.errors import DataError
 from shatterlab.readers.published_files import file_digest
+from shatterlab.readers.sizes import require_regular
 
+_LABELS = 2**28  # bytes of a file of labels: ImageNet's has 50,000 lines
 Classes = dict[str, list[Path]]  # class -> its files
 
 
@@ -28,7 +31,7 @@ def folder_at(path: str, owner: str) -> Path:
     return folder
 
 
-def sources(path: str, owner: str, held_out_labels: str | None = None) -> dict[str, Classes]:
+def sources(path: str, owner: str, held_out_labels: str | None = None, follow_links: bool = False) -> dict[str, Classes]:
     """Split -> class -> its files; a single split named "" where the folder has no splits.
 
     Args:
@@ -36,19 +39,22 @@ def sources(path: str, owner: str, held_out_labels: str | None = None) -> dict[s
         owner: name used in errors.
         held_out_labels: a text file with the classes of files that lie in `val` or `test` without class folders: a line is "FILE CLASS",
             or the class alone, for the files in sorted order. A relative path starts at the folder.
+        follow_links: a file may be a link to one outside of the folder. The folder itself and class folders may be links in any case.
 
     Raises:
-        DataError: the layout is another, a class is empty, or the splits have different classes.
+        DataError: the layout is another, a class is empty, the splits have different classes, a file is a pipe or a device, or a link leads outside.
     """
     folder = folder_at(path, owner)
+    outside = None if follow_links else folder
     if not (folder / "train").is_dir():
-        return {"": _classes(folder, owner)}
+        return {"": _classes(folder, outside, owner)}
     held_out = next((name for name in ("val", "test") if (folder / name).is_dir()), None)
     if held_out is None:
         raise DataError(f"{owner}: a folder val or test beside train is required, got neither in {folder}. Add one, or put the class folders there.")
-    splits = {"train": _classes(folder / "train", owner)}
+    splits = {"train": _classes(folder / "train", outside, owner)}
     inner = folder / held_out
-    splits[held_out] = _classes(inner, owner) if held_out_labels is None else _listed(inner, folder / Path(held_out_labels).expanduser(), owner)
+    labels = None if held_out_labels is None else folder / Path(held_out_labels).expanduser()
+    splits[held_out] = _classes(inner, outside, owner) if labels is None else _listed(inner, labels, outside, owner)
     only = {one: sorted(splits[one].keys() - splits[other].keys()) for one, other in itertools.permutations(splits)}
     differences = [f"only in {name}: {', '.join(classes)}" for name, classes in only.items() if classes]
     if differences:
@@ -79,29 +85,44 @@ def folder_fingerprint(folder: Path, files: Sequence[Path], owner: str, samples:
     for position, file in enumerate(files):
         line = [file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name, str(file.stat().st_size)]
         line += [file_digest(file, "sha256", owner)] if position in read or file == files[-1] else []
-        content.update("\0".join(line).encode() + b"\n")
+        content.update("\0".join(line).encode(errors="surrogateescape") + b"\n")
     return f"sha256:{content.hexdigest()[:32]}"
 
 
-def _classes(folder: Path, owner: str) -> Classes:
+def _classes(folder: Path, root: Path | None, owner: str) -> Classes:
     classes = {entry.name: _visible(entry) for entry in _visible(folder) if entry.is_dir()}
     if not classes:
         raise DataError(f"{owner}: one folder a class is required, got none in {folder}. Sort the images into folders named after their classes.")
     for name, images in classes.items():
         if not images:
             raise DataError(f"{owner}: at least one image a class is required, {folder / name} is empty. Fill or remove it.")
-        inner = next((entry for entry in images if entry.is_dir()), None)
-        if inner is not None:
-            raise DataError(f"{owner}: a class folder holds images only, got the folder {inner}. Move its images up, or check the layout.")
+        for image in images:
+            if image.is_dir():
+                raise DataError(f"{owner}: a class folder holds images only, got the folder {image}. Move its images up, or check the layout.")
+            _require_inside(image, root, owner)
     return classes
 
 
-def _listed(folder: Path, labels: Path, owner: str) -> Classes:
+def _require_inside(file: Path, root: Path | None, owner: str) -> None:
+    """Refuses what is no regular file, and a link that leads out of the root and out of the folder that it lies in."""
+    require_regular(file, owner)
+    if root is not None and file.is_symlink():
+        target = Path(os.path.realpath(file))
+        if not any(target.is_relative_to(os.path.realpath(folder)) for folder in (root, file.parent)):
+            raise DataError(f"{owner}: files inside of {root} are required, {file} is a link to {target}. Copy the file there, or set follow_links=True.")
+
+
+def _listed(folder: Path, labels: Path, root: Path | None, owner: str) -> Classes:
+    require_regular(labels, owner)
     try:
+        if labels.stat().st_size > _LABELS:
+            raise OSError(f"{labels.stat().st_size:,} bytes")
         lines = [line.split() for line in labels.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as problem:
         raise DataError(f"{owner}: a text file of labels is required, got {problem} at {labels}. Check held_out_labels.") from problem
     files = [entry for entry in _visible(folder) if not entry.is_dir()]
+    for file in files:
+        _require_inside(file, root, owner)
     if lines and all(len(line) == 1 for line in lines):
         lines = [[file.name, *line] for file, line in zip(files, lines, strict=False)] if len(lines) == len(files) else lines
     named = {line[0]: line[-1] for line in lines if len(line) == 2}

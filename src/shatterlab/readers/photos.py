@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from shatterlab.core.errors import DataError
+from shatterlab.core.errors import DataError, printable
 from shatterlab.core.lazy_inputs import Positions, Streamed, ahead
 
 Pixels = np.ndarray[Any, Any]
 Photo = Path | bytes
+MOST_PIXELS = 2**30 // 12  # of one photo: a quarter of a GiB in RGB, Pillow's own limit for its warning
+_HEADERS = 2**20  # bytes of a file beyond those of its pixels
+_DRAWN = ("EPS", "WMF")  # formats that Pillow gives to a program that draws them
+_PILLOW = threading.Lock()
 _DEEP = ("I", "F")  # Pillow's modes of more than 8 bits a pixel, which it would cut off at 255
 _THREE_CHANNELS = ("Gray", "YCbCr", "RGB")  # JPEGs that turn into RGB without a colour profile
 _CHECKING_THREADS = 8  # they wait for the disk
@@ -37,11 +42,12 @@ class PhotoStream(Streamed):
         size: side of the squares, in pixels.
         fraction: of each side of a photo, kept in the middle.
         owner: name used in errors.
+        most: pixels of one photo; one of more is refused before it is decoded.
     """
 
-    def __init__(self, photos: Sequence[Photo], size: int, fraction: float, owner: str) -> None:
+    def __init__(self, photos: Sequence[Photo], size: int, fraction: float, owner: str, most: int = MOST_PIXELS) -> None:
         super().__init__(len(photos), (3, size, size), owner)
-        self._photos, self._size, self._fraction = photos, size, fraction
+        self._photos, self._size, self._fraction, self._most = photos, size, fraction, most
 
     def read(self, positions: Positions) -> Tensor:
         return self.codes(positions).float().div_(255)
@@ -56,12 +62,12 @@ class PhotoStream(Streamed):
 
     def _picture(self, photo: Photo) -> Pixels:
         try:
-            return pixels(_content(photo))
+            return pixels(_content(photo, self._most), self._most)
         except (BrokenPhoto, OSError) as problem:
             raise DataError(f"{self.owner}: whole image files are required, got {problem} at {_place(photo)}. Replace or remove it.") from problem
 
 
-def usable(photos: Sequence[Photo], skip: bool, owner: str, split: str) -> np.ndarray[Any, Any]:
+def usable(photos: Sequence[Photo], skip: bool, owner: str, split: str, most: int = MOST_PIXELS) -> np.ndarray[Any, Any]:
     """Positions of the photos that can be decoded; the errors or the log name and count the others.
 
     Args:
@@ -70,28 +76,29 @@ def usable(photos: Sequence[Photo], skip: bool, owner: str, split: str) -> np.nd
             and last bytes only, and refuse broken ones.
         owner: name used in errors.
         split: name of the split, for errors.
+        most: pixels of one photo.
 
     Raises:
         DataError: a photo is broken, and `skip` is false.
     """
-    faults = _faults(photos, thoroughly=skip)
+    faults = _faults(photos, most, thoroughly=skip)
     if faults:
         first = next(iter(faults))
         got = f"{len(faults)} of {len(photos)} in the {split} split that cannot be read, the first {_place(photos[first])} ({faults[first]})"
         if not skip:
             raise DataError(f"{owner}: whole image files are required, got {got}. Replace or remove them, or set skip_broken=True.")
         for position, reason in faults.items():
-            _log.warning("%s: skipped %s (%s)", owner, _place(photos[position]), reason)
+            _log.warning("%s: skipped %s (%s)", owner, printable(_place(photos[position])), printable(reason))
         _log.warning("%s: skipped %d of %d files of the %s split", owner, len(faults), len(photos), split)
     return np.setdiff1d(np.arange(len(photos)), np.fromiter(faults, int, len(faults)))
 
 
-def _faults(photos: Sequence[Photo], thoroughly: bool) -> dict[int, str]:
+def _faults(photos: Sequence[Photo], most: int, thoroughly: bool) -> dict[int, str]:
     def fault(photo: Photo) -> str:
         try:
-            content = _content(photo) if thoroughly or isinstance(photo, bytes) else _ends(photo)
+            content = _content(photo, most) if thoroughly or isinstance(photo, bytes) else _ends(photo)
             if thoroughly or not (content.startswith(b"\xff\xd8") and content.endswith(b"\xff\xd9")):
-                pixels(_content(photo))
+                pixels(_content(photo, most), most)
         except (BrokenPhoto, OSError) as problem:
             return str(problem)
         return ""
@@ -99,22 +106,28 @@ def _faults(photos: Sequence[Photo], thoroughly: bool) -> dict[int, str]:
     return {position: reason for position, reason in enumerate(ahead(fault, photos, _CHECKING_THREADS)) if reason}
 
 
-def pixels(content: bytes) -> Pixels:
+def pixels(content: bytes, most: int = MOST_PIXELS) -> Pixels:
     """The photo as height x width x 3 bytes: RGB; grey, CMYK and formats other than JPEG are converted, transparency is dropped.
 
+    Args:
+        content: of the file.
+        most: pixels that it may have by its header, read before anything is decoded.
+
     Raises:
-        BrokenPhoto: it is no image, is cut short, or holds more than 8 bits a pixel and channel.
+        BrokenPhoto: it is no image, is cut short, has too many pixels, or holds more than 8 bits a pixel and channel.
     """
     fast = _simplejpeg()
     if fast is not None and content.startswith(b"\xff\xd8"):
         try:
-            if fast.decode_jpeg_header(content)[2] in _THREE_CHANNELS:
+            height, width, colours, *_ = fast.decode_jpeg_header(content)
+            _require_few(width, height, most)
+            if colours in _THREE_CHANNELS:
                 decoded: Pixels = fast.decode_jpeg(content)
                 return decoded
         except ValueError as problem:  # Pillow reads some damaged files, and explains most others better
             if "premature end" in str(problem):  # Pillow would fill the rest with grey
                 raise BrokenPhoto(str(problem)) from problem
-    return _pixels_by_pillow(content)
+    return _pixels_by_pillow(content, most)
 
 
 def middle(picture: Pixels, fraction: float) -> Pixels:
@@ -136,27 +149,52 @@ def resize_into(picture: Pixels, out: Pixels) -> None:
     cv2.resize(picture, (out.shape[1], out.shape[0]), dst=out, interpolation=cv2.INTER_LINEAR)
 
 
-def antialiased_square(path: Path, size: int, owner: str) -> Pixels:
+def antialiased_square(path: Path, size: int, owner: str, most: int = MOST_PIXELS) -> Pixels:
     """The image as 3 x size x size bytes: RGB, shorter side scaled to `size` by Pillow, centre kept.
 
     Args:
         path: an image file that Pillow reads.
         size: side of the square, >= 1 pixels.
         owner: name used in errors.
+        most: pixels that it may have, before and after it is scaled.
 
     Raises:
-        DataError: the file is no image, is cut short, or holds more than 8 bits a pixel and channel.
+        DataError: the file is no image, is cut short, has too many pixels, or holds more than 8 bits a pixel and channel.
     """
     try:
-        with Image.open(path) as image:
+        with _opened(path, most) as image:
             mode = image.mode
+            _require_few(size * image.width // min(image.size), size * image.height // min(image.size), max(most, size * size))
             square = None if mode.startswith(_DEEP) else _centre_square(_rgb(image), size)
     except Exception as problem:  # Pillow's decoders fail in their own ways, SyntaxError among them
-        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        reason = str(problem) if isinstance(problem, BrokenPhoto) else f"{type(problem).__name__}: {problem}".splitlines()[0]
         raise DataError(f"{owner}: a whole image file is required, got {reason} at {path}. Replace or remove it.") from problem
     if square is None:
         raise DataError(f"{owner}: images of 8 bits a channel are required, got Pillow's mode {mode} at {path}. Convert it.")
     return np.asarray(square).transpose(2, 0, 1)
+
+
+def _opened(source: Path | io.BytesIO, most: int) -> Image.Image:
+    """The image, of which only the header is read; our own limit stands in for Pillow's, which is one for the whole process."""
+    with _PILLOW:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(source)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    try:
+        _require_few(*image.size, most)
+        if image.format in _DRAWN:
+            raise BrokenPhoto(f"a drawing ({image.format}), not pixels")
+    except BrokenPhoto:
+        image.close()
+        raise
+    return image
+
+
+def _require_few(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise BrokenPhoto(f"{width} x {height} pixels, more than max_pixels = {most:,}")
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -171,9 +209,9 @@ def _centre_square(image: Image.Image, size: int) -> Image.Image:
     return resized.crop((left, top, left + size, top + size))
 
 
-def _pixels_by_pillow(content: bytes) -> Pixels:
+def _pixels_by_pillow(content: bytes, most: int) -> Pixels:
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with _opened(io.BytesIO(content), most) as image:
             if image.mode.startswith(_DEEP):
                 raise BrokenPhoto(f"Pillow's mode {image.mode}, more than 8 bits a channel")
             return np.asarray(_rgb(image))
@@ -203,8 +241,13 @@ def _opencv() -> Any:
     return cv2
 
 
-def _content(photo: Photo) -> bytes:
-    return photo if isinstance(photo, bytes) else photo.read_bytes()
+def _content(photo: Photo, most: int) -> bytes:
+    if isinstance(photo, bytes):
+        return photo
+    size = photo.stat().st_size
+    if size > 8 * most + _HEADERS:
+        raise BrokenPhoto(f"{size:,} bytes, more than max_pixels = {most:,} take")
+    return photo.read_bytes()
 
 
 def _ends(file: Path) -> bytes:

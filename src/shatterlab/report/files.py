@@ -56,7 +56,7 @@ def write(path: Path | str, text: str) -> Path:
     except OSError as problem:
         raise _unwritable(path, problem) from problem
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:  # names of files need not be UTF-8
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from shatterlab.core.errors import InvalidPart
+from shatterlab.core.memory import gibibytes
 from shatterlab.solvers.cholesky import GramFactor
 from shatterlab.solvers.conjugate_gradients import conjugate_gradients
 from shatterlab.solvers.system import Solved, System, report
-from shatterlab.training.device import free_memory, gibibytes
+from shatterlab.training.device import free_memory
 
 _WORKSPACE = 2**28  # tiles in float64, and what libraries take: 256 MiB
 _INNER_STEPS = 25

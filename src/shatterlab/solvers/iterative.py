@@ -11,9 +11,10 @@ from torch import Tensor
 
 from shatterlab.core import Kernel
 from shatterlab.core.errors import InvalidPart
+from shatterlab.core.memory import gibibytes
 from shatterlab.solvers.conjugate_gradients import conjugate_gradients
 from shatterlab.solvers.system import Solved, System, diagonal, report
-from shatterlab.training.device import free_memory, gibibytes
+from shatterlab.training.device import free_memory
 
 _PIVOTS = 64  # drawn at a time
 _ROUNDS = 3  # restarts where the residual of the recurrence was too optimistic
