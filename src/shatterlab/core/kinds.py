@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -126,9 +126,9 @@ class LabelCorruption(Corruption):
         """The new labels of all training examples; int64, shape (n,)."""
 
     def transition(self, classes: int) -> np.ndarray[Any, Any] | None:
-        """P(new label j | true class i) as a k x k matrix where labels are redrawn independently, else None.
+        """P(new label j | true class i) as a k x k matrix where labels are redrawn independently, or follow from the class; else None.
 
-        The self-check of every trial tests the drawn labels against it.
+        The self-check of every trial tests the drawn labels against it. Without it, the check demands that labels change and are not renamed by class.
         """
         return None
 
@@ -145,7 +145,13 @@ class LabelCorruption(Corruption):
 
 
 class PixelCorruption(Corruption):
-    """Changes the inputs of both splits; labels stay as they are."""
+    """Changes the inputs of both splits; labels stay as they are.
+
+    `effect` says what it does, and the self-check of every trial holds it to that: "one permutation" of the values of all inputs, "a permutation each",
+    or "noise" that does not depend on the input. None: it must change something, and do the same whenever an input is read.
+    """
+
+    effect: ClassVar[Literal["one permutation", "a permutation each", "noise"] | None] = None
 
     @abstractmethod
     def inputs(self, images: Tensor, indices: np.ndarray[Any, Any], split: str, seed: int) -> Tensor:
@@ -157,6 +163,10 @@ class PixelCorruption(Corruption):
             split: "train" or "test".
             seed: the corruption stream's integer; `random_bits(seed, split, indices, count)` draws for all at once.
         """
+
+    def normal_law(self, train: Examples) -> tuple[Tensor, Tensor] | None:
+        """Mean and standard deviation of the normal law of every value of its noise, in a shape that broadcasts to one input; None: it states none."""
+        return None
 
     def apply(self, splits: Splits, seeds: Seeds = Seeds()) -> Splits:
         ready = self.fitted(splits.train, seeds)

@@ -85,11 +85,19 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Batch:
-    """The examples of one step, before augmentation: positions in the training split, inputs, labels."""
+    """The examples of one or more steps, before augmentation.
+
+    Args:
+        indices: positions in the training split.
+        inputs: as the sample has them.
+        labels: likewise.
+        targets: the tensor that the loss was computed with, labels or distributions over the classes; None: not reported.
+    """
 
     indices: Tensor
     inputs: Tensor
     labels: Tensor
+    targets: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class Progress:
     `scores` is the current model. Losses are means over examples, accuracies fractions. Train figures are measured in
     evaluation mode on the full training split, online figures on the batches during the epoch, validation figures in
     evaluation mode on examples that the learner held out. `train_top5_accuracy` counts labels among the five highest
-    scores. `batch` is set in the first and in the last epoch. Figures that a learner does not have are None.
+    scores. `batch` is set in the first and in the last epoch, from one or more of its steps. Figures that a learner does not have are None.
     """
 
     epoch: int

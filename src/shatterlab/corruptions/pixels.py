@@ -14,6 +14,8 @@ from torch import Tensor
 from shatterlab.core import Examples, PixelCorruption, Seeds, fitted_field, random_bits
 from shatterlab.core.lazy_inputs import Streamed, chunks
 
+_BLOCK = 64  # inputs at a time: they stay in the cache
+
 
 @dataclass(frozen=True)
 class _PixelPermutation(PixelCorruption):
@@ -47,6 +49,8 @@ class ShuffledPixels(_PixelPermutation):
         Zhang et al. 2017, section 2.1.
     """
 
+    effect = "one permutation"
+
     def inputs(self, images: Float[Tensor, "m *shape"], indices: np.ndarray[Any, Any], split: str, seed: int) -> Float[Tensor, "m *shape"]:
         rows = self.rows(images)
         order = torch.from_numpy(np.random.default_rng(seed).permutation(rows.shape[-1]))
@@ -65,6 +69,8 @@ class RandomPixels(_PixelPermutation):
     Source:
         Zhang et al. 2017, section 2.1.
     """
+
+    effect = "a permutation each"
 
     def inputs(self, images: Float[Tensor, "m *shape"], indices: np.ndarray[Any, Any], split: str, seed: int) -> Float[Tensor, "m *shape"]:
         rows = self.rows(images)
@@ -114,6 +120,8 @@ class GaussianPixels(PixelCorruption):
         Zhang et al. 2017, section 2.1; the normal deviates by Box and Muller 1958.
     """
 
+    effect = "noise"
+
     moments: Literal["channel", "pixel", "global"] = "channel"
     mean: Any = fitted_field()
     deviation: Any = fitted_field()
@@ -126,12 +134,28 @@ class GaussianPixels(PixelCorruption):
         """With the mean and the population standard deviation of the training inputs."""
         if self.mean is not None:
             return self
-        shape = train.inputs.shape[1:]
-        mean, square = _moments(train.inputs)
-        groups = {"pixel": (*shape,), "channel": (shape[0], *(1 for _ in shape[1:])), "global": (1 for _ in shape)}
-        size = torch.Size(groups[self.moments])
-        mean, square = (moment.view(size.numel(), -1).mean(1).view(size) for moment in (mean, square))
+        size = self._size(train.shape)
+        mean, square = (moment.view(size.numel(), -1).mean(1).view(size) for moment in _moments(train.inputs))
         return replace(self, mean=mean.float(), deviation=(square - mean.square()).clamp_(min=0).sqrt().float())
+
+    def _size(self, shape: tuple[int, ...]) -> torch.Size:
+        """The shape of the moments, one for each group of values."""
+        return torch.Size({"pixel": shape, "channel": (shape[0], *(1 for _ in shape[1:])), "global": tuple(1 for _ in shape)}[self.moments])
+
+    def normal_law(self, train: Examples) -> tuple[Tensor, Tensor]:
+        """The fitted moments of a stream, which is too long to read twice; those of a sample in memory by another route, around the mean of a few inputs."""
+        if isinstance(train.inputs, Streamed):
+            return self.mean, self.deviation
+        size, rows = self._size(train.shape), train.inputs.flatten(1)
+        centre, (total, squares) = rows[:_BLOCK].mean(0), torch.zeros(2, rows.shape[1])
+        for block in rows.split(_BLOCK):
+            around = block - centre
+            total += around.sum(0)
+            squares += around.square_().sum(0)
+        shift = total / len(rows)
+        means, variances = ((centre + shift).view(size.numel(), -1), (squares / len(rows) - shift.square()).view(size.numel(), -1))
+        mean = means.mean(1, keepdim=True)
+        return mean.view(size), (variances + (means - mean).square()).mean(1).clamp(min=0).sqrt().view(size)
 
     def inputs(self, images: Float[Tensor, "m *shape"], indices: np.ndarray[Any, Any], split: str, seed: int) -> Float[Tensor, "m *shape"]:
         noise = _normal(seed, split, indices, images[0].numel()).view(images.shape)
@@ -141,7 +165,7 @@ class GaussianPixels(PixelCorruption):
 def _moments(inputs: Float[Tensor, "n *shape"] | Streamed) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
     """Mean of each value and of its square, accumulated in float64 over blocks that stay in the cache; one pass, also over a stream."""
     total, squares = torch.zeros(2, math.prod(inputs.shape[1:]), dtype=torch.float64)
-    for _, block in chunks(inputs, 64, torch.get_num_threads()):
+    for _, block in chunks(inputs, _BLOCK, torch.get_num_threads()):
         wide = block.flatten(1).double()
         total += wide.sum(0)
         squares += wide.square_().sum(0)

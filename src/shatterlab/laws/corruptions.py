@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from shatterlab.core import Corruption, Examples, LabelCorruption, PixelCorruption, Splits
+from shatterlab.core import Corruption, Examples, LabelCorruption, PixelCorruption, Scalar, Splits
 from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.laws import samples
 from shatterlab.laws.law import OTHER_SEEDS, SEEDS, changed, copied, demand, differing, laws_in, leaving_generators_alone
 from shatterlab.statistics.significance import g_test_bound, poisson_binomial_two_sided
+from shatterlab.trials.corrupted_inputs import input_columns
+from shatterlab.trials.corrupted_labels import label_columns
 
 FALSE_ALARM = 1e-6  # of each statistical law; the seeds are fixed, so a law that passes once passes always
 
@@ -135,6 +137,45 @@ def keeps_its_transition(part: Corruption) -> None:
     remedy = "Correct `labels` or `transition`: they disagree."
     demand(part, p_moved > FALSE_ALARM, f"of {sizes.sum()} labels {sizes @ moving:.0f} change, give or take chance", got, remedy)
     demand(part, p > FALSE_ALARM, "new labels follow the stated transition", f"G = {g:.4g} (p <= {p:.1g})", remedy)
+
+
+def draws_labels_one_by_one(part: Corruption) -> None:
+    """New labels are drawn one by one, as the transition says, not permuted; without a transition labels change, and not class by class."""
+    if not isinstance(part, LabelCorruption):
+        raise NotApplicable("it changes no labels")
+    sample = samples.many_labels()
+    columns = label_columns(part, sample.train, part.apply(sample, SEEDS).train)
+    demand(part, columns.get("check.labels_changed") is not False, "labels change", "the true ones", "State `transition` if labels may stay as they are.")
+    got = "a new label that is a function of the true class"
+    demand(part, _likely(columns.get("check.renamed_p")), "a corruption that renames classes states its transition", got, "Write `transition`.")
+    got = "classes of exactly the old sizes"
+    demand(part, _likely(columns.get("check.class_counts_p")), "every label is drawn by itself", got, "Draw labels; do not permute them.")
+
+
+def does_to_inputs_what_it_says(part: Corruption) -> None:
+    """Inputs are permuted or replaced by noise, as `effect` says; without an effect some inputs change."""
+    if not isinstance(part, PixelCorruption):
+        raise NotApplicable("it changes no inputs")
+    sample = _sample(part)
+    ready, after = _ready(part, sample)[0], part.apply(sample, SEEDS)
+    if part.effect is None and getattr(part, "level", 1) != 0:
+        demand(part, _difference(sample, after), "some inputs change", "the same sample", "Change inputs.")
+    columns = input_columns(ready, sample, after, SEEDS)
+    kept = columns.get("check.permuted") is not False
+    required = f"inputs of both splits are rearranged by {part.effect}, the one that `inputs` applies to any values at the same positions"
+    demand(part, kept, required, "other inputs", "Permute values, all of them, whatever they are; seed permutations by `seed`.")
+    got = f"p = {columns.get('check.permutation_p')}"
+    demand(
+        part, _likely(columns.get("check.permutation_p")), "permutations are uniform, and independent where each input has its own", got, "Draw from `seed`."
+    )
+    alone = columns.get("check.noise_ignores_inputs") is not False
+    demand(part, alone, "noise depends on (seed, split, index) alone", "other noise for other inputs, or one for both splits", "Leave the inputs out.")
+    got = f"p = {columns.get('check.noise_p')}"
+    demand(part, _likely(columns.get("check.noise_p")), "noise follows the normal law that it states", got, "Correct `inputs` or `normal_law`.")
+
+
+def _likely(p: Scalar) -> bool:
+    return not isinstance(p, float) or p > FALSE_ALARM
 
 
 def ignores_batch_and_order(part: Corruption) -> None:

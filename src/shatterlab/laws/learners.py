@@ -18,6 +18,7 @@ from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.core.losses import evaluate
 from shatterlab.laws import samples
 from shatterlab.laws.law import SEEDS, changed, copied, demand, differing, laws_in, leaving_generators_alone
+from shatterlab.trials.self_check import stand_for
 
 _OUTPUTS = ("logits", "probabilities", "values")
 _SIZE = 120  # examples to fit
@@ -110,7 +111,7 @@ def reports_in_order(part: Learner) -> None:
 
 
 def reports_what_it_was_given(part: Learner) -> None:
-    """In its first and last report is a batch, equal to the sample at the same positions."""
+    """In its first and last report is a batch, equal to the sample at the same positions, targets of the loss included where they are reported."""
     sample = _sample(part).train
     reports = _reports(part, sample)
     for progress in (reports[0], reports[-1]) if reports else ():
@@ -120,6 +121,8 @@ def reports_what_it_was_given(part: Learner) -> None:
         positions = batch.indices.cpu()
         same = torch.equal(batch.inputs.cpu(), sample.inputs[positions]) and torch.equal(batch.labels.cpu(), sample.labels[positions])
         remedy = "Train on the sample as it is."
+        targets = batch.targets is None or stand_for(batch.targets.cpu(), sample.labels[positions])
+        demand(part, targets, f"targets of the loss in epoch {progress.epoch} are the labels of the sample", "others", remedy)
         demand(part, same, f"the batch of epoch {progress.epoch} equals the sample at its positions", "other inputs or labels", remedy)
 
 

@@ -212,7 +212,8 @@ def _without_redrawn(observe: Observer, kept: Tensor) -> Observer:
         batch = progress.batch
         if batch is not None:
             known = kept[batch.indices.cpu()].to(batch.indices.device)
-            batch = Batch(batch.indices[known], batch.inputs[known], batch.labels[known])
+            targets = None if batch.targets is None else batch.targets[known]
+            batch = Batch(batch.indices[known], batch.inputs[known], batch.labels[known], targets)
         observe(replace(progress, batch=batch, train_loss=None, train_accuracy=None, train_top5_accuracy=None))
 
     return report

@@ -1,4 +1,4 @@
-"""P-values that hold at small n: permutation, counts, a bounded G test, paired t tests corrected for being several."""
+"""P-values that hold at small n: permutations, counts, bounds for tables and samples, paired t tests corrected for being several."""
 
 from __future__ import annotations
 
@@ -219,6 +219,39 @@ def _gamma_tail_bound(x: float, shape: int) -> float:
     if shape == 0:
         return 1.0 if x < 1e-9 else 0.0  # only rounding separates x from 0 where every row is certain
     return min(1.0, math.exp(shape - x + shape * math.log(x / shape)))
+
+
+def same_counts_bound(counts: Sequence[int] | np.ndarray[Any, Any], transition: np.ndarray[Any, Any]) -> float:
+    """A bound on the probability that redrawing every label by itself leaves each class as large as it was.
+
+    With u_j = min_i T_ij, each label is drawn with probability L = sum u from the law u / L, which does not ask for its class. Given the other labels and R ~
+    Binomial(n, L), the counts have at most the probability of the mode of Multinomial(R, u / L), which falls as R grows.
+
+    Args:
+        counts: labels in each class, >= 0.
+        transition: T_ij = P(new class j | old class i), rows sum to 1.
+
+    Returns:
+        In [0, 1]; about k^(k/2) (2 pi n)^(-(k-1)/2) for uniform draws from k classes, 1 where the new label always depends on the old one.
+
+    Example:
+        >>> round(same_counts_bound([2, 2], np.full((2, 2), 0.5)), 9)  # 4 fair coins show two heads and two tails in 6 of 16 ways
+        0.375
+    """
+    sizes = np.asarray(counts)
+    n, common = int(sizes.sum()), np.asarray(transition, dtype=np.float64)[sizes > 0].min(0)
+    share = min(1.0, float(common.sum()))
+    fewest = n if share > 1 - 1e-9 else max(0, math.floor(n * share - 6 * math.sqrt(n * share * (1 - share))))
+    missed = float(special.bdtr(fewest - 1, n, share)) if 0 < fewest < n else 0.0
+    return 1.0 if fewest == 0 else min(1.0, missed + _largest_mass(fewest, common / common.sum()))
+
+
+def _largest_mass(n: int, law: np.ndarray[Any, Any]) -> float:
+    """The probability of the mode of Multinomial(n, law): each further draw goes where law_j / (x_j + 1) is largest."""
+    mode = np.floor(n * law)
+    for _ in range(n - int(mode.sum())):
+        mode[np.argmax(law / (mode + 1))] += 1
+    return float(np.exp(special.gammaln(n + 1) + (special.xlogy(mode, law) - special.gammaln(mode + 1)).sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from shatterlab.core.losses import losses, soft_losses
 from shatterlab.training.distributed import Ranks
 from shatterlab.training.stopping import HeldOut
 
+_LEAST = 2  # examples in the last batch of a sample in memory
 _ROUNDING = 1e-4  # of whitened values, which are of order 1, computed twice in float32
 
 
@@ -51,6 +52,7 @@ class Feed(ABC):
 
     Attributes:
         count: examples an epoch trains on, over all processes.
+        batches: steps of an epoch.
         parts: of the sample that are evaluated: what is trained on, then what is held out.
         chunk: examples scored at once.
         batch: examples evaluated at once.
@@ -58,6 +60,7 @@ class Feed(ABC):
     """
 
     count: int
+    batches: int
     parts: list[Examples]
     chunk: int
     batch: int = 2048
@@ -73,7 +76,10 @@ class Feed(ABC):
 
     @abstractmethod
     def observed(self, step: Step) -> Batch:
-        """The batch for the observer: examples as the sample has them; not a number where the network is fed something else."""
+        """The batch for the observer, in the epoch of the step: examples as the sample has them; not a number where the network was fed something else.
+
+        Targets are those of the step. Where examples are mixed they are labels: the sample's, if mixing these gives the targets of the step, else -1.
+        """
 
     @abstractmethod
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -104,6 +110,14 @@ class Feed(ABC):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continues from what `state` gave."""
         assert not state, f"{type(self).__name__} keeps no state"
+
+    def _compared(self, step: Step, again: Step, original: Tensor, true: Tensor, labels: Tensor) -> Batch:
+        """What the observer is told of a step, which the sample's inputs and labels (original, true) make `again`."""
+        same = torch.allclose(again.inputs, step.inputs, atol=_ROUNDING, equal_nan=True)
+        targets = step.targets
+        if self.mixes:
+            targets = true if torch.allclose(again.targets, targets, atol=_ROUNDING) else torch.full_like(true, -1)
+        return Batch(step.positions, original if same else torch.full_like(original, torch.nan), labels, targets)
 
     def _targets(self, labels: Tensor, drawn: Sequence[Drawn]) -> Tensor:
         """Labels, or distributions over the classes where an augmentation mixes examples."""
@@ -163,6 +177,7 @@ class MemoryFeed(Feed):
         self.parts = [sample] if held_out is None else [sample.at(positions.to(device)) for positions in (held_out.fitted, held_out.held)]
         self.count = len(self.parts[0])
         self.batch_size = batch_size or self.count
+        self.batches = len(split(torch.empty(self.count), self.batch_size, least=_LEAST))
         self.images = train.inputs.to(device) if self.augmentation else None
         self.drawn: list[Drawn] = []
         self._losses = soft_losses if self.mixes or smoothing else losses
@@ -172,16 +187,17 @@ class MemoryFeed(Feed):
     def steps(self, epoch: int, start: int) -> Iterator[Step]:
         if epoch != self._epoch:
             self._begin(epoch)
-        for positions in split(self._order, self.batch_size, least=2)[start:]:
+        for positions in split(self._order, self.batch_size, least=_LEAST)[start:]:
             labels, share = self.labels[positions], self._share(positions)
             inputs = self.prepared[positions] if self.images is None else self._varied(self.images[positions], share)
             yield Step(positions, inputs, labels, self._smoothed(self._targets(labels, share)), weight=len(positions))
 
     def observed(self, step: Step) -> Batch:
-        original = self.train.inputs[step.positions.cpu()]
-        again = self.prepare(original) if self.images is None else self._varied(original.to(self.device), self._share(step.positions))
-        same = torch.allclose(again, step.inputs, atol=_ROUNDING, equal_nan=True)
-        return Batch(step.positions, original if same else torch.full_like(original, torch.nan), step.labels)
+        place, share = step.positions.cpu(), self._share(step.positions)
+        original, labels = self.train.inputs[place], self.train.labels[place].to(self.device)
+        inputs = self.prepare(original) if self.images is None else self._varied(original.to(self.device), share)
+        again = replace(step, inputs=inputs, targets=self._smoothed(self._targets(labels, share)))
+        return self._compared(step, again, original, labels, step.labels)
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """The mean over the batch."""
@@ -279,7 +295,8 @@ class StreamFeed(Feed):
         super().__init__(model, augmentation, train, seeds, ranks.device)
         self.ranks, self.batch_size, self.smoothing, self.readers = ranks, batch_size, smoothing, readers
         self.count, self.chunk = len(train), 256 if ranks.device.type == "cuda" else 32
-        self.batch = self.chunk
+        self.batch, self.least = self.chunk, (batch_size + 1) // 2
+        self.batches = len(split(torch.empty(self.count), batch_size, self.least))
         self.parts = [train if ranks.size == 1 else train.at(ranks.share(torch.arange(len(train))))]
         self.seconds = self.waited = 0.0
         mixing = [each.kind for each in self.augmentation if each.mixes]
@@ -300,7 +317,7 @@ class StreamFeed(Feed):
         """The batches of an epoch as they are read, from number `start` on."""
         order = torch.from_numpy(self.seeds.rng("order", f"epoch {epoch}").permutation(len(self.train)))
         drawn = draw(self.augmentation, len(self.train), self.train.shape, self.seeds, epoch)
-        batches = split(order, self.batch_size, least=(self.batch_size + 1) // 2)[start:]
+        batches = split(order, self.batch_size, self.least)[start:]
         if isinstance(self.train.inputs, Streamed):
             yield from ahead(lambda positions: self._read(positions, drawn), batches, self.readers)
         else:
@@ -320,9 +337,9 @@ class StreamFeed(Feed):
 
     def observed(self, step: Step) -> Batch:
         assert step.read is not None
-        original = self.train.inputs[step.positions]
-        same = step.read.cut or torch.equal(_floats(step.read.inputs), original)
-        return Batch(step.positions, original if same else torch.full_like(original, torch.nan), step.read.labels)
+        original, labels = self.train.inputs[step.positions], self.train.labels[step.positions]
+        inputs = step.read.inputs if step.read.cut else original  # windows of the photos are not in the sample
+        return self._compared(step, self.on_device(replace(step.read, inputs=inputs, labels=labels)), original, labels.to(self.device), step.read.labels)
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """The sum over this process's share of the batch."""

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -81,7 +82,7 @@ class TrainingLoop:
         with self.ranks.training(heads, unused=heads.unused) as trained:
             reason = ""
             while not reason:
-                batch = self._train_epoch(trained, observer)
+                steps = self._train_epoch(trained, observer)
                 online_loss, online_accuracy = (total.item() / self.feed.count for total in self.sums)
                 evaluations = self._evaluate(online_loss)
                 reason = self.stopping.reason(self.epoch, self.step, online_loss, evaluations, self.model)
@@ -93,29 +94,40 @@ class TrainingLoop:
                     if reason != "diverged" and self.stopping.restore_best(self.model):
                         evaluations = self._evaluate(online_loss)
                 figures = _figures(self.feed.parts, evaluations)
-                keep = batch if self.epoch == 1 or reason else None
+                batch = self._watched(steps) if self.epoch == 1 or reason else None
                 yield Progress(
                     self.epoch, self.step, self.scores, self.recipe.output, online_loss=online_loss, online_accuracy=online_accuracy,
-                    learning_rate=rate, last=bool(reason), batch=keep, **figures,
+                    learning_rate=rate, last=bool(reason), batch=batch, **figures,
                 )  # fmt: skip
                 if not reason:
                     self.epoch, self.done, self.sums = self.epoch + 1, 0, self._zeros()
 
-    def _train_epoch(self, trained: nn.Module, observer: Resumable | None) -> Batch:
-        """The rest of this epoch; a batch of it, as the sample has it."""
+    def _train_epoch(self, trained: nn.Module, observer: Resumable | None) -> list[Step]:
+        """The rest of this epoch; its first and last step and one at random, as they were fed."""
         self.model.train()
-        first: Batch | None = None
-        for step in self.feed.steps(self.epoch, self.done):
-            first = first or self.feed.observed(step)
-            self._step(trained, step)
+        last = self.feed.batches - 1
+        watched = dict.fromkeys((0, int(self.feed.seeds.rng("order", "watched step", str(self.epoch)).integers(last + 1)), last))
+        fed: dict[int, Step] = {}
+        for number, step in enumerate(self.feed.steps(self.epoch, self.done), self.done):
+            if number in watched:
+                fed[number] = replace(step, inputs=step.inputs.clone())  # before a network works on them in place
+            targets = self._step(trained, step)
+            if number in watched:
+                fed[number] = replace(fed[number], targets=targets)
             if self.checkpoint.due():
                 self._write(observer)
-        if first is None:  # nothing was left of this epoch
-            first = self.feed.observed(next(iter(self.feed.steps(self.epoch, 0))))
-        return first
+        return [
+            fed[number] if number in fed else next(iter(self.feed.steps(self.epoch, number))) for number in watched
+        ]  # a resumed run makes the earlier ones again
 
-    def _step(self, trained: nn.Module, step: Step) -> None:
-        """One step of gradient descent."""
+    def _watched(self, steps: list[Step]) -> Batch:
+        """The steps for the observer, in one batch."""
+        batches = [self.feed.observed(step) for step in steps]
+        return Batch(*(torch.cat(parts) for parts in zip(*((each.indices, each.inputs, each.labels, each.targets) for each in batches), strict=True)))
+
+    def _step(self, trained: nn.Module, step: Step) -> Tensor:
+        """One step of gradient descent; the targets that its loss was computed with."""
+        targets = step.targets
         rate = self.recipe.learning_rate(self.epoch, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -123,8 +135,8 @@ class TrainingLoop:
         with contextlib.nullcontext() if seed is None else seeded(seed, self.device):
             with autocast(self.recipe.precision, self.device):
                 scores, auxiliary = trained(step.inputs)
-            loss = self.feed.loss(scores.float(), step.targets)
-            objective = loss if auxiliary is None else loss + self.recipe.auxiliary_weight * self.feed.loss(auxiliary.float(), step.targets)
+            loss = self.feed.loss(scores.float(), targets)
+            objective = loss if auxiliary is None else loss + self.recipe.auxiliary_weight * self.feed.loss(auxiliary.float(), targets)
             if step.share != 1:
                 objective = objective * step.share
             self.optimizer.zero_grad(set_to_none=True)
@@ -137,6 +149,7 @@ class TrainingLoop:
         self.sums[0] += sums[0]
         self.sums[1] += sums[1]
         self.step, self.done = self.step + 1, self.done + 1
+        return targets
 
     def _score(self, prepared: Tensor) -> Tensor:
         mode = self.model.training

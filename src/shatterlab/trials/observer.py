@@ -41,12 +41,12 @@ class TrialObserver:
 
     def state(self) -> dict[str, Any]:
         """The state that a learner stores in its checkpoints."""
-        return {"curves": self.curves, "last": self.last, "batches": (self.check.batches, self.check.wrong_batches)}
+        return {"curves": self.curves, "last": self.last, "compared": self.check.counts}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continues from the state of an interrupted run."""
         self.curves, self.last = list(map(tuple, state["curves"])), tuple(state["last"])
-        self.check.batches, self.check.wrong_batches = state["batches"]
+        self.check.counts |= state.get("compared", {})
 
     def finished(self, results: Mapping[str, Scalar]) -> list[tuple[int, int, str, float | None]]:
         """The curves, ending with the final test figures; empty for a learner without epochs."""

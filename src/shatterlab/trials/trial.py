@@ -117,7 +117,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     clock.lap("load")
     corruption = trial.corruption.fitted(splits.train, trial.seeds)
     corrupted = corruption.apply(splits, trial.seeds)
-    check = SelfCheck(splits, corrupted, corruption)
+    check = SelfCheck(splits, corrupted, corruption, trial.seeds)
     clock.lap("corrupt")
     interval = 2 * (math.ceil(len(corrupted.test) / len(corrupted.train)) - 1)  # scoring a larger test split then costs far less than training
     observer = TrialObserver(corrupted.test, check, max(runtime.test_every, interval))

@@ -1,0 +1,55 @@
+"""What a corruption did to training labels, against what it says that it does."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from shatterlab.core import Examples, LabelCorruption, Scalar
+from shatterlab.statistics.significance import g_test_bound, poisson_binomial_two_sided, same_counts_bound
+
+Labels = np.ndarray[Any, Any]
+
+
+def label_columns(corruption: LabelCorruption, original: Examples, corrupted: Examples) -> dict[str, Scalar]:
+    """The `check.*` columns of new training labels against true ones.
+
+    With a transition: the changed count, the table of (true, new) classes, and the counts of the new classes. Where labels were permuted in place of redrawn,
+    these counts are exactly the old ones; p is then a bound on the probability that independent draws do that. It is small enough from 60 redrawn labels of 10
+    classes on, 2,100 of 5 classes, 22,000 of 4 classes; two classes never show it.
+
+    Without a transition: something must change, and the new label must not be a function of the true class: a corruption that only renames or merges classes
+    states that as its transition. p bounds the probability that labels dealt out without a look at the class are such a function.
+
+    Args:
+        corruption: as it says of itself; at `level` 0 nothing has to change.
+        original: the training split before.
+        corrupted: the training split after.
+    """
+    true, new, k = original.labels.numpy(), corrupted.labels.numpy(), original.classes
+    counts = np.bincount(true * k + new, minlength=k * k).reshape(k, k)
+    sizes, changed = counts.sum(1), int(counts.sum() - counts.trace())
+    columns: dict[str, Scalar] = {"check.changed": changed}
+    transition = corruption.transition(k)
+    if transition is None:
+        must_change = getattr(corruption, "level", 1) != 0
+        return columns | {"check.labels_changed": changed > 0 or (False if must_change else None), "check.renamed_p": _renamed(counts)}
+    moving = 1 - transition.diagonal()
+    g, p = g_test_bound(counts, transition)
+    columns |= {"check.changed_expected": float(sizes @ moving), "check.changed_p": poisson_binomial_two_sided(changed, moving, sizes)}
+    columns |= {"check.transition_g": g, "check.transition_p": p}
+    columns["check.class_counts_p"] = same_counts_bound(sizes, transition) if (counts.sum(0) == sizes).all() else 1.0
+    if np.allclose(transition, transition[0]):  # every class has the same law: independent of the true label
+        columns["check.independence_p"] = p
+    return columns
+
+
+def _renamed(counts: Labels) -> float:
+    """1, or a bound on P(new label is a function of the true one) where new labels are dealt out at random: functions / ways to deal."""
+    if ((counts > 0).sum(1) > 1).any():
+        return 1.0
+    functions = int((counts.sum(1) > 0).sum()) * math.log(int((counts.sum(0) > 0).sum()))
+    ways = math.lgamma(counts.sum() + 1) - sum(math.lgamma(count + 1) for count in counts.sum(0))
+    return math.exp(min(0.0, functions - ways))
