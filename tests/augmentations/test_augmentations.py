@@ -360,12 +360,12 @@ def one_step(names):
 
 
 def steps_by_hand(train):
-    """Three steps of 20 examples: gather, forward, loss, backward, one fused step, two sums."""
+    """Six steps of 10 examples: gather, forward, loss, backward, one fused step, two sums."""
     model = recipe().build(train).train()
     prepared, labels = model[0](train.inputs), train.labels
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=True)
     total, correct = torch.zeros(2, dtype=torch.float64)
-    for indices in torch.arange(60).split(20):
+    for indices in torch.arange(60).split(10):
         chosen = labels[indices]
         scores = model[1](prepared[indices])
         loss = functional.cross_entropy(scores.float(), chosen, reduction="none").mean()
@@ -377,12 +377,12 @@ def steps_by_hand(train):
 
 
 def test_with_every_regularizer_off_a_step_is_the_loop_written_out(small_images):
-    """Operation by operation, in order; planted: with a flip it is not."""
+    """Operation by operation, in order, where no observer looks at the step; planted: with a flip it is not."""
     train = small_images.train
     with Recorded() as by_hand:
         steps_by_hand(train)
     found = []
-    for learner in (recipe(batch_size=20, epochs=1), recipe(sl.HorizontalFlip(), batch_size=20, epochs=1)):
+    for learner in (recipe(batch_size=10, epochs=1), recipe(sl.HorizontalFlip(), batch_size=10, epochs=1)):
         with Recorded() as recorded:
             learner.fit(train)
         found.append(one_step(recorded.names))

@@ -179,7 +179,7 @@ def test_trials_checks_versions_and_configuration_are_told(read):
     assert "scores: examples x classes, (64, 10), are required, got (64, 9)." in read.text
     assert "MLP, true labels, replicate 1 (" in read.text
     assert "Independence A fully random label says nothing of the true class (G test). 6 of 6 0.42" in read.text
-    assert "once in 1,000,000 trials; over all trials here at most 0.000066 false alarms" in read.text  # 2 tests in 30 trials, 3 in 6 of them
+    assert "once in 3,000,000 trials; over all trials here at most 0.000022 false alarms" in read.text  # 2 tests in 30 trials, 3 in 6 of them
     assert "shatterlab 0.1.0 torch 2.13.0" in read.text
     assert "What all trials share (5 columns)" in read.text
     assert read.text.count("≥ 33") >= 2  # in the table of trials, too, a censored time is a bound

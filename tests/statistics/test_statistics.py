@@ -26,6 +26,7 @@ from shatterlab.statistics import (
     permutation_test,
     poisson_binomial_two_sided,
     ratio_interval,
+    same_counts_bound,
     t_interval,
 )
 
@@ -438,3 +439,21 @@ class TestKendall:
             kendall_interval([1, 2], [1, 2], ["a", "b"], level=1)
         with pytest.raises(DataError, match=r"^kendall_tau: finite numbers are required, got nan\."):
             kendall_tau([1, math.nan], [1, 2])
+
+
+class TestSameCounts:
+    @pytest.mark.parametrize("sizes", [[3, 3], [2, 4], [2, 2, 2], [1, 2, 3], [0, 2, 4]])
+    @pytest.mark.parametrize("level", [0.0, 0.3, 0.8, 1.0])
+    def test_never_below_the_probability_by_enumeration(self, sizes, level):
+        k, true = len(sizes), np.repeat(np.arange(len(sizes)), sizes)
+        transition = (1 - level) * np.eye(k) + level / k
+        outcomes = (np.array(new) for new in itertools.product(range(k), repeat=len(true)))
+        exact = sum(transition[true, new].prod() for new in outcomes if (np.bincount(new, minlength=k) == sizes).all())
+        assert same_counts_bound(sizes, transition) >= exact - 1e-12
+
+    @pytest.mark.parametrize("k", [2, 3, 10])
+    def test_of_equal_classes_that_are_all_redrawn_it_is_the_probability(self, k):
+        assert same_counts_bound([7] * k, np.full((k, k), 1 / k)) == pytest.approx(stats.multinomial.pmf([7] * k, 7 * k, [1 / k] * k), rel=1e-9)
+
+    def test_labels_that_follow_from_the_class_always_may_keep_their_counts(self):
+        assert same_counts_bound([50, 50], np.eye(2)) == same_counts_bound([50, 50], np.eye(2)[::-1]) == 1.0

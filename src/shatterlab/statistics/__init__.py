@@ -22,6 +22,7 @@ from shatterlab.statistics.significance import (
     holm,
     permutation_test,
     poisson_binomial_two_sided,
+    same_counts_bound,
     t_test,
 )
 
@@ -29,5 +30,5 @@ __all__ = [
     "Equivalence", "Interval", "Significance", "binomial_two_sided", "bootstrap_interval",
     "clopper_pearson", "detectable", "equivalence",
     "g_test_bound", "holm", "kendall_interval", "kendall_tau", "mean_interval",
-    "paired_difference", "permutation_test", "poisson_binomial_two_sided", "ratio_interval", "t_interval", "t_test",
+    "paired_difference", "permutation_test", "poisson_binomial_two_sided", "ratio_interval", "same_counts_bound", "t_interval", "t_test",
 ]  # fmt: skip

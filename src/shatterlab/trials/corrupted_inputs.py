@@ -92,10 +92,10 @@ def _permutations(corruption: PixelCorruption, splits: list[_Share], seed: int) 
     if getattr(corruption, "unit", "") == "position":
         permuted = permuted and together
     size = d // channels if together else d
-    return {"check.permuted": permuted, "check.permutation_p": _uniform_p(train[:1, :size] if shared else train[:, :size], elsewhere[:, :size])}
+    return {"check.permuted": permuted, "check.permutation_p": permutations_p(train[:1, :size] if shared else train[:, :size], elsewhere[:, :size])}
 
 
-def _uniform_p(orders: Tensor, others: Tensor) -> float:
+def permutations_p(orders: Tensor, others: Tensor) -> float:
     """A bound on the p-value that permutations are uniform and independent, by four counts: places kept, neighbours kept in either direction, equal pairs.
 
     In a uniform permutation the first three have factorial moments of at most 1, hence at most the tail that Chernoff gives a Poisson(1). Pairs are consecutive
