@@ -26,6 +26,7 @@ _HOMES = {
     "studies.audit": ("Audit", "audit"),
     "studies.capacity": ("Capacity", "capacity"),
     "studies.ledger": ("Ledger", "ledger"),
+    "studies.significance": ("Significance", "significance"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

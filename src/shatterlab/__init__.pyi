@@ -138,6 +138,8 @@ from shatterlab.studies.capacity import capacity as capacity
 from shatterlab.studies.ledger import Ledger as Ledger
 from shatterlab.studies.ledger import ledger as ledger
 from shatterlab.studies.run import complete as complete
+from shatterlab.studies.significance import Significance as Significance
+from shatterlab.studies.significance import significance as significance
 from shatterlab.trials.trial import Trial as Trial
 from shatterlab.trials.trial import run as run
 from shatterlab.views.arrays import Histogram as Histogram
