@@ -19,6 +19,7 @@ from shatterlab.training.torch_seed import seeded
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import _demo_loop
 import kernel_solvers
+import significance
 
 import training
 
@@ -183,3 +184,13 @@ def test_solvers_of_one_kernel_system_agree(capsys, monkeypatch):
     assert [row[0].strip() for row in rows] == ["shatterlab", "KernelRidge", "scipy.linalg.solve"]
     assert all(float(row[5]) <= 1e-8 and float(row[6]) <= 1e-5 and float(row[7]) <= 1e-6 for row in rows)
     assert "All leave-one-out residuals: " in printed and "% of the float32 matrix product, 1 [1, 1] GFLOP/s" in printed
+
+
+def test_permutation_tests_of_one_forest_are_timed_beside_each_other(capsys):
+    significance.main(["--permutations", "19", "--trees", "1", "--repeats", "1", "--workers", "1", "--examples", "60"])
+    printed = capsys.readouterr().out.splitlines()
+    assert "60 x 30, 1 trees, 5 folds, 19 permutations at most, 1 processes" in printed[0]
+    rows = [
+        re.fullmatch(r"(?:permutation_test_score|significance), .*? labels\S*.* ([\d.]+) +(\d+) +[\d.]+ \[.*\] +[\d.]+ \[.*\]", line) for line in printed[2:]
+    ]
+    assert len(rows) == 4 and [int(row[2]) for row in rows][:3] == [19, 19, 19]

@@ -1,1 +1,1 @@
-"""Studies of a user's own model: audit, capacity, ledger."""
+"""Studies of a user's own model: audit, capacity, ledger, significance."""
