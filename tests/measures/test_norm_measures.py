@@ -12,10 +12,13 @@ from torch import nn
 from torch.nn import functional
 
 import shatterlab as sl
+from shatterlab.architectures._layers import SameMaxPool2d
 from shatterlab.core import Examples, Fit, catalog
 from shatterlab.core.errors import InvalidPart, NotApplicable
 from shatterlab.measures._layers import Affine, affine_layers
+from shatterlab.measures._pools import Pools
 from shatterlab.measures.margins import Margins
+from shatterlab.training.torch_seed import seeded
 
 PathNorm, SpectralNorms, FrobeniusOverSpectral, SpectralMargin, ParameterNorm, DistanceFromInitialization, RKHSNorm = (
     catalog.get(name)
@@ -149,6 +152,89 @@ def test_stable_ranks():
     nn.init.zeros_(model[2].weight)
     with pytest.raises(NotApplicable, match=r"^FrobeniusOverSpectral: layers other than 0 are required, all weights of 2 are 0$"):
         FrobeniusOverSpectral().of(fitted(model), examples((4,)))
+
+
+# Pools
+
+
+def stretch(pool, shape):
+    with Pools("test") as pools:
+        pool(torch.zeros(1, *shape, dtype=torch.float64))
+    return pools.product
+
+
+@pytest.mark.parametrize(
+    ("pool", "windows"),
+    [
+        (nn.MaxPool2d(3, stride=2), 4),
+        (SameMaxPool2d(), 4),  # with padding at the end only
+        (nn.MaxPool2d(3, stride=2, padding=1), 4),
+        (nn.MaxPool2d(2), 1),
+        (nn.MaxPool2d((3, 2), stride=(1, 2), return_indices=True), 3),
+        (nn.MaxPool2d(2, stride=1, dilation=3), 4),
+        (nn.AdaptiveMaxPool2d(4), 4),  # of 7 or 8 places: windows overlap for 7
+        (lambda x: functional.max_pool1d(x.flatten(2), 5, stride=2), 3),
+    ],
+    ids=["3/2", "same", "3/2 padded", "2/2", "one axis", "dilated", "adaptive", "one-dimensional"],
+)
+def test_a_max_pool_stretches_by_the_root_of_the_windows_that_share_an_input(pool, windows):
+    side = 8 if windows == 1 else 7
+
+    def maxima(x):
+        outputs = pool(x)
+        return outputs[0] if isinstance(outputs, tuple) else outputs
+
+    found = stretch(pool, (1, side, side))
+    assert found == pytest.approx(windows**0.5, rel=1e-12)
+    peaks = torch.eye(side * side, dtype=torch.float64).view(-1, 1, side, side)  # one peak each: it is the maximum of all of its windows
+    assert max(maxima(peak[None]).norm().item() for peak in peaks) == pytest.approx(found, rel=1e-12)
+    draw = generator(1)
+    for _ in range(50):
+        x, y = torch.rand(2, 1, 1, side, side, generator=draw, dtype=torch.float64)
+        assert (maxima(x) - maxima(y)).norm() <= found * (x - y).norm()
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [nn.AvgPool2d(3, 1, 1), nn.AvgPool2d(3, 1, 1, count_include_pad=False), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(3), nn.AvgPool2d(2, 1, divisor_override=1)],
+    ids=["zeros counted", "inside only", "2/2", "adaptive", "sums"],
+)
+def test_a_mean_pool_stretches_by_no_more_than_said(pool):
+    exact = torch.linalg.matrix_norm(dense(pool, (1, 7, 7)), 2).item()
+    found = stretch(pool, (1, 7, 7))
+    assert exact <= found * (1 + 1e-12)
+    assert found <= max(1.0, 1.15 * exact)
+
+
+def test_the_product_bounds_the_jacobian_of_a_pooled_net_and_layers_alone_do_not():
+    """A convolution that copies the image, then overlapping maxima: a single peak reaches four scores."""
+    model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.MaxPool2d(3, stride=2), nn.Flatten(), nn.Linear(9, 9, bias=False))
+    with torch.no_grad():
+        model[0].weight.fill_(1.0)
+        model[4].weight.copy_(torch.eye(9))
+    found = SpectralNorms().of(fitted(model), examples((1, 7, 7)))
+    assert (found["product"], found["pools"], found["norms"].tolist()) == (pytest.approx(2.0, rel=1e-6), 2.0, pytest.approx([1.0, 1.0], rel=1e-6))
+    peak = torch.zeros(1, 1, 7, 7).index_fill(2, torch.tensor(2), 0.1)
+    peak[0, 0, 2, 2] = 1.0
+    jacobian = torch.autograd.functional.jacobian(lambda x: model(x).flatten(), peak).flatten(1)
+    assert torch.linalg.matrix_norm(jacobian, 2).item() == pytest.approx(2.0, rel=1e-6)  # 1 would be the product without the pool
+
+
+def test_the_product_bounds_the_jacobian_of_alexnet_at_random_points():
+    with seeded(0, torch.device("cpu")):
+        model = sl.SmallAlexNet(4, init="he").build((3, 12, 12), 3).eval()
+    train = examples((3, 12, 12))
+    found = SpectralNorms().of(fitted(model), train)
+    assert found["pools"] == 4.0  # two pools of 3 x 3 windows with stride 2
+    for image in train.inputs:
+        jacobian = torch.autograd.functional.jacobian(lambda x: model(x[None]).flatten(), image).flatten(1)
+        assert 0 < torch.linalg.matrix_norm(jacobian, 2).item() <= found["product"]
+
+
+def test_a_pool_of_random_windows_is_refused():
+    model = drawn(nn.Sequential(nn.Conv2d(1, 1, 1), nn.FractionalMaxPool2d(2, output_size=3), nn.Flatten(), nn.Linear(9, 2)))
+    with pytest.raises(NotApplicable, match=r"^SpectralNorms: pools with fixed windows are required, got fractional_max_pool2d"):
+        SpectralNorms().of(fitted(model), examples((1, 7, 7)))
 
 
 # Path norms

@@ -15,6 +15,7 @@ from torch.func import functional_call
 
 from shatterlab.core import Examples, Fit
 from shatterlab.measures._fitted import device_of, evaluated, network, refused
+from shatterlab.measures._pools import Pools
 
 Batched = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -25,21 +26,30 @@ _TOLERANCE = 1e-4  # of the residual: the eigenvalue is then known to about its 
 def affine_layers(fit: Fit, train: Examples, owner: str) -> list[Affine]:
     """Every affine map that the network applies to an example, in order of use; a layer that is used twice comes twice.
 
-    Batch norm in evaluation mode is folded into a layer whose output it takes, else a layer of its own. Layers without parameters are skipped (1-Lipschitz).
+    Batch norm in evaluation mode is folded into a layer whose output it takes, else a layer of its own. Layers without parameters are skipped.
 
     Raises:
         NotApplicable: the fitted model is no torch module, or a parameter belongs to a layer of another kind.
     """
+    return layers_and_pools(fit, train, owner)[0]
+
+
+def layers_and_pools(fit: Fit, train: Examples, owner: str) -> tuple[list[Affine], float]:
+    """The affine layers, and the product of the Lipschitz constants of all pools (see `Pools`); other layers without weights are taken as 1-Lipschitz.
+
+    Raises:
+        NotApplicable: as in `affine_layers`, or a pool draws its windows at random.
+    """
     model = network(fit, owner)
     _require_known(model, owner)
     calls = _Calls(model, fit.initial or {}, owner)
-    with evaluated(model), torch.no_grad(), calls:
+    with evaluated(model), torch.no_grad(), calls, Pools(owner) as pools:
         model(train.inputs[:1].to(device_of(model)).clone())
     calls.check()
     uncalled = [name for name, layer in model.named_modules() if isinstance(layer, Weighted) and not calls.used(name)]
     if uncalled:
         raise refused(model, uncalled[0], owner, "layers that the forward pass calls")
-    return calls.layers
+    return calls.layers, pools.product
 
 
 def _require_known(model: nn.Module, owner: str) -> None:

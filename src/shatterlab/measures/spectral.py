@@ -13,19 +13,21 @@ import torch
 from shatterlab.core import Examples, Fit, Measure
 from shatterlab.core.errors import NotApplicable
 from shatterlab.measures._fitted import device_of, evaluated, network, without_preparation
-from shatterlab.measures._layers import affine_layers
+from shatterlab.measures._layers import affine_layers, layers_and_pools
 from shatterlab.measures.margins import Margins
 
 
 @dataclass(frozen=True)
 class SpectralNorms(Measure):
-    """prod_i s(A_i), the product of the largest singular values of all layers.
+    """prod_i rho_i s(A_i), the product of the largest singular values of all layers and of the Lipschitz constants of all pools.
 
     Along a chain of layers with 1-Lipschitz activations it bounds how much the scores can change with the input; with branches it bounds nothing. A convolution
-    counts as the whole linear map of an image of its real size; batch norm in evaluation mode is folded into the layer that it follows.
+    counts as the whole linear map of an image of its real size; batch norm in evaluation mode is folded into the layer that it follows. A max pool counts the
+    root of the largest number of its windows that share an input: 2 for 3 x 3 windows with stride 2, 1 where windows do not overlap.
 
     Returns:
-        `log_product` (natural), `product` (infinite beyond 1e308), `largest` (norm of a layer), `layers` (how many), `norms` (an array in order of use).
+        `log_product` (natural), `product` (infinite beyond 1e308), `largest` (norm of a layer), `layers` (how many), `norms` (an array in order of use) and
+        `pools` (the product of the constants of the pools, >= 1).
 
     Raises:
         NotApplicable: the fitted model is no torch module, or has a layer that is neither linear, convolution nor batch norm.
@@ -35,11 +37,12 @@ class SpectralNorms(Measure):
     """
 
     def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
-        norms = np.array([layer.spectral_norm() for layer in affine_layers(fit, train, self.kind)])
+        layers, pools = layers_and_pools(fit, train, self.kind)
+        norms = np.array([layer.spectral_norm() for layer in layers])
         with np.errstate(divide="ignore", over="ignore"):
-            log_product = float(np.log(norms).sum())
+            log_product = float(np.log(norms).sum() + np.log(pools))
             product = float(np.exp(log_product))
-        return {"log_product": log_product, "product": product, "largest": float(norms.max()), "layers": len(norms), "norms": norms}
+        return {"log_product": log_product, "product": product, "largest": float(norms.max()), "layers": len(norms), "norms": norms, "pools": pools}
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ class FrobeniusOverSpectral(Measure):
 
 @dataclass(frozen=True)
 class SpectralMargin(Measure):
-    """R_A / margin, with R_A = prod_i s(A_i) (sum_i (|A_i' - M_i'|_{2,1} / s(A_i))^(2/3))^(3/2).
+    """R_A / margin, with R_A = prod_i rho_i s(A_i) (sum_i (|A_i' - M_i'|_{2,1} / s(A_i))^(2/3))^(3/2).
 
-    s is the largest singular value of a layer, |.|_{2,1} the sum over outputs of the norms of their weights, M_i the layer at initialization (batch norm folded
-    in, with running variance 1). It holds for chains of layers; with branches the formula bounds nothing.
+    s is the largest singular value of a layer, rho the Lipschitz constant of the pools after it, as in `SpectralNorms`, |.|_{2,1} the sum over outputs of the
+    norms of their weights, M_i the layer at initialization (batch norm folded in, with running variance 1). It holds for chains of layers; with branches the
+    formula bounds nothing.
 
     Args:
         quantile: which quantile of the training margins stands for the margin, in [0, 1); 0 is the smallest.
@@ -95,7 +99,7 @@ class SpectralMargin(Measure):
 
     def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
         model = network(fit, self.kind)
-        layers = affine_layers(fit, train, self.kind)
+        layers, pools = layers_and_pools(fit, train, self.kind)
         with evaluated(model):
             margins = Margins().of(fit, train)["margins"].astype(np.float64)
         margin = float(np.quantile(margins, self.quantile))
@@ -109,7 +113,7 @@ class SpectralMargin(Measure):
             if layer.initial is None:
                 raise NotApplicable(f"{self.kind}: initial weights are required, those of {layer.name} are not known")
             moved.append(layer.row_norms(layer.weight - layer.initial).sum().item())
-        log_complexity = float(np.log(spectral).sum() + 1.5 * np.log(((np.array(moved) / spectral) ** (2 / 3)).sum()))
+        log_complexity = float(np.log(spectral).sum() + np.log(pools) + 1.5 * np.log(((np.array(moved) / spectral) ** (2 / 3)).sum()))
         with np.errstate(over="ignore"):
             complexity = float(np.exp(log_complexity))
         first, _ = without_preparation(model)
