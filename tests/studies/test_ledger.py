@@ -94,6 +94,10 @@ def test_sign_draws_say_at_least_and_never_equal():
     assert (found.verdict, found.says) == ("fails (blind)", "vacuous")
     assert table.grid(rows).rows[0][1:3] == (f"≥ {least:.3g}",) * 2
     assert not other.measured  # a draw of signs is no fit of random labels
+    weak = table.entries(signs([0.45, 0.45], **{"train.n": 1000}))[0]  # the bound is at least 0.24: no bound, so nothing that is below guessing
+    assert weak.bounds[0] < 0.5
+    assert (weak.vacuous, weak.says) == (None, "not known")
+    assert LedgerSummary((table,)).grid(signs([0.45, 0.45], **{"train.n": 1000})).rows[0][-4:] == ("0", "0", "0", "0")
     failed = table.entries(signs([None], status="failed", error="Training: the model gives one score for each of 2 classes, got 10"))[0]
     assert failed.reason == "Training: the model gives one score for each of 2 classes, got 10"
 

@@ -68,6 +68,40 @@ def test_thresholds_of_many_points():
     assert thresholds(1000) == pytest.approx(math.sqrt(8 / (math.pi * 1000)), rel=0.03)
 
 
+def every_stump(inputs):
+    """The outputs of each stump on the sample, written out: each coordinate, each place of the cut, each pair of signs."""
+    return np.array(
+        [np.where(column <= cut, low, high) for column in inputs.T for cut in [*column, -np.inf] for low, high in itertools.product([-1.0, 1.0], repeat=2)]
+    )
+
+
+@pytest.mark.parametrize("inputs", [points(1, 1), points(7, 1), points(9, 3, seed=1), np.round(points(9, 2, seed=2))], ids=["one", "a line", "three", "ties"])
+def test_stumps_are_those_of_all_stumps_on_all_sign_vectors(inputs):
+    n = len(inputs)
+    looked = np.mean((signs(n) @ every_stump(inputs).T).max(1)) / n
+    found = rademacher.stumps(inputs)
+    assert found.value == pytest.approx(looked, rel=1e-12)
+    assert (found.low, found.high, found.method, found.n) == (found.value, found.value, "all sign vectors", n)
+    assert found.value >= thresholds(n)  # stumps on one coordinate contain the thresholds
+    # planted: without the sign of the second side the complexity is smaller
+    assert n == 1 or np.mean((signs(n) @ every_stump(inputs)[0::4].T).max(1)) / n < looked
+
+
+def test_a_tree_of_one_question_reaches_less_than_the_complexity_of_stumps_and_bounds_nothing():
+    """The class's complexity gives the bound; what training reached gives a smaller number, which is no bound on the error."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    inputs, rng = points(12, 4, seed=3), np.random.default_rng(4)
+    drawn = rng.choice([-1.0, 1.0], (400, 12))
+    reached = [float(signs @ DecisionTreeClassifier(max_depth=1).fit(inputs, signs).predict(inputs)) / 12 for signs in drawn]
+    exact = rademacher.stumps(inputs)
+    best = np.mean([max(each @ signs for each in every_stump(inputs)) for signs in drawn]) / 12
+    assert np.mean(reached) <= best == pytest.approx(exact.value, abs=0.05)
+    assert rademacher.at_least(reached, 12, delta=1e-6) < exact.value
+    bounds = [rademacher.rademacher_bound(0.0, value, 10_000).bound for value in (rademacher.at_least(reached, 12, 0.05), exact.value)]
+    assert bounds[0] < bounds[1]
+
+
 def test_drawn_sign_vectors_agree_with_all_of_them(monkeypatch):
     exact = rademacher.linear_ball(points(12, 3))
     monkeypatch.setattr(rademacher, "_ALL_SIGNS", 5)
@@ -75,6 +109,12 @@ def test_drawn_sign_vectors_agree_with_all_of_them(monkeypatch):
     assert drawn.method == "drawn sign vectors"
     assert drawn.low <= exact.value <= drawn.high  # misses with probability 1e-6
     assert drawn.high - drawn.low < 1.2 * exact.value
+    assert abs(drawn.value - exact.value) < 0.1 * exact.value
+    monkeypatch.undo()
+    exact = rademacher.stumps(points(12, 3))
+    monkeypatch.setattr(rademacher, "_ALL_SIGNS", 5)
+    drawn = rademacher.stumps(points(12, 3), draws=500)
+    assert drawn.low <= exact.value <= drawn.high  # misses with probability 1e-6
     assert abs(drawn.value - exact.value) < 0.1 * exact.value
 
 
@@ -304,8 +344,10 @@ def sign_row(draw, error, **columns):
 def test_the_view_says_at_least():
     grid = RademacherTable().grid([sign_row(0, 0.0), sign_row(1, 0.1)])
     least = 0.9 - math.sqrt(2 * math.log(20) / 400)
-    assert grid.headers[-3:] == ("mean reached", "at least (95 %)", "error bound of a perfect fit")
-    assert grid.rows[0][-3:] == ("0.900", f"{least:.3f}", f"{least + 3 * math.sqrt(math.log(40) / 400):.3f} (vacuous)")
+    assert grid.headers[-3:] == ("mean reached", "at least (95 %)", "bound of a perfect fit")
+    assert grid.rows[0][-3:] == ("0.900", f"{least:.3f}", f"at least {least + 3 * math.sqrt(math.log(40) / 400):.3f} (vacuous)")
+    [line] = RademacherTable().grid([sign_row(0, 0.4), sign_row(1, 0.4)]).rows  # 0.2 less its deviation, and 0.288: below guessing, but no bound
+    assert line[-1] == f"at least {0.2 - math.sqrt(2 * math.log(20) / 400) + 3 * math.sqrt(math.log(40) / 400):.3f} (not known)"
     assert RademacherTable().grid([sign_row(0, 0.0, classes=10)]) is None  # a run on ten random classes is no draw of signs
     assert RademacherTable().text([]) == "Empirical Rademacher complexity from below\n(no rows)"
     assert RademacherTable().spec([]) is None

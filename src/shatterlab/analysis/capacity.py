@@ -46,8 +46,8 @@ class SignDraws:
     Args:
         reached: 1 - 2 training error of each draw.
         least: the complexity is at least this, with confidence 1 - delta; None where the draws give no bound.
-        bound: the least that the Rademacher bound says of the error of a perfect fit with this complexity; None likewise.
-        vacuous: whether that is no better than guessing.
+        bound: the Rademacher bound on the error of a perfect fit is at least this, since the complexity is at least `least`; no bound itself. None likewise.
+        vacuous: whether the Rademacher bound is known to be no better than guessing.
         reason: why there is no bound.
     """
 

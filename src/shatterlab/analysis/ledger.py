@@ -59,7 +59,7 @@ class Entry:
         quantity: which.
         true: its values on true labels.
         noise: its values on random labels.
-        bounds: its bound on true and on random labels; None where it gives none.
+        bounds: its bound on true and on random labels; None where it gives none. With `least`, the bound is at least this.
         chance: the error of guessing.
         verdict: of the randomization test; "-" where it is not made.
         reason: why a cell is empty, or why the test cannot be made.
@@ -82,13 +82,21 @@ class Entry:
 
     @property
     def vacuous(self) -> bool | None:
-        """Whether the bound on true labels is no better than guessing; None where there is none."""
-        return None if self.bounds[0] is None else self.bounds[0] >= self.chance
+        """Whether the bound on true labels is no better than guessing; None where there is none, or too little is known of it."""
+        below = self.below_guessing()
+        return None if below is None else not below
+
+    def below_guessing(self, side: int = 0) -> bool | None:
+        """Whether the bound on true (0) or on random labels (1) is better than guessing; None where there is none, or too little is known of it."""
+        bound = self.bounds[side]
+        return None if bound is None or (self.least is not None and bound < self.chance) else bound < self.chance
 
     @property
     def says(self) -> str:
         """What the bound on true labels says."""
-        return "-" if self.vacuous is None else "vacuous" if self.vacuous else f"below {self.chance:g}"
+        if self.vacuous is None:
+            return "-" if self.bounds[0] is None else "not known"
+        return "vacuous" if self.vacuous else f"below {self.chance:g}"
 
 
 def role(row: Row) -> Role:
@@ -168,8 +176,8 @@ def counts(entries: Sequence[Entry]) -> dict[str, int]:
     tally = {"measured": sum(entry.measured for entry in entries)}
     tally |= {verdict: verdicts.count(verdict) for verdict in ("passes", "fails", "undecided", "not comparable")}
     for side, labels in enumerate(("true labels", "random labels")):
-        bounds = [(bound, entry.chance) for entry in entries if (bound := entry.bounds[side]) is not None]
-        tally |= {f"bounds on {labels}": len(bounds), f"that say something on {labels}": sum(bound < guessing for bound, guessing in bounds)}
+        bounds = [below for entry in entries if (below := entry.below_guessing(side)) is not None]
+        tally |= {f"bounds on {labels}": len(bounds), f"that say something on {labels}": sum(bounds)}
     return tally
 
 

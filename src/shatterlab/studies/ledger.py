@@ -190,8 +190,8 @@ class Ledger(StudyResult):
 def _sentence(name: str, entries: Sequence[Entry]) -> str:
     measured = [entry for entry in entries if entry.measured]
     passing = [entry.quantity.name for entry in entries if entry.verdict == "passes"]
-    bounds = [entry for entry in entries if entry.bounds[0] is not None]
-    useful = [entry.quantity.name for entry in bounds if entry.vacuous is False]
+    bounds = [entry for entry in entries if entry.vacuous is not None]
+    useful = [entry.quantity.name for entry in bounds if not entry.vacuous]
     test = f"of {len(measured)} quantities, {len(passing)} tell random from true labels at equal training loss"
     return f"{name}: {test}; of {len(bounds)} bounds on true labels {len(useful)} are below chance" + (f" ({', '.join(useful)})." if useful else ".")
 

@@ -200,11 +200,12 @@ def _points(value: float, column: str) -> str:
 
 @dataclass(frozen=True)
 class RademacherTable(View):
-    """For each learner: the complexity of its class is at least x, with confidence 1 - delta, and what a bound with x certifies.
+    """For each learner: the complexity of its class is at least x, with confidence 1 - delta, and the Rademacher bound at least x + the rest.
 
     Each trial is one draw of fair coins as labels for inputs that all draws share; it reaches 1 - 2 training error. The mean of m draws less
-    sqrt(2 ln(1/delta) / (n m)) is at most the expected supremum, which training may miss. The last column is the least that the Rademacher bound can say of any
-    fit of this class: training error 0 + x + 3 sqrt(ln(2/delta) / 2n); at 0.5 and above it is vacuous.
+    sqrt(2 ln(1/delta) / (n m)) is at most the expected supremum, which training may miss. The last column is x + 3 sqrt(ln(2/delta) / 2n): the Rademacher bound
+    of a fit without training error is at least that. From 0.5 on it is vacuous whatever the complexity is; below 0.5 its value is not known, and there is no
+    bound on the error without the complexity itself, or an upper bound on it (`theory.rademacher`).
 
     Args:
         rows: what makes a line, as in `Table`.
@@ -221,7 +222,7 @@ class RademacherTable(View):
         matching, notes = selected(rows, {"corruption.kind": "PartialLabels", "corruption.level": 1.0, "classes": 2, **self.where})
         groups = grouped(matching, self.rows)
         lines = [(*map(text_of, names, self.rows), standing(members), *_bounds(sign_draws(members, self.delta))) for names, members in groups.items()]
-        headers = (*map(heading, self.rows), "draws", "mean reached", f"at least ({100 * (1 - self.delta):g} %)", "error bound of a perfect fit")
+        headers = (*map(heading, self.rows), "draws", "mean reached", f"at least ({100 * (1 - self.delta):g} %)", "bound of a perfect fit")
         return Grid(headers, tuple(lines), len(self.rows), tuple(notes)) if lines else None
 
 
@@ -229,7 +230,7 @@ def _bounds(draws: SignDraws) -> tuple[str, str, str]:
     if draws.least is None or draws.bound is None:
         return "-", "-", draws.reason
     mean = sum(draws.reached) / len(draws.reached)
-    return f"{mean:.3f}", f"{draws.least:.3f}", f"{draws.bound:.3f}" + (" (vacuous)" if draws.vacuous else "")
+    return f"{mean:.3f}", f"{draws.least:.3f}", f"at least {draws.bound:.3f} ({'vacuous' if draws.vacuous else 'not known'})"
 
 
 @dataclass(frozen=True)
