@@ -10,9 +10,10 @@ import pytest
 
 from shatterlab.analysis import judging
 from shatterlab.analysis.judging import conditional_information, granulated_tau, sign_errors
-from shatterlab.analysis.randomization_test import zhang_tests
+from shatterlab.analysis.randomization_test import corrected, zhang_tests
 from shatterlab.core import Row
 from shatterlab.core.errors import DataError
+from shatterlab.statistics.significance import holm
 
 
 @pytest.fixture(autouse=True)
@@ -212,19 +213,61 @@ def test_what_is_not_comparable_says_why(columns, reason):
 
 
 def test_exact_solutions_are_compared_where_their_losses_are_equal():
-    rows = [row(level, seed, level + 0.01 * seed, **{"fit.ended": None, "train.loss": 1e-20 * (1 + level)}) for seed in range(3) for level in (0.0, 1.0)]
+    rows = [row(level, seed, level * (1 + 0.1 * seed), **{"fit.ended": None, "train.loss": 1e-20 * (1 + level)}) for seed in range(3) for level in (0.0, 1.0)]
     [found] = zhang_tests(rows, COLUMN)
     assert found.verdict == "passes"
 
 
 def test_two_learners_are_judged_apart():
     rows = [
-        row(level, seed, sign * level + 0.01 * seed, **{"learner.kind": kind})
+        row(level, seed, sign * level * (1 + 0.1 * seed), **{"learner.kind": kind})
         for kind, sign in (("A", 1), ("B", -1))
         for seed in range(3)
         for level in (0.0, 1.0)
     ]
     assert [(each.learner["learner.kind"], each.verdict) for each in zhang_tests(rows, COLUMN)] == [("A", "passes"), ("B", "fails")]
+
+
+@pytest.mark.parametrize("difference", [0.0, 1.0, 1e-17])
+def test_pairs_that_all_differ_by_the_same_are_no_certainty(difference):
+    rows = [row(level, seed, 3.0 + seed / 7 + level * difference) for seed in range(3) for level in (0.0, 1.0)]
+    [found] = zhang_tests(rows, COLUMN)
+    assert (found.verdict, found.p) == ("undecided", None)
+    assert found.reason.endswith("in all 3 pairs: nothing varied, so nothing is known of its spread")
+    assert corrected([found]) == [found]
+
+
+def family(effects, seeds, pairs=3):
+    """Tests of measures with these mean differences between random and true labels, in units of the spread of a difference."""
+    rng = np.random.default_rng(seeds)
+    noise = rng.standard_normal((len(effects), pairs))
+    tests = []
+    for effect, spread in zip(effects, noise, strict=True):
+        rows = [row(level, seed, level * (effect + spread[seed])) for seed in range(pairs) for level in (0.0, 1.0)]
+        tests += zhang_tests(rows, COLUMN)
+    return tests
+
+
+def test_holm_corrects_the_quantities_that_are_read_together():
+    tests = family([0.0, 60.0, 3.0, 0.0], seeds=4)
+    found = corrected(tests)
+    assert [each.p for each in found] == pytest.approx(holm([each.p for each in tests]), rel=1e-12)
+    assert [each.interval for each in found] == [each.interval for each in tests]  # each by itself
+    assert [each.verdict for each in found] == ["passes" if each.p <= 0.05 else "undecided" for each in found]
+    assert found[1].verdict == "passes" and "after Holm's correction for 4 tests" in found[1].reason
+    [gone] = zhang_tests([row(0.0, 1, 1.0), row(1.0, 2, 1.0)], COLUMN)  # no pair: not of the family
+    assert [each.p for each in corrected([*tests, gone])[:4]] == [each.p for each in found]
+    same = zhang_tests([row(level, seed, level) for seed in range(3) for level in (0.0, 1.0)], COLUMN)  # nothing varied: one of the family
+    assert corrected([*tests, *same])[1].p == pytest.approx(5 / 4 * found[1].p, rel=1e-12)
+
+
+def test_of_many_quantities_that_see_nothing_few_families_have_one_that_passes():
+    """40 families of 20 blind measures: by themselves most families have one below 0.05; corrected, one in twenty families has any."""
+    families = [family([0.0] * 20, seeds) for seeds in range(40)]
+    alone = sum(any(test.verdict != "undecided" for test in tests) for tests in families)
+    together = sum(any(test.verdict != "undecided" for test in corrected(tests)) for tests in families)
+    assert alone >= 20  # expected: 40 (1 - 0.95^20) = 26
+    assert together <= 6  # expected: at most 2; more than 6 by chance with probability 0.003, and the seeds are fixed
 
 
 def test_a_column_that_no_row_has_is_refused():

@@ -50,6 +50,29 @@ def test_the_verdict_is_that_of_the_paired_interval(true, noise, verdict):
     assert entry(planted(true, noise), judged=False).verdict == "-"
 
 
+def test_the_quantities_of_a_model_are_one_family():
+    """A difference that passes by itself is undecided beside twenty others; the interval stays its own, what is blind or not judged is no test."""
+    rows = planted((1.0, 2.0, 3.0), (2.0, 3.1, 3.9))  # t = 17.3 with 2 degrees of freedom: p = 0.0033
+    judged = Quantity("m", "measure.M.v")
+    others = [Quantity("blind", "measure.M.v", of_class=True), Quantity("loss", "measure.M.v", judged=False), Quantity("empty", "measure.M.w")]
+    alone = entry(rows)
+    first, *rest = LedgerTable(OF, (judged, *others)).entries(rows)
+    assert (first.verdict, first.p, first.difference) == ("passes", alone.p, alone.difference)
+    assert [each.difference for each in rest] == [None, None, None]
+    table = LedgerTable(OF, (judged,) * 21)
+    many = table.entries(rows)
+    assert {each.verdict for each in many} == {"undecided"}
+    assert many[0].p == pytest.approx(21 * alone.p, rel=1e-12)
+    assert many[0].difference == alone.difference
+    assert alone.difference.low > 0
+    grid = table.grid(rows)
+    assert grid.headers[3:6] == ("random minus true", "p, adjusted", "larger on random?")
+    assert grid.rows[0][3:6] == ("1.00 [0.75, 1.25]", f"{many[0].p:.3f}", "undecided")
+    assert grid.notes == ("Random minus true: 95 % intervals, each by itself; p, adjusted: Holm, over the 21 quantities tested.",)
+    [turned] = LedgerTable(OF, (Quantity("m", "measure.M.v", rises=False),)).grid(rows).rows
+    assert turned[3:6] == ("1.00 [0.75, 1.25]", f"{alone.p:.3f}", "fails")
+
+
 def test_fits_that_ended_at_different_losses_are_not_compared():
     rows = [row(level, r, ended="budget", **{"measure.M.v": level + r, "train.loss": level}) for level in (0.0, 1.0) for r in range(3)]
     found = entry(rows)
@@ -104,7 +127,7 @@ def test_sign_draws_say_at_least_and_never_equal():
 
 def test_wrapped_runs_belong_to_the_learner_inside():
     inside = {"learner.kind": "Twins", "learner.learner.kind": "Training", "learner.learner.architecture.kind": "MLP", "learner.architecture.kind": None}
-    rows = [row(level, r, **inside, **{"fit.d": 1.0 + level + r / 10}) for level in (0.0, 1.0) for r in range(3)]
+    rows = [row(level, r, **inside, **{"fit.d": 1.0 + level * (1 + r / 10)}) for level in (0.0, 1.0) for r in range(3)]
     table = LedgerTable(OF, (Quantity("d", "fit.d", role="twins"), Quantity("d", "fit.d", role="code"), Quantity("d", "fit.d")))
     twins, code, own = table.entries(rows)
     assert (twins.measured, twins.verdict) == (True, "passes")

@@ -14,7 +14,7 @@ from scipy import special
 
 from shatterlab.analysis.ledger import Quantity
 from shatterlab.analysis.naming import heading
-from shatterlab.analysis.randomization_test import zhang_tests
+from shatterlab.analysis.randomization_test import corrected, zhang_tests
 from shatterlab.analysis.replicates import SPECIFICATION, distinct, ended_well, finite, matches
 from shatterlab.analysis.summary import absence
 from shatterlab.core import Row
@@ -255,7 +255,7 @@ class JudgedMeasure:
         information: beyond any two axes, a share.
         sign_error: in the environment where it is worst.
         worst: that environment.
-        zhang: verdicts of the randomization test, counted over settings; empty where rows have one kind of labels only.
+        zhang: verdicts of the randomization test, corrected and counted over settings; empty where rows have one kind of labels only.
         reason: why there is nothing.
     """
 
@@ -325,5 +325,7 @@ def judged_measure(quantity: Quantity, rows: Sequence[Row], axes: Sequence[Setti
         conditional_information(values, gaps, of).overall if len(axes[0]) > _HELD else None,
         errors.overall,
         errors.decisive or "",
-        dict(Counter(test.verdict for test in zhang_tests(known, quantity.column))) if levels >= {0.0, 1.0} else {},
+        dict(Counter("fails" if quantity.of_class else test.verdict for test in corrected(zhang_tests(known, quantity.column))))
+        if levels >= {0.0, 1.0}
+        else {},
     )

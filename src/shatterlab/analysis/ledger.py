@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 
 from shatterlab.analysis.capacity import sign_draws
 from shatterlab.analysis.naming import heading
-from shatterlab.analysis.randomization_test import zhang_tests
+from shatterlab.analysis.randomization_test import ZhangTest, corrected, zhang_tests
 from shatterlab.analysis.replicates import distinct, matches
 from shatterlab.analysis.summary import Summary, summarize
 from shatterlab.core import Row, catalog
 from shatterlab.core.errors import DataError, UnknownName
+from shatterlab.statistics import Interval
 
 Role = Literal["fit", "twins", "code", "part", "signs"]
 _TRUE, _RANDOM = ({"corruption.kind": "PartialLabels", "corruption.level": level} for level in (0.0, 1.0))
@@ -61,9 +62,11 @@ class Entry:
         noise: its values on random labels.
         bounds: its bound on true and on random labels; None where it gives none. With `least`, the bound is at least this.
         chance: the error of guessing.
-        verdict: of the randomization test; "-" where it is not made.
+        verdict: of the randomization test, corrected over the quantities of the model; "-" where it is not made.
         reason: why a cell is empty, or why the test cannot be made.
         least: a lower bound on the value in place of the values (sign draws).
+        difference: random minus true labels, the interval of this quantity by itself; None where the test is not made.
+        p: Holm's adjusted p-value; None where no test is made, or nothing varied.
     """
 
     quantity: Quantity
@@ -74,6 +77,8 @@ class Entry:
     verdict: str
     reason: str
     least: float | None = None
+    difference: Interval | None = None
+    p: float | None = None
 
     @property
     def measured(self) -> bool:
@@ -129,7 +134,12 @@ def ledger_entries(rows: Iterable[Row], of: Mapping[str, Any], quantities: Seque
     by_role = {name: _of_role(known, name, of) for name in get_args(Role)}
     if not any(by_role.values()):
         return []
-    return [(_of_signs(each, by_role["signs"], delta) if each.role == "signs" else _entry(each, by_role[each.role])) for each in quantities]
+    tests = [_test(each, by_role[each.role]) for each in quantities]
+    family = iter(corrected([test for test in tests if test is not None]))
+    return [
+        _of_signs(each, by_role["signs"], delta) if each.role == "signs" else _entry(each, by_role[each.role], None if test is None else next(family))
+        for each, test in zip(quantities, tests, strict=True)
+    ]
 
 
 def _of_role(rows: Sequence[Row], name: Role, of: Mapping[str, Any]) -> list[Row]:
@@ -138,18 +148,23 @@ def _of_role(rows: Sequence[Row], name: Role, of: Mapping[str, Any]) -> list[Row
     return distinct(row for row in rows if matches(row, own) and role(row) == name)
 
 
-def _entry(quantity: Quantity, rows: list[Row]) -> Entry:
-    sides = [[row for row in rows if matches(row, where)] for where in (_TRUE, _RANDOM)]
+def _entry(quantity: Quantity, rows: list[Row], test: ZhangTest | None) -> Entry:
+    sides = _sides(rows)
     true, noise = (summarize(side, quantity.column) for side in sides)
     first, second = (math.inf if side.infinite else side.mean for side in (summarize(side, quantity.bound) for side in sides))
     failed = next((str(row["error"]) for row in rows if row.get("status") == "failed"), "")
     reason = true.reason or noise.reason or failed or ("" if rows else "no such fit was made")
     reason = f"a learner whose fits report {heading(quantity.column)} is required" if reason == "not recorded" else reason
-    verdict, why = _tested(quantity, rows) if true.values and noise.values else ("-", "")
-    verdict = _OF_CLASS if quantity.of_class and (true.values or true.infinite) else verdict
+    verdict = _OF_CLASS if quantity.of_class and (true.values or true.infinite) else "-" if test is None else test.verdict
     classes = next((int(str(row["classes"])) for row in rows if row.get("classes")), 2)
     guessing = quantity.chance if quantity.chance is not None else 1 - 1 / classes
-    return Entry(quantity, true, noise, (first, second), guessing, verdict, why if verdict == "not comparable" else reason)
+    reason = test.reason if test is not None and verdict == "not comparable" else reason
+    difference, p = (None, None) if test is None else (test.interval, test.p)
+    return Entry(quantity, true, noise, (first, second), guessing, verdict, reason, difference=difference, p=p)
+
+
+def _sides(rows: list[Row]) -> list[list[Row]]:
+    return [[row for row in rows if matches(row, where)] for where in (_TRUE, _RANDOM)]
 
 
 def _of_signs(quantity: Quantity, rows: list[Row], delta: float) -> Entry:
@@ -160,14 +175,15 @@ def _of_signs(quantity: Quantity, rows: list[Row], delta: float) -> Entry:
     return Entry(quantity, Summary(), Summary(), (draws.bound, draws.bound), 0.5, _OF_CLASS, "", draws.least)
 
 
-def _tested(quantity: Quantity, rows: Sequence[Row]) -> tuple[str, str]:
-    if not quantity.judged:
-        return "-", ""
+def _test(quantity: Quantity, rows: list[Row]) -> ZhangTest | None:
+    """The test of one quantity by itself; None where it is not made, or one side has no value."""
+    if not quantity.judged or quantity.of_class or quantity.role == "signs" or not all(summarize(side, quantity.column).values for side in _sides(rows)):
+        return None
     try:
         tests = zhang_tests(quantity.rising(rows), quantity.column)
     except DataError:
-        return "-", ""
-    return (tests[0].verdict, tests[0].reason) if len(tests) == 1 else ("not comparable", "the fits are of several recipes or samples")
+        return None
+    return tests[0] if len(tests) == 1 else ZhangTest(quantity.column, "not comparable", None, 0, "the fits are of several recipes or samples", {})
 
 
 def counts(entries: Sequence[Entry]) -> dict[str, int]:

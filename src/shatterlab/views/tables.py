@@ -19,7 +19,7 @@ from shatterlab.statistics import Interval, clopper_pearson
 from shatterlab.views.view import Grid, View
 
 _LARGE = 1e5  # from here on numbers are written with a power of ten
-_WIDTH = 150  # characters a line: names and intervals are long
+_WIDTH = 160  # characters a line: names and intervals are long
 _ONE = f"One trial: brackets are the {100 * LEVEL:g} % interval of Clopper and Pearson for its test sample."
 
 
@@ -178,10 +178,11 @@ class Effects(View):
             "on": lambda effect: heading(effect.column),
             "pairs": lambda effect: f"{effect.pairs}" + (f" ({effect.lost} lost)" if effect.lost else ""),
             "difference": _difference_cell,
-            "p, adjusted": lambda effect: "-" if effect.p is None else "< 0.001" if effect.p < 0.001 else f"{effect.p:.3f}",
+            "p, adjusted": lambda effect: _p(effect.p),
             "detectable": lambda effect: "-" if effect.detectable is None else _points(effect.detectable, effect.column),
         }
-        return Grid.of(measured, columns, 2, (intervals, f"p, adjusted: Holm, over the {len(self.effects)} effects on the same column."))
+        holm = f"p, adjusted: Holm, over the {len(self.effects)} effects on the same column. It decides, not the interval."
+        return Grid.of(measured, columns, 2, (intervals, holm))
 
 
 def _difference_cell(effect: MeasuredEffect) -> str:
@@ -192,6 +193,10 @@ def _difference_cell(effect: MeasuredEffect) -> str:
     if effect.p is None:
         return estimate + (f" (all {effect.pairs})" if effect.pairs > 1 else "")
     return f"{estimate} [{low}, {high}]"
+
+
+def _p(p: float | None) -> str:
+    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _points(value: float, column: str) -> str:
@@ -238,7 +243,8 @@ class LedgerTable(View):
     """The ledger of one model, a line a quantity.
 
     A cell is the mean over replicates with its 95 % interval. Bounds are means over replicates of upper bounds on the error; one at or above guessing is
-    vacuous. "Larger on random?" is the randomization test (see `zhang_tests`); quantities of a class of functions are blind to labels and fail by construction.
+    vacuous. "Larger on random?" is the randomization test (see `zhang_tests`), by p-values that are corrected for all quantities of the model that are tested
+    (Holm); the interval of the difference is each quantity's by itself. Quantities of a class of functions are blind to labels and fail by construction.
 
     Args:
         of: the learner's own columns without the prefix "learner.", as `Part.columns` writes them.
@@ -263,12 +269,16 @@ class LedgerTable(View):
             "quantity": lambda entry: entry.quantity.name + ("" if entry.quantity.rises else " (smaller?)"),
             "true labels": lambda entry: _value(entry, entry.true),
             "random labels": lambda entry: _value(entry, entry.noise),
+            "random minus true": _entry_difference,
+            "p, adjusted": lambda entry: _p(entry.p),
             "larger on random?": lambda entry: entry.verdict,
             "bound on error: true, random": _entry_bounds,
             "it is": lambda entry: entry.says,
         }
         entries = self.entries(rows)
-        notes = [f"Empty or not comparable: {reason} ({', '.join(names)})." for reason, names in reasons(entries).items()]
+        tested = sum(entry.difference is not None for entry in entries)
+        corrected = f"Random minus true: {100 * LEVEL:g} % intervals, each by itself; p, adjusted: Holm, over the {tested} quantities tested."
+        notes = [corrected] * bool(tested) + [f"Empty or not comparable: {reason} ({', '.join(names)})." for reason, names in reasons(entries).items()]
         return Grid.of(entries, columns, 1, notes) if entries else None
 
     def text(self, rows: Iterable[Row]) -> str:
@@ -276,9 +286,9 @@ class LedgerTable(View):
         grid = self.grid(rows)
         if grid is None:
             return f"{self.title}\n({self.nothing()})"
-        measured = replace(grid, headers=grid.headers[:4], rows=tuple(line[:4] for line in grid.rows), notes=())
-        bounded = tuple((line[0], *line[4:]) for line in grid.rows if line[4] != "-")
-        bounds = replace(grid, headers=(grid.headers[0], *grid.headers[4:]), rows=bounded)
+        measured = replace(grid, headers=grid.headers[:6], rows=tuple(line[:6] for line in grid.rows), notes=())
+        bounded = tuple((line[0], *line[6:]) for line in grid.rows if line[6] != "-")
+        bounds = replace(grid, headers=(grid.headers[0], *grid.headers[6:]), rows=bounded)
         return f"{measured.text(self.title, self.width)}\n\n{bounds.text(f'{self.title}: bounds on the error', self.width)}"
 
 
@@ -288,6 +298,15 @@ def _value(entry: Entry, summary: Summary) -> str:
     if summary.mean is None or abs(summary.mean) < _LARGE:
         return summary.text(entry.quantity.column)
     return f"{summary.mean:.2g}" + (f" [{', '.join(f'{end:.2g}' for end in summary.interval)}]" if summary.interval else "")
+
+
+def _entry_difference(entry: Entry) -> str:
+    if entry.difference is None:
+        return "-"
+    turned = 1 if entry.quantity.rises else -1
+    low, high = sorted((turned * entry.difference.low, turned * entry.difference.high))
+    estimate = turned * entry.difference.estimate
+    return f"{estimate:.2g} [{low:.2g}, {high:.2g}]" if abs(estimate) >= _LARGE else with_interval(estimate, low, high, entry.quantity.column)
 
 
 def _entry_bounds(entry: Entry) -> str:
@@ -368,7 +387,7 @@ class JudgedMeasures(View):
             del columns["larger on random"]
         axes = ", ".join(settings(kept)[0]) or "none"
         notes = [f"Axes: {axes}. Intervals: {100 * LEVEL:g} %, whole settings drawn again; sign error 0.5 is guessing."]
-        notes += ["Larger on random: in how many settings the randomization test passes."] if tested else []
+        notes += ["Larger on random: in how many settings the randomization test passes, p-values corrected over settings (Holm)."] if tested else []
         notes += [f"{others} trials did not reach their training loss, or failed, and are left out."] if others else []
         return Grid.of(judged, columns, 1, [*notes, *(f"{each.quantity.name}: {each.reason}." for each in judged if each.reason)])
 
