@@ -14,10 +14,13 @@ import torch
 from torch import nn
 
 import shatterlab as sl
+from shatterlab.design.experiment import Scale
+from shatterlab.experiments.beyond import ledger
 from shatterlab.training.torch_seed import seeded
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import _demo_loop
+import complexity_text
 import kernel_solvers
 import significance
 
@@ -194,3 +197,17 @@ def test_permutation_tests_of_one_forest_are_timed_beside_each_other(capsys):
         re.fullmatch(r"(?:permutation_test_score|significance), .*? labels\S*.* ([\d.]+) +(\d+) +[\d.]+ \[.*\] +[\d.]+ \[.*\]", line) for line in printed[2:]
     ]
     assert len(rows) == 4 and [int(row[2]) for row in rows][:3] == [19, 19, 19]
+
+
+def test_of_the_mlps_quantities_the_committed_rows_show_one_to_differ():
+    """README and docs/complexity.md quote this: by themselves eight quantities would pass, corrected for all that are tested one does."""
+    rows = complexity_text.rows()
+    [mlp] = [view for view in ledger.experiment(Scale.named("laptop")).views if view.title == "MLP 1x512"]
+    entries = mlp.entries(rows)
+    tested = [entry for entry in entries if entry.difference is not None]
+    assert len(tested) == 21
+    assert [entry.quantity.name for entry in tested if entry.verdict == "passes"] == ["log product of spectral norms"]
+    assert sum(entry.difference.low > 0 for entry in tested) == 8
+    products = [(row["measure.SpectralNorms.log_product"], row["measure.SpectralNorms.product"]) for row in rows if row.get("measure.SpectralNorms.pools")]
+    assert all(np.exp(log) == pytest.approx(product, rel=1e-9) for log, product in products)
+    assert {row["measure.SpectralNorms.pools"] for row in rows if row.get("learner.architecture.kind") == "SmallAlexNet"} >= {4.0}

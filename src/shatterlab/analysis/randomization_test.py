@@ -50,7 +50,7 @@ def corrected(tests: Sequence[ZhangTest], level: float = 0.95) -> list[ZhangTest
     """The tests of one family, with Holm's adjusted p-values and the verdicts that follow from them.
 
     A family is whatever is read together: the quantities of one model, or the settings in which one measure is tested. Of m quantities that see nothing, about
-    m / 20 would pass by chance. A test in which nothing varied counts as one of the family; one that could not be made does not.
+    m / 20 would get a verdict by chance. A test in which nothing varied counts as one of the family; one that could not be made does not.
 
     Args:
         tests: from `zhang_tests`.
