@@ -77,7 +77,7 @@ def test_the_axes_are_what_differs_but_not_seeds():
 def test_with_random_labels_the_randomization_test_is_counted_over_settings():
     made = rows(levels=(0.0, 1.0), replicates=3)
     rng = np.random.default_rng(0)
-    made = [Row({**row, GOOD: row[GOOD] + 1e-3 * rng.random()}) for row in made]
+    made = [Row({**row, GOOD: row[GOOD] + 1e-3 * rng.random(), TURNED: row[TURNED] - 1e-3 * rng.random()}) for row in made]
     assert found(made, "good").zhang == {"passes": 8}
     assert found(made, "blind").zhang == {"undecided": 8}  # the same number in all pairs: nothing varied
     assert found(made, "turned").zhang == {"passes": 8}
