@@ -230,14 +230,14 @@ def test_no_file_names_a_place_of_one_machine():
 
 CONTRACT = """
     Digits MNIST FashionMNIST CIFAR10 CIFAR100 ImageFolder Arrays
-    PartialLabels ShuffledPixels RandomPixels GaussianPixels TrueLabels RandomLabels
+    PartialLabels PermutedLabels ShuffledPixels RandomPixels GaussianPixels TrueLabels RandomLabels
     MLP SmallAlexNet SmallInception Linear Imported
     RandomCrop HorizontalFlip Rotation ColorJitter Cutout Mixup
     Training Estimator Recipe KernelInterpolation LinearMinimumNorm SGD Adam RMSProp
     LinearKernel Gaussian Laplacian KernelInterpolator
     GaussianCloud LinearSeparator MemorizedBits capacity Capacity FitProbability TwoLayerConstruction DeepConstruction MemorizingNetwork
     Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table complete tangent_gram ledger Ledger
-    audit Audit Ablation Factor
+    audit Audit significance Significance Ablation Factor
     Dataset Corruption LabelCorruption PixelCorruption Architecture Augmentation Optimizer Kernel Learner Measure
     NotApplicable ShatterlabError random_bits
 """.split()  # noqa: SIM905 (seventy names in quotes are harder to read)
@@ -266,6 +266,7 @@ def trials() -> dict[str, sl.Trial]:
         "true labels": sl.Trial(digits, sl.TrueLabels(), plain),
         "random labels": sl.Trial(digits, sl.RandomLabels(), plain),
         "partial labels": sl.Trial(sl.Digits(examples=200, test_examples=100), sl.PartialLabels(0.3), plain, sl.Seeds.replicate(3)),
+        "permuted labels": sl.Trial(digits, sl.PermutedLabels(), plain),
         "shuffled pixels": sl.Trial(digits, sl.ShuffledPixels(), plain, sl.Seeds(corruption=1)),
         "random pixels by value": sl.Trial(digits, sl.RandomPixels("value"), plain, sl.Seeds(order=2)),
         "Gaussian pixels": sl.Trial(digits, sl.GaussianPixels(), plain, sl.Seeds(init=5)),

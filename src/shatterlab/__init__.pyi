@@ -45,6 +45,7 @@ from shatterlab.core.values import Runtime as Runtime
 from shatterlab.core.values import Splits as Splits
 from shatterlab.core.values import stratified as stratified
 from shatterlab.corruptions.labels import PartialLabels as PartialLabels
+from shatterlab.corruptions.labels import PermutedLabels as PermutedLabels
 from shatterlab.corruptions.labels import RandomLabels as RandomLabels
 from shatterlab.corruptions.labels import RandomSigns as RandomSigns
 from shatterlab.corruptions.labels import TrueLabels as TrueLabels

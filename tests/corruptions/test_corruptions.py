@@ -47,6 +47,18 @@ def test_only_labels_that_are_redrawn_change_and_levels_are_nested(level, seed, 
     assert at[level].dtype == np.int64
 
 
+def test_permuted_labels_are_a_uniform_permutation():
+    """Of 4 labels in 3 classes all 12 arrangements are equally likely; class sizes are exact, the true labels stay as they are."""
+    labels = np.array([0, 0, 1, 2])
+    drawn = [tuple(sl.PermutedLabels().labels(labels, 3, np.random.default_rng(seed))) for seed in range(6000)]
+    counts = [drawn.count(each) for each in set(drawn)]
+    assert len(counts) == 12 and stats.chisquare(counts).pvalue > ALARM
+    assert labels.tolist() == [0, 0, 1, 2] and sl.PermutedLabels().transition(3) is None
+    splits = sample(distinct(50, 2))
+    first, again, other = (sl.PermutedLabels().apply(splits, sl.Seeds(corruption=seed)).train.labels for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other) and torch.equal(first.bincount(), splits.train.labels.bincount())
+
+
 def test_true_and_random_labels_are_the_ends_of_the_level():
     assert sl.TrueLabels() == sl.PartialLabels(0)
     assert sl.RandomLabels() == sl.PartialLabels(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from shatterlab.core import random_bits
 from shatterlab.statistics.significance import same_counts_bound
 from shatterlab.training.feeds import MemoryFeed, StreamFeed
 from shatterlab.training.loop import TrainingLoop
+from shatterlab.trials.corrupted_labels import _dealt
 from shatterlab.trials.self_check import FALSE_ALARM, SelfCheck
 
 DIGITS = sl.Digits(examples=300, test_examples=100)
@@ -92,6 +94,23 @@ class Permutes(sl.PartialLabels):
 
 
 @dataclass(frozen=True)
+class DrawsInPlaceOfPermuting(sl.PermutedLabels):
+    """Redraws each label from the classes, and says that it keeps their sizes."""
+
+    def labels(self, labels, classes, rng):
+        return rng.choice(labels, len(labels))
+
+
+@dataclass(frozen=True)
+class PermutesTooFew(sl.PermutedLabels):
+    """Permutes the labels of a third of the examples."""
+
+    def labels(self, labels, classes, rng):
+        third = len(labels) // 3
+        return np.concatenate([rng.permutation(labels[:third]), labels[third:]])
+
+
+@dataclass(frozen=True)
 class CorruptsTestLabels(sl.PartialLabels):
     """Redraws test labels as well."""
 
@@ -110,6 +129,9 @@ LABELS = [
     (KeepsLabelsSilently(), ["labels_changed", "renamed_p"]),
     (ExcludesTheTrueClass(), ["changed_p"]),  # all of 300 labels change with probability 0.9^300 = 2e-14
     (Permutes(), ["class_counts_p"]),
+    (sl.PermutedLabels(), [""]),
+    (DrawsInPlaceOfPermuting(), ["class_counts_kept"]),
+    (PermutesTooFew(), ["independence_p"]),
     (CorruptsTestLabels(), ["test_labels_true"]),
 ]
 
@@ -117,6 +139,17 @@ LABELS = [
 @pytest.mark.parametrize(("corruption", "named"), LABELS, ids=[type(part).__name__ for part, _ in LABELS])
 def test_labels_that_are_not_corrupted_as_stated_fail_the_trial(corruption, named):
     assert failures(corruption) == named
+
+
+@pytest.mark.parametrize("true", [[0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 0, 1], [0, 1]])
+def test_the_bound_of_a_dealt_table_is_at_least_its_exact_p_value(true):
+    """Over all ways to deal the labels: the share of ways whose table has at most this probability."""
+    k = max(true) + 1
+    tables = [tuple(np.bincount(k * np.array(true) + new, minlength=k * k)) for new in itertools.permutations(true)]
+    shares = {table: tables.count(table) / len(tables) for table in set(tables)}
+    for table, share in shares.items():
+        exact = sum(each for each in shares.values() if each <= share * (1 + 1e-9))
+        assert exact <= _dealt(np.array(table).reshape(k, k)) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("level", [0.3, 0.5])

@@ -119,7 +119,12 @@ class Corruption(Part, ABC):
 
 
 class LabelCorruption(Corruption):
-    """Changes training labels only; test labels stay true and inputs stay as they are."""
+    """Changes training labels only; test labels stay true and inputs stay as they are.
+
+    A subclass that deals out the labels anew, so that each class stays exactly as large as it was, says so by `keeps_class_counts`.
+    """
+
+    keeps_class_counts: ClassVar[bool] = False
 
     @abstractmethod
     def labels(self, labels: np.ndarray[Any, Any], classes: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:

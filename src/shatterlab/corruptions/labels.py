@@ -1,9 +1,9 @@
-"""Corruptions of training labels: redrawn with some probability, or replaced by coin tosses."""
+"""Corruptions of training labels: redrawn with some probability, replaced by coin tosses, or permuted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -81,3 +81,24 @@ class RandomSigns(LabelCorruption):
         coin = np.zeros((classes, classes))
         coin[:, :2] = 0.5
         return coin
+
+
+@dataclass(frozen=True)
+class PermutedLabels(LabelCorruption):
+    """The training labels are permuted among all examples, so that each class stays exactly as large as it was.
+
+    The null of a permutation test: where classes are unequal, `RandomLabels` makes them equal too, and a model shows both differences. It has no transition,
+    since labels are not drawn independently: given the true class, the new one is i with probability n_i / n, and the counts are hypergeometric.
+
+    Source:
+        Ojala, Garriga 2010, "Permutation tests for studying classifier performance", Test 1.
+
+    Example:
+        >>> np.bincount(PermutedLabels().labels(np.array([0, 0, 0, 2]), 3, np.random.default_rng(0)), minlength=3).tolist()
+        [3, 0, 1]
+    """
+
+    keeps_class_counts: ClassVar[bool] = True
+
+    def labels(self, labels: np.ndarray[Any, Any], classes: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+        return rng.permutation(labels)

@@ -140,7 +140,7 @@ def keeps_its_transition(part: Corruption) -> None:
 
 
 def draws_labels_one_by_one(part: Corruption) -> None:
-    """New labels are drawn one by one, as the transition says, not permuted; without a transition labels change, and not class by class."""
+    """New labels are drawn one by one, as the transition says, or dealt out, as `keeps_class_counts` says; without either they change, and not by class."""
     if not isinstance(part, LabelCorruption):
         raise NotApplicable("it changes no labels")
     sample = samples.many_labels()
@@ -148,6 +148,8 @@ def draws_labels_one_by_one(part: Corruption) -> None:
     demand(part, columns.get("check.labels_changed") is not False, "labels change", "the true ones", "State `transition` if labels may stay as they are.")
     got = "a new label that is a function of the true class"
     demand(part, _likely(columns.get("check.renamed_p")), "a corruption that renames classes states its transition", got, "Write `transition`.")
+    demand(part, columns.get("check.class_counts_kept") is not False, "classes keep their sizes", "other ones", "Permute labels; do not draw them.")
+    demand(part, _likely(columns.get("check.independence_p")), "labels are dealt out at random", f"{columns['check.changed']} changed ones", "Permute all.")
     got = "classes of exactly the old sizes"
     demand(part, _likely(columns.get("check.class_counts_p")), "every label is drawn by itself", got, "Draw labels; do not permute them.")
 

@@ -41,6 +41,7 @@ _CHECKS = {
     "changed_p": ("Changed labels", "Their number agrees with the law of the corruption, a sum of binomials."),
     "transition_p": ("Law of the labels", "New labels against true ones agree with the law of the corruption (G test)."),
     "class_counts_p": ("Drawn, not permuted", "Labels are drawn one by one: the classes are not exactly as large as before."),
+    "class_counts_kept": ("Permuted, not drawn", "Labels are dealt out anew: each class is exactly as large as before."),
     "independence_p": ("Independence", "A fully random label says nothing of the true class (G test)."),
 }
 TRIAL_COLUMNS = (

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy.special import gammaln
 
 from shatterlab.core import Examples, LabelCorruption, Scalar
 from shatterlab.statistics.significance import g_test_bound, poisson_binomial_two_sided, same_counts_bound
@@ -23,6 +24,9 @@ def label_columns(corruption: LabelCorruption, original: Examples, corrupted: Ex
     Without a transition: something must change, and the new label must not be a function of the true class: a corruption that only renames or merges classes
     states that as its transition. p bounds the probability that labels dealt out without a look at the class are such a function.
 
+    Where the corruption says that it keeps class counts: it does, exactly, and the table of (true, new) classes is one that dealing out the labels at random
+    gives; p bounds the probability of a table no more likely than this one.
+
     Args:
         corruption: as it says of itself; at `level` 0 nothing has to change.
         original: the training split before.
@@ -32,6 +36,8 @@ def label_columns(corruption: LabelCorruption, original: Examples, corrupted: Ex
     counts = np.bincount(true * k + new, minlength=k * k).reshape(k, k)
     sizes, changed = counts.sum(1), int(counts.sum() - counts.trace())
     columns: dict[str, Scalar] = {"check.changed": changed}
+    if corruption.keeps_class_counts:
+        return columns | {"check.class_counts_kept": bool((counts.sum(0) == sizes).all()), "check.independence_p": _dealt(counts)}
     transition = corruption.transition(k)
     if transition is None:
         must_change = getattr(corruption, "level", 1) != 0
@@ -53,3 +59,11 @@ def _renamed(counts: Labels) -> float:
     functions = int((counts.sum(1) > 0).sum()) * math.log(int((counts.sum(0) > 0).sum()))
     ways = math.lgamma(counts.sum() + 1) - sum(math.lgamma(count + 1) for count in counts.sum(0))
     return math.exp(min(0.0, functions - ways))
+
+
+def _dealt(counts: Labels) -> float:
+    """A bound on P(a table no more likely than this one) given the sums of rows and columns: tables, counted by cells of all but the largest row and column."""
+    rows, columns = counts.sum(1), counts.sum(0)
+    probability = gammaln(rows + 1).sum() + gammaln(columns + 1).sum() - gammaln(counts.sum() + 1) - gammaln(counts + 1).sum()
+    tables = np.log(np.minimum.outer(np.sort(rows)[:-1], np.sort(columns)[:-1]) + 1).sum()
+    return math.exp(min(0.0, float(probability + tables)))
