@@ -212,7 +212,7 @@ def test_thousands_of_rows_take_one_query_a_table(store):
     rows = store.rows()
     store._connection.set_trace_callback(None)
     assert [row["x"] for row in rows] == list(range(1500))
-    assert len([query for query in queries if query.lstrip().startswith("SELECT")]) == 4
+    assert len([query for query in queries if query.lstrip().startswith("SELECT")]) == 10  # headings, and three tables for 500 runs each
 
 
 # Merging
@@ -313,7 +313,7 @@ def test_after_a_kill_every_row_is_whole(path):
 def test_an_interruption_leaves_no_transaction_open(store):
     def interrupted():
         with store._transaction() as connection:
-            connection.execute("INSERT INTO runs (uid, key, status, finished) VALUES ('u', 'k', 'ok', 't')")
+            connection.execute("INSERT INTO runs VALUES (1, 'u', 'k', 'ok', 't', 'd')")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -536,13 +536,14 @@ def with_schema(path, version):
 @pytest.mark.parametrize("create", [True, False])
 def test_a_newer_schema_is_refused_untouched(path, create):
     with_schema(path, 9)
-    wanted = "Store: results.sqlite has schema 9, this shatterlab reads up to 1. Upgrade shatterlab, or use another --store."
+    wanted = "Store: results.sqlite has schema 9, this shatterlab reads up to 2. Upgrade shatterlab, or use another --store."
     assert refused(path, create=create) == wanted
 
 
 def from_0_to_1(connection):
     for statement in tables.TABLES[1:]:
         connection.execute(statement)
+    connection.execute("ALTER TABLE runs DROP COLUMN digest")  # as schema 1 was
     connection.execute("INSERT INTO runs (uid, key, status, finished) SELECT 'u' || key, key, 'ok', '2020-01-01T00:00:00+00:00' FROM results")
     connection.execute("INSERT INTO scalars SELECT run, 'test.error', error FROM results JOIN runs USING (key)")
     connection.execute("DROP TABLE results")
@@ -550,7 +551,9 @@ def from_0_to_1(connection):
 
 def test_an_older_schema_is_migrated_step_by_step(path, monkeypatch):
     steps = []
-    monkeypatch.setattr(tables, "MIGRATIONS", {-1: lambda _: steps.append(-1), 0: lambda connection: (steps.append(0), from_0_to_1(connection))})
+    monkeypatch.setattr(
+        tables, "MIGRATIONS", {-1: lambda _: steps.append(-1), 0: lambda connection: (steps.append(0), from_0_to_1(connection)), 1: tables.add_digests}
+    )
     with_schema(path, -1)
     before = path.read_bytes()
     with Store(path, create=False) as store:  # a reader migrates a copy in memory
@@ -559,7 +562,7 @@ def test_an_older_schema_is_migrated_step_by_step(path, monkeypatch):
     with Store(path) as store:
         assert dict(store.rows()[0]) == {"key": "old", "status": "ok", "finished": "2020-01-01T00:00:00+00:00", "test.error": 0.25}
         store.add(made("new"))
-        assert dict(store._connection.execute("SELECT * FROM meta")) == {"schema_version": 1, "created_by": "shatterlab 0.0.1"}
+        assert dict(store._connection.execute("SELECT * FROM meta")) == {"schema_version": 2, "created_by": "shatterlab 0.0.1"}
     with Store(path) as store:
         assert len(store) == 2
     assert steps == [-1, 0, -1, 0]

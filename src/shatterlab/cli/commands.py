@@ -32,6 +32,8 @@ app = App(
 )
 data_app = App(name="data", help="The published data sets: which files are needed where, and whether they are complete.")
 app.command(data_app)
+store_app = App(name="store", help="The files that hold rows: are they whole, keep what is, copy one that is in use.")
+app.command(store_app)
 
 
 @app.command
@@ -264,6 +266,55 @@ def data_check(*, data: Path | None = None) -> int:
     for state in states:
         print(f"{state.status:8} {state.dataset:13} {state.path}{': ' + state.detail if state.detail else ''}")
     return 3 if any(state.status == "damaged" for state in states) else 0
+
+
+@store_app.command(name="check")
+def store_check(file: Path) -> int:
+    """Reads every row of a store and says which ones are damaged; changes nothing.
+
+    Args:
+        file: The store.
+    """
+    from shatterlab.store.upkeep import check as check_store
+
+    condition = check_store(file)
+    for line in condition.lines:
+        print(line)
+    print(f"{file}: {condition}")
+    return 0 if condition.is_whole else 4
+
+
+@store_app.command(name="repair")
+def store_repair(file: Path, *, output: Path | None = None) -> int:
+    """Writes the whole rows of a damaged store to a new file; the old one stays as it is.
+
+    Args:
+        file: The damaged store.
+        output: The new store. Default: FILE with .repaired before its suffix.
+    """
+    from shatterlab.store.upkeep import repair
+
+    target = output or file.with_name(f"{file.stem}.repaired{file.suffix}")
+    condition = repair(file, target)
+    for line in condition.lines:
+        print(line)
+    print(f"{target}: {condition.runs} whole rows of {file}, which stays as it is. Give the new file as --store; what is missing is run again.")
+    return 0
+
+
+@store_app.command(name="backup")
+def store_backup(file: Path, to: Path) -> int:
+    """Copies a store, also one that a sweep is adding rows to.
+
+    Args:
+        file: The store.
+        to: The copy, a file that does not exist yet.
+    """
+    from shatterlab.store.upkeep import backup
+
+    backup(file, to)
+    print(f"{to}: a copy of {file}")
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

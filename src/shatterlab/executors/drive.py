@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from shatterlab.core import Row, Runtime
-from shatterlab.core.errors import ShatterlabError
+from shatterlab.core.errors import ShatterlabError, StoreError
 from shatterlab.store.database import Store
 from shatterlab.store.tables import Unstorable
 from shatterlab.trials.machine_limits import gpu_lost
@@ -93,7 +94,7 @@ def drive(
         The rows of all trials from the store, in the order of the trials, each key once.
 
     Raises:
-        StoreError: the store cannot be read or written.
+        StoreError: the store cannot be read or written, or a row was damaged meanwhile.
         KeyboardInterrupt: passed on once the executor is stopped.
     """
     by_key = {trial.key: trial for trial in trials}
@@ -109,6 +110,9 @@ def drive(
         executor.shutdown(cancel=True)
         raise
     rows = {row["key"]: row for row in store.rows(keys=by_key)}
+    if len(rows) < len(by_key):
+        got = f"got {len(by_key) - len(rows)} damaged of {len(by_key)} in {Path(store.path).name}"
+        raise StoreError(f"Store: whole rows are required, {got}. Run the same command again.")
     return [rows[key] for key in by_key]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from shatterlab.core.errors import StoreError
 from shatterlab.store import tables
+from shatterlab.store.tables import UNREADABLE
 
 _MOUNTS = Path("/proc/mounts")
 _NETWORK = {
@@ -40,6 +41,26 @@ def open_database(path: Path | None, create: bool, patience: float) -> sqlite3.C
         except BaseException:
             connection.close()
             raise
+
+
+def open_as_it_is(path: Path, patience: float) -> tuple[sqlite3.Connection, int]:
+    """A connection for reading only to a results database that may be damaged, and its schema version; nothing is brought up to date.
+
+    Raises:
+        StoreError: there is no results database at this path, or it is of a newer schema.
+    """
+    _require_place(path, create=False)
+    with store_errors(path.name, patience):
+        connection = _connect(path, create=False, patience=patience)
+        try:
+            version = tables.schema_version(connection, path.name)
+            if version is None:
+                raise StoreError(f"Store: a results database is required, {path.name} is empty. Run an experiment first, or give its --store.")
+            connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection, version
 
 
 def _require_place(path: Path, create: bool) -> None:
@@ -159,6 +180,8 @@ def store_errors(name: str, patience: float) -> Iterator[None]:
         yield
     except sqlite3.Error as problem:
         raise StoreError(_sentence(problem, name, patience)) from problem
+    except UNREADABLE as problem:  # a value of another type than the tables have
+        raise StoreError(f"Store: a results database is required, {name} is damaged ({problem}). Restore a copy, or use another --store.") from problem
 
 
 def _sentence(problem: sqlite3.Error, name: str, patience: float) -> str:
@@ -167,7 +190,10 @@ def _sentence(problem: sqlite3.Error, name: str, patience: float) -> str:
         return f"Store: free space is required to add to {name}, got none ({problem}). Free some and run again; finished rows are kept."
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"Store: {name} must be free within {patience:g} s, another process holds it. Wait until that ends, or use another --store."
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if code == sqlite3.SQLITE_CORRUPT:
+        remedy = f"Save what is whole by `shatterlab store repair {name}`, restore a copy, or use another --store."
+        return f"Store: a SQLite database is required, {name} is damaged ({problem}). {remedy}"
+    if code == sqlite3.SQLITE_NOTADB:
         return f"Store: a SQLite database is required, {name} is damaged ({problem}). Restore a copy, or use another --store."
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY):
         return f"Store: a file that can be opened is required, {name} cannot be ({problem}). Check its permissions and its folder's."

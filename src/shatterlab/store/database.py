@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
 from shatterlab.core import Row
-from shatterlab.core.errors import StoreError
+from shatterlab.core.errors import StoreError, printable
 from shatterlab.store.connection import open_database, store_errors
-from shatterlab.store.tables import STATUSES, Record, read_rows, record
+from shatterlab.store.reading import Damage, Heading, newest, read_headings, read_record, read_rows
+from shatterlab.store.tables import STATUSES, Record
+from shatterlab.store.upkeep import identity, rescued
 
 
 class Keyed(Protocol):
@@ -26,21 +29,15 @@ class Keyed(Protocol):
 
 K = TypeVar("K", bound=Keyed)
 
-# (key, kind of measure) of the newest runs; a column is measure.KIND or measure.KIND.name
-_MEASURED = """
-    WITH named AS (
-        SELECT run, substr(name, 9) || '.' AS rest FROM scalars WHERE name LIKE 'measure.%'
-        UNION SELECT run, substr(name, 9) || '.' FROM arrays WHERE name LIKE 'measure.%'
-    )
-    SELECT DISTINCT key, substr(rest, 1, instr(rest, '.') - 1) FROM named JOIN newest USING (run)
-"""
+_log = logging.getLogger("shatterlab.store")
 
 
 class Store:
     """A results database: rows in, rows out, and which trials are missing.
 
     One SQLite file, readable by pandas or any SQLite tool (docs/store.md has the tables). A key may have several
-    runs; its row is the newest that is ok or diverged, else the newest that failed.
+    runs; its row is the newest that is ok or diverged, else the newest that failed. Each run has a digest: one that
+    differs from it when it is read is named in the log and in `damaged`, is left out, and counts as missing.
 
     Args:
         path: the file, or ":memory:".
@@ -65,6 +62,13 @@ class Store:
         file = None if str(path) == ":memory:" else Path(path)
         self._name = file.name if file else ":memory:"
         self._connection = open_database(file, create, patience)
+        self._file, self._identity = file, identity(file) if file else None
+        self._damaged: dict[int, Damage] = {}
+
+    @property
+    def damaged(self) -> tuple[Damage, ...]:
+        """The runs that were found to differ from their digest so far, by number."""
+        return tuple(self._damaged[run] for run in sorted(self._damaged))
 
     def add(self, row: Row) -> int:
         """Adds a row in one transaction: after a crash the store has the whole row or nothing of it.
@@ -74,9 +78,11 @@ class Store:
 
         Raises:
             StoreError: the row has no key or status, or a value that SQLite cannot store; there is no
-                space; another process holds the file for too long. The store stays as it was.
+                space; another process holds the file for too long. The store stays as it was. Also where the file was removed,
+                moved or replaced since it was opened: its rows and this one are then in a new file beside it, which the text names.
         """
         prepared = Record.of(row)
+        self._require_in_place(prepared)
         with self._transaction() as connection:
             return prepared.insert(connection)
 
@@ -94,26 +100,25 @@ class Store:
         """
         if status is not None and status not in STATUSES:
             raise StoreError(f"Store: a status is one of {', '.join(STATUSES)}, got {status!r}.")
-        selected = None if keys is None else set(keys)
+        wanted = None if keys is None else set(keys)
         with self._snapshot() as connection:
-            newest = connection.execute("SELECT run, key, status, finished FROM newest ORDER BY first").fetchall()
-            headings = [heading for heading in newest if status in (None, heading[2]) and (selected is None or heading[1] in selected)]
-            return read_rows(connection, headings, curves, arrays)
+            return self._whole(connection, lambda heading: status in (None, heading.status) and (wanted is None or heading.key in wanted), curves, arrays)
 
     def missing(self, trials: Iterable[K]) -> list[K]:
         """The trials without an ok or diverged run that has their measures, in their order, each key once."""
+        trials = list(trials)
+        wanted = {trial.key for trial in trials}
         with self._snapshot() as connection:
-            done = {key for (key,) in connection.execute("SELECT key FROM runs WHERE status <> 'failed'")}
-            measured = set(connection.execute(_MEASURED))
+            rows = self._whole(connection, lambda heading: heading.key in wanted and heading.status != "failed")
+        done = {row["key"]: {name.split(".")[1] for name in (*row, *row.arrays) if name.startswith("measure.")} for row in rows}
         absent: dict[str, K] = {}
         for trial in trials:
-            key, kinds = trial.key, [measure.kind for measure in getattr(trial, "measures", ())]
-            if key not in done or any((key, kind) not in measured for kind in kinds):
-                absent.setdefault(key, trial)
+            if trial.key not in done or not done[trial.key].issuperset(measure.kind for measure in getattr(trial, "measures", ())):
+                absent.setdefault(trial.key, trial)
         return list(absent.values())
 
     def merge(self, other: Store | str | Path) -> int:
-        """Copies the runs of another store that this one lacks; merging again copies none.
+        """Copies the runs of another store that this one lacks and that are whole; merging again copies none.
 
         Returns:
             How many runs were copied.
@@ -126,20 +131,27 @@ class Store:
         if not isinstance(other, Store):
             with Store(other, create=False, patience=self._patience) as opened:
                 return self.merge(opened)
+        self._require_in_place()
         with self._transaction() as connection, other._snapshot() as theirs:
-            known = {uid for (uid,) in connection.execute("SELECT uid FROM runs")}
-            headings = theirs.execute("SELECT run, uid, key, status, finished FROM runs ORDER BY run").fetchall()
-            absent = [(run, heading) for run, *heading in headings if heading[0] not in known]
-            for run, heading in absent:
-                copy = record(theirs, run, heading)
+            known, copied = {uid for (uid,) in connection.execute("SELECT uid FROM runs")}, 0
+            headings, damages = read_headings(theirs)
+            for heading in headings:
+                if heading.uid in known:
+                    continue
+                found = read_record(theirs, heading)
+                if isinstance(found, Damage):
+                    damages.append(found)
+                    continue
                 with store_errors(self._name, self._patience):
-                    copy.insert(connection)
-        return len(absent)
+                    found.insert(connection)
+                copied += 1
+        other._report(damages)
+        return copied
 
     def __len__(self) -> int:
         """How many keys have a row."""
         with self._snapshot() as connection:
-            return int(connection.execute("SELECT count(DISTINCT key) FROM runs").fetchone()[0])
+            return len(newest(read_headings(connection)[0], self._damaged))
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -153,6 +165,28 @@ class Store:
     def close(self) -> None:
         """Closes the file; closing again does nothing."""
         self._connection.close()
+
+    def _whole(self, connection: sqlite3.Connection, chosen: Callable[[Heading], bool], curves: bool = True, arrays: bool = True) -> list[Row]:
+        """The rows of the chosen among the newest runs; where one is damaged, the run before it speaks for its key."""
+        headings, damages = read_headings(connection)
+        self._report(damages)
+        while True:
+            rows, damages = read_rows(connection, [heading for heading in newest(headings, self._damaged) if chosen(heading)], curves, arrays)
+            if not damages:
+                return rows
+            self._report(damages)
+
+    def _report(self, damages: Iterable[Damage]) -> None:
+        for damage in damages:
+            if damage.run not in self._damaged:
+                advice = f"It is left out and counts as missing; `shatterlab store check {self._name}` lists all damage."
+                _log.warning("Store: %s is damaged, %s. %s", self._name, printable(str(damage)), advice)
+                self._damaged[damage.run] = damage
+
+    def _require_in_place(self, unsaved: Record | None = None) -> None:
+        if self._file is not None and self._writable and identity(self._file) != self._identity:
+            required = f"a file that stays in its place is required, {self._name} was removed, moved or replaced while it was in use"
+            raise StoreError(f"Store: {required}. {rescued(self._connection, self._file, unsaved)}")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

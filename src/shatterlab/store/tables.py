@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
 import json
+import math
 import sqlite3
-import sys
+import struct
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain, groupby, pairwise
+from itertools import chain, pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -18,8 +20,9 @@ import numpy as np
 from shatterlab import __version__
 from shatterlab.core import Row, Scalar
 from shatterlab.core.errors import StoreError
+from shatterlab.store.digests import of_run
 
-VERSION = 1
+VERSION = 2
 
 TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -28,7 +31,8 @@ TABLES = (
         uid TEXT NOT NULL UNIQUE,
         key TEXT NOT NULL,
         status TEXT NOT NULL CHECK (status IN ('ok', 'diverged', 'failed')),
-        finished TEXT NOT NULL)""",
+        finished TEXT NOT NULL,
+        digest TEXT NOT NULL)""",
     "CREATE INDEX runs_by_key ON runs (key, status)",
     """CREATE TABLE scalars (
         run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
@@ -58,14 +62,31 @@ TABLES = (
         WHERE place = 1""",
 )
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
+
+def add_digests(connection: sqlite3.Connection) -> None:
+    """From schema 1 to 2: each run gets the digest of what is there; one that cannot be read gets none, and counts as damaged."""
+    connection.execute("ALTER TABLE runs ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+    for (run,) in connection.execute("SELECT run FROM runs").fetchall():
+        try:
+            heading = connection.execute("SELECT uid, key, status, finished FROM runs WHERE run = ?", (run,)).fetchone()
+            digest = record(connection, run, heading).digest
+        except UNREADABLE:
+            continue
+        connection.execute("UPDATE runs SET digest = ? WHERE run = ?", (digest, run))
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: add_digests}
 """From version -> the step to the next one. A step executes single statements (`executescript` would commit)."""
 
 STATUSES = ("ok", "diverged", "failed")
 IN_RUNS = ("key", "status", "finished")  # columns of a row that table `runs` has, not `scalars`
+UNREADABLE = (TypeError, ValueError, OverflowError, struct.error, sqlite3.OperationalError)
+"""What reading values of another type than the tables have ends in; a text that is no UTF-8 is an OperationalError."""
 COLUMNS = {"scalars": "name, value", "curves": "epoch, step, name, value", "arrays": "name, dtype, shape, data"}
+_LONGEST = 10_000  # characters of the text of an error in a row
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])  # but tabs and ends of lines
 _BATCH = 30  # entries an INSERT: three times faster than one by one, and far below SQLite's limit of variables
-_ARRAY_KINDS = "biufcSU"
+ARRAY_KINDS = "biufcSU"
 _Numbers = np.ndarray[Any, Any]
 _Entry = Sequence[Any]
 
@@ -76,7 +97,7 @@ class Unstorable(StoreError):
 
 @dataclass(frozen=True)
 class Record:
-    """A row as the tables store it: the heading (uid, key, status, finished), and the entries of each table without the run."""
+    """A row as the tables store it: the heading (uid, key, status, finished), and the entries of each table without the run, in the order of its key."""
 
     heading: _Entry
     scalars: Sequence[_Entry]
@@ -90,11 +111,17 @@ class Record:
         Raises:
             Unstorable: the row has no key or status, or something that a database cannot hold.
         """
-        return cls((uuid.uuid4().hex, *_heading(row)), _scalars(row), _curves(row), [_encoded(name, array) for name, array in row.arrays.items()])
+        arrays = [_encoded(name, array) for name, array in sorted(row.arrays.items())]
+        return cls((uuid.uuid4().hex, *_heading(row)), _scalars(row), _curves(row), arrays)
+
+    @property
+    def digest(self) -> str:
+        """The digest of what the tables hold of it."""
+        return of_run(self.heading, self.scalars, self.curves, self.arrays)
 
     def insert(self, connection: sqlite3.Connection) -> int:
         """Writes the record inside the caller's transaction; returns the number of its run."""
-        run = connection.execute("INSERT INTO runs (uid, key, status, finished) VALUES (?, ?, ?, ?)", self.heading).lastrowid
+        run = connection.execute("INSERT INTO runs (uid, key, status, finished, digest) VALUES (?, ?, ?, ?, ?)", (*self.heading, self.digest)).lastrowid
         assert run is not None  # SQLite numbers every inserted run
         for table in COLUMNS:
             _insert(connection, table, [(run, *entry) for entry in getattr(self, table)])
@@ -102,19 +129,8 @@ class Record:
 
 
 def record(connection: sqlite3.Connection, run: int, heading: _Entry) -> Record:
-    """The record of one run of another store."""
-    return Record(heading, **{table: [entry[1:] for entry in _entries(connection, table, [run])] for table in COLUMNS})
-
-
-def read_rows(connection: sqlite3.Connection, headings: Sequence[_Entry], curves: bool, arrays: bool) -> list[Row]:
-    """The rows of these runs, in the order of the headings (run, key, status, finished); one query a table."""
-    runs = [run for run, *_ in headings]
-    columns: dict[int, dict[str, Scalar]] = {run: dict(zip(IN_RUNS, rest, strict=True)) for run, *rest in headings}
-    for run, name, value in _entries(connection, "scalars", runs):
-        columns[run][sys.intern(name)] = value
-    curves_of = _grouped(connection, "curves", runs, _point) if curves else {}
-    arrays_of = _grouped(connection, "arrays", runs, _named_array) if arrays else {}
-    return [Row(columns[run], curves_of.get(run, ()), dict(arrays_of.get(run, ()))) for run in runs]
+    """The record of one run, as the tables hold it."""
+    return Record(heading, **{table: [entry[1:] for entry in entries_of(connection, table, [run]).get(run, ())] for table in COLUMNS})
 
 
 def _heading(row: Row) -> tuple[str, str, str]:
@@ -139,19 +155,19 @@ def _utc(finished: Scalar) -> str:
 
 
 def _scalars(row: Row) -> list[tuple[str, Scalar]]:
-    return [(_text(name), _scalar(name, value)) for name, value in sorted(row.items()) if name not in IN_RUNS]
+    return sorted(((_text(name), _bounded(name, _scalar(name, value))) for name, value in row.items() if name not in IN_RUNS), key=itemgetter(0))
 
 
 def _scalar(name: str, value: Any) -> Scalar:
     """The value as SQLite stores it: NaN becomes NULL, true and false become 1 and 0."""
     plain = value.item() if isinstance(value, np.generic) else value
     if plain is None or isinstance(plain, float):
-        return plain
+        return None if plain is None or math.isnan(plain) else plain
     if isinstance(plain, str):
         return _text(plain)
     if isinstance(plain, int):
         if -(2**63) <= plain < 2**63:
-            return plain
+            return int(plain)
         raise Unstorable(f"Store: whole numbers of at most 64 bits are required, column {name} has {plain}. Write it as text.")
     raise Unstorable(f"Store: text, numbers, true, false or None are required, column {name} has {type(plain).__name__}. Put arrays in Row.arrays.")
 
@@ -161,8 +177,19 @@ def _text(text: str) -> str:
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
+def _bounded(name: str, value: Scalar) -> Scalar:
+    """The text of an error without control characters, and with its middle left out where it is long; other values as they are."""
+    if not isinstance(value, str) or not (name in ("error", "trace") or name.endswith(".reason")):
+        return value
+    text = value.translate(_CONTROLS)
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2 - 40
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters are left out ...]\n{text[-half:]}"
+
+
 def _curves(row: Row) -> list[tuple[int, int, str, float | None]]:
-    points = [(int(epoch), int(step), name, None if value is None else float(value)) for epoch, step, name, value in row.curves]
+    points = [(int(epoch), int(step), name, None if value is None or math.isnan(value) else float(value)) for epoch, step, name, value in row.curves]
     points.sort(key=itemgetter(0, 1, 2))
     for before, after in pairwise(points):
         if before[:3] == after[:3]:
@@ -173,20 +200,10 @@ def _curves(row: Row) -> list[tuple[int, int, str, float | None]]:
 def _encoded(name: str, array: _Numbers) -> tuple[str, str, str, bytes]:
     """Name, type, shape and raw little-endian bytes."""
     values = np.asarray(array)
-    if values.dtype.kind not in _ARRAY_KINDS:
+    if values.dtype.kind not in ARRAY_KINDS:
         raise Unstorable(f"Store: an array of numbers, booleans or text is required, {name} holds {values.dtype}. Convert it first.")
     little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     return name, little.dtype.str, json.dumps(values.shape), little.tobytes()
-
-
-def _point(entry: _Entry) -> tuple[int, int, str, float | None]:
-    _, epoch, step, name, value = entry
-    return epoch, step, sys.intern(name), value
-
-
-def _named_array(entry: _Entry) -> tuple[str, _Numbers]:
-    _, name, dtype, shape, data = entry
-    return name, np.frombuffer(bytearray(data), dtype).reshape(json.loads(shape))
 
 
 def _insert(connection: sqlite3.Connection, table: str, entries: Sequence[_Entry]) -> None:
@@ -199,15 +216,18 @@ def _insert(connection: sqlite3.Connection, table: str, entries: Sequence[_Entry
     connection.executemany(f"INSERT INTO {table} VALUES {slots}", entries[whole:])
 
 
-def _entries(connection: sqlite3.Connection, table: str, runs: Sequence[int]) -> Iterable[_Entry]:
-    """The entries of these runs, run first, in the order of the table's key."""
+def entries_of(connection: sqlite3.Connection, table: str, runs: Sequence[int]) -> dict[int, list[_Entry]]:
+    """Run -> its entries in a table, each after the run, in the order of the table's key; one query."""
     order = "run, epoch, step, name" if table == "curves" else "run, name"
     query = f"SELECT run, {COLUMNS[table]} FROM {table} WHERE run IN (SELECT value FROM json_each(?)) ORDER BY {order}"
-    return connection.execute(query, (json.dumps(runs),))
-
-
-def _grouped(connection: sqlite3.Connection, table: str, runs: Sequence[int], read: Callable[[_Entry], Any]) -> dict[int, list[Any]]:
-    return {run: [read(entry) for entry in group] for run, group in groupby(_entries(connection, table, runs), key=itemgetter(0))}
+    entries, start = connection.execute(query, (json.dumps(runs),)).fetchall(), 0
+    found = {}
+    while start < len(entries):
+        run = entries[start][0]
+        end = bisect.bisect_right(entries, run, start, key=itemgetter(0))
+        found[run] = entries[start:end]
+        start = end
+    return found
 
 
 def schema_version(connection: sqlite3.Connection, name: str) -> int | None:
