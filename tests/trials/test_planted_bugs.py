@@ -227,13 +227,22 @@ def test_labels_that_are_redrawn_in_every_batch_but_the_first_fail_the_trial(lea
 
 
 def test_targets_that_change_in_the_step_itself_fail_the_trial(monkeypatch):
-    """The observer gets the tensor that the loss used: it is what the step returns, not what the step was fed."""
+    """The observer gets the tensor that the loss used, which is not what the step was fed."""
     honest = TrainingLoop._step
     monkeypatch.setattr(TrainingLoop, "_step", lambda loop, trained, step: honest(loop, trained, replace(step, targets=step.targets.flip(0))))
     assert failures(sl.RandomLabels()) == ["targets_equal_sample"]
 
 
-@pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"augmentation": (sl.Mixup(),)}, {"augmentation": (sl.Mixup(),), "label_smoothing": 0.1}])
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_targets_that_change_within_the_loss_fail_the_trial(learner, monkeypatch):
+    for feed in (MemoryFeed, StreamFeed):
+        monkeypatch.setattr(feed, "loss", lambda self, scores, targets, honest=feed.loss: honest(self, scores, targets.flip(0)))
+    assert failures(sl.RandomLabels(), learner) == ["targets_equal_sample"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"label_smoothing": 0.1}, {"augmentation": (sl.Mixup(),)}, {"augmentation": (sl.Mixup(),), "label_smoothing": 0.1}, {"loss": "squared"}]
+)
 def test_soft_targets_are_checked_too(options, monkeypatch):
     learner = replace(QUICK, **options)
     assert failures(sl.RandomLabels(), learner) == [""]
@@ -407,7 +416,7 @@ PIXELS = [
     (Replaces("value"), ["permuted"]),
     (SortsSample(), ["permuted"]),
     (RedrawsWhenRead(), ["same_when_read_again", "permuted"]),
-    (KeepsImage(), ["noise_ignores_inputs", "noise_p"]),
+    (KeepsImage(), ["noise_ignores_inputs"]),
     (KeepsImageOnlyInApply(), ["same_when_read_again", "noise_p"]),
     (WrongMean(), ["noise_p"]),
     (WrongDeviation(), ["noise_p"]),
@@ -452,3 +461,38 @@ def test_the_built_in_corruptions_of_pixels_pass_over_many_seeds(part, shape):
     for seeds in map(sl.Seeds.replicate, range(12)):
         ready = part.fitted(sample.train, seeds)
         assert SelfCheck(sample, ready.apply(sample, seeds), ready, seeds).columns()["check.failures"] is None
+
+
+def test_an_effect_that_nobody_knows_is_refused():
+    class Shuffles(sl.ShuffledPixels):
+        """Shuffles, and says so in other words."""
+
+        effect = "shuffled"
+
+    row = sl.run(sl.Trial(DIGITS, Shuffles(), QUICK))
+    assert row["status"] == "failed"
+    assert row["error"].startswith("Shuffles: effect is one permutation, a permutation each, noise or None, got 'shuffled'")
+
+
+def test_a_corruption_of_labels_and_inputs_passes():
+    @dataclass(frozen=True)
+    class Both(sl.Corruption):
+        """Redraws labels and shuffles pixels."""
+
+        def apply(self, splits, seeds=sl.Seeds()):
+            return sl.ShuffledPixels().apply(sl.RandomLabels().apply(splits, seeds), seeds)
+
+    assert failures(Both()) == [""]
+
+
+@pytest.mark.parametrize("part", [sl.RandomLabels(), sl.ShuffledPixels(), sl.RandomPixels(), sl.GaussianPixels()], ids=lambda part: type(part).__name__)
+def test_photos_that_are_read_from_disk_are_checked_as_well(part, tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split, label, index in ((split, label, index) for split in ("train", "test") for label in ("cat", "dog") for index in range(12)):
+        (tmp_path / split / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(tmp_path / split / label / f"{index}.png")
+    row = sl.run(sl.Trial(sl.StreamedFolder(str(tmp_path), size=8), part, STREAMED))
+    assert (row["status"], row["error"], row["check.targets_equal_sample"]) == ("ok", None, True)
+    assert part == sl.RandomLabels() or row["check.same_when_read_again"] is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,33 +18,11 @@ from shatterlab.core.errors import InvalidPart
 from shatterlab.core.lazy_inputs import Streamed, Windowed, ahead
 from shatterlab.core.losses import losses, soft_losses
 from shatterlab.training.distributed import Ranks
+from shatterlab.training.step import Read, Step
 from shatterlab.training.stopping import HeldOut
 
 _LEAST = 2  # examples in the last batch of a sample in memory
 _ROUNDING = 1e-4  # of whitened values, which are of order 1, computed twice in float32
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step is fed.
-
-    Args:
-        positions: in the training split.
-        inputs: as the network takes them.
-        labels: that count as hits.
-        targets: of the loss: labels, or a distribution for each example.
-        weight: times the loss, that is the sum of losses over this process's share of the batch.
-        share: times the loss, that is what this process differentiates.
-        read: as the examples were read, where they were streamed.
-    """
-
-    positions: Tensor
-    inputs: Tensor
-    labels: Tensor
-    targets: Tensor
-    weight: int = 1
-    share: float = 1.0
-    read: Read | None = None
 
 
 class Feed(ABC):
@@ -57,6 +35,8 @@ class Feed(ABC):
         chunk: examples scored at once.
         batch: examples evaluated at once.
         readers: threads that read ahead.
+        output: of the network, "logits" or "values".
+        smoothed_later: label smoothing that the loss does, not the targets.
     """
 
     count: int
@@ -65,6 +45,8 @@ class Feed(ABC):
     chunk: int
     batch: int = 2048
     readers: int = 1
+    output: Literal["logits", "values"] = "logits"
+    smoothed_later: float = 0.0
 
     def __init__(self, model: nn.Sequential, augmentation: Sequence[Augmentation], train: Examples, seeds: Seeds, device: torch.device) -> None:
         self.model, self.augmentation, self.train, self.seeds, self.device = model, tuple(augmentation), train, seeds, device
@@ -78,7 +60,8 @@ class Feed(ABC):
     def observed(self, step: Step) -> Batch:
         """The batch for the observer, in the epoch of the step: examples as the sample has them; not a number where the network was fed something else.
 
-        Targets are those of the step. Where examples are mixed they are labels: the sample's, if mixing these gives the targets of the step, else -1.
+        Targets are those of the step, or -1 where its loss is not that of its scores and targets. Where examples are mixed they are labels: the sample's, if
+        mixing these gives the targets of the step, else -1.
         """
 
     @abstractmethod
@@ -115,8 +98,10 @@ class Feed(ABC):
         """What the observer is told of a step, which the sample's inputs and labels (original, true) make `again`."""
         same = torch.allclose(again.inputs, step.inputs, atol=_ROUNDING, equal_nan=True)
         targets = step.targets
-        if self.mixes:
-            targets = true if torch.allclose(again.targets, targets, atol=_ROUNDING) else torch.full_like(true, -1)
+        if self.mixes and torch.allclose(again.targets, targets, atol=_ROUNDING):
+            targets = true
+        if (self.mixes and targets is not true) or not step.loss_is_of_targets(self.output, self.smoothed_later):
+            targets = torch.full_like(true, -1)
         return Batch(step.positions, original if same else torch.full_like(original, torch.nan), labels, targets)
 
     def _targets(self, labels: Tensor, drawn: Sequence[Drawn]) -> Tensor:
@@ -250,27 +235,6 @@ class MemoryFeed(Feed):
         return distribution * (1 - self.smoothing) + self.smoothing / self.train.classes
 
 
-@dataclass(frozen=True)
-class Read:
-    """This process's share of a streamed batch, on its way to the device.
-
-    Args:
-        positions: in the training split.
-        size: of the whole batch.
-        inputs: in 8 bits, or float32 in [0, 1].
-        labels: of these positions.
-        drawn: what each augmentation drew for them.
-        cut: the first augmentation's windows were cut while the photos were decoded.
-    """
-
-    positions: Tensor
-    size: int
-    inputs: Tensor
-    labels: Tensor
-    drawn: tuple[Drawn, ...]
-    cut: bool
-
-
 class StreamFeed(Feed):
     """Batches that are read ahead while the network works on the ones before; each process reads its share.
 
@@ -293,7 +257,7 @@ class StreamFeed(Feed):
         batch_size: int = 32, smoothing: float = 0.0, readers: int = 1,
     ) -> None:  # fmt: skip
         super().__init__(model, augmentation, train, seeds, ranks.device)
-        self.ranks, self.batch_size, self.smoothing, self.readers = ranks, batch_size, smoothing, readers
+        self.ranks, self.batch_size, self.smoothed_later, self.readers = ranks, batch_size, smoothing, readers
         self.count, self.chunk = len(train), 256 if ranks.device.type == "cuda" else 32
         self.batch, self.least = self.chunk, (batch_size + 1) // 2
         self.batches = len(split(torch.empty(self.count), batch_size, self.least))
@@ -343,7 +307,7 @@ class StreamFeed(Feed):
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """The sum over this process's share of the batch."""
-        return functional.cross_entropy(scores, targets, reduction="sum", label_smoothing=self.smoothing)
+        return functional.cross_entropy(scores, targets, reduction="sum", label_smoothing=self.smoothed_later)
 
     def step_seed(self, step: int) -> int | None:
         return self.seeds.integer("order", "dropout", str(step), *([str(self.ranks.rank)] if self.ranks.rank else []))

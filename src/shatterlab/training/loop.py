@@ -20,8 +20,9 @@ from shatterlab.core.values import Resumable
 from shatterlab.training.checkpoint import Checkpoint
 from shatterlab.training.device import autocast
 from shatterlab.training.distributed import Ranks
-from shatterlab.training.feeds import Feed, Step
+from shatterlab.training.feeds import Feed
 from shatterlab.training.recipe import GradientTraining
+from shatterlab.training.step import Step
 from shatterlab.training.stopping import Stopping
 from shatterlab.training.torch_seed import random_state, restore_random_state, seeded
 
@@ -110,23 +111,22 @@ class TrainingLoop:
         fed: dict[int, Step] = {}
         for number, step in enumerate(self.feed.steps(self.epoch, self.done), self.done):
             if number in watched:
-                fed[number] = replace(step, inputs=step.inputs.clone())  # before a network works on them in place
-            targets = self._step(trained, step)
-            if number in watched:
-                fed[number] = replace(fed[number], targets=targets)
+                inputs = step.inputs.clone()  # before a network works on them in place
+                fed[number] = replace(self._step(trained, step), inputs=inputs)
+            else:
+                self._step(trained, step)
             if self.checkpoint.due():
                 self._write(observer)
-        return [
-            fed[number] if number in fed else next(iter(self.feed.steps(self.epoch, number))) for number in watched
-        ]  # a resumed run makes the earlier ones again
+        # a resumed run makes the steps again that it did before
+        return [fed[number] if number in fed else next(iter(self.feed.steps(self.epoch, number))) for number in watched]
 
     def _watched(self, steps: list[Step]) -> Batch:
         """The steps for the observer, in one batch."""
         batches = [self.feed.observed(step) for step in steps]
         return Batch(*(torch.cat(parts) for parts in zip(*((each.indices, each.inputs, each.labels, each.targets) for each in batches), strict=True)))
 
-    def _step(self, trained: nn.Module, step: Step) -> Tensor:
-        """One step of gradient descent; the targets that its loss was computed with."""
+    def _step(self, trained: nn.Module, step: Step) -> Step:
+        """One step of gradient descent; the step with the targets that its loss was computed with, its scores and its loss."""
         targets = step.targets
         rate = self.recipe.learning_rate(self.epoch, self.step)
         for group in self.optimizer.param_groups:
@@ -143,13 +143,14 @@ class TrainingLoop:
             self.scaler.scale(objective).backward()  # type: ignore[no-untyped-call]
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        sums = loss.detach() * step.weight, (scores.detach().argmax(1) == step.labels).sum()
+        value, answers = loss.detach(), scores.detach()
+        sums = value * step.weight, (answers.argmax(1) == step.labels).sum()
         if self.ranks.size > 1:
             sums = tuple(self.ranks.total(torch.stack(sums).double()))
         self.sums[0] += sums[0]
         self.sums[1] += sums[1]
         self.step, self.done = self.step + 1, self.done + 1
-        return targets
+        return replace(step, targets=targets, scores=answers, loss=value)
 
     def _score(self, prepared: Tensor) -> Tensor:
         mode = self.model.training

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from shatterlab.core import Examples, PixelCorruption, Scalar, Seeds, Splits
 
-_VALUES = 2**14  # of a split that are looked at, where that are at least 4 inputs and at most 256
+_PERMUTATIONS = ("one permutation", "a permutation each")
+_VALUES = 2**14  # of a split that are looked at, where that are at least 4 inputs and at most 128
 _CODES = 2**24  # positions that float32 tells apart
 
 
@@ -30,43 +31,48 @@ def input_columns(corruption: PixelCorruption, original: Splits, corrupted: Spli
         corrupted: the sample after.
         seeds: of the trial.
     """
+    corruption.require(corruption.effect in (None, *_PERMUTATIONS, "noise"), f"effect is {', '.join(_PERMUTATIONS)}, noise or None", corruption.effect)
     seed = seeds.integer("corruption", "pixels")
-    splits = [_Share.of(name, getattr(original, name), getattr(corrupted, name)) for name in ("train", "test")]
-    columns: dict[str, Scalar] = {"check.same_when_read_again": all(_close(share.again(corruption, share.before, seed), share.after) for share in splits)}
-    if corruption.effect in ("one permutation", "a permutation each"):
-        return columns | _permutations(corruption, splits, seed)
+    splits = [_Share.of(corruption, seed, name, getattr(original, name), getattr(corrupted, name)) for name in ("train", "test")]
+    columns: dict[str, Scalar] = {"check.same_when_read_again": all(_close(share.again, share.after) for share in splits)}
+    if corruption.effect in _PERMUTATIONS:
+        return columns | _permutations(*splits)
     if corruption.effect == "noise":
         law = corruption.normal_law(original.train)
-        columns["check.noise_ignores_inputs"] = _ignores_inputs(corruption, splits, seed)
+        columns["check.noise_ignores_inputs"] = _ignores_inputs(*splits)
         columns["check.noise_p"] = None if law is None else noise_p(torch.cat([share.after for share in splits]), *law)
     return columns
 
 
 @dataclass(frozen=True)
 class _Share:
-    """Some inputs of a split, evenly spaced through it, before and after the corruption."""
+    """Some inputs of a split, evenly spaced through it: before and after the corruption, and corrupted again."""
 
+    corruption: PixelCorruption
+    seed: int
     split: str
     positions: np.ndarray
     before: Tensor
     after: Tensor
+    again: Tensor
 
     @classmethod
-    def of(cls, split: str, original: Examples, corrupted: Examples) -> _Share:
-        count = min(max(_VALUES // math.prod(original.shape), 4), 256)
+    def of(cls, corruption: PixelCorruption, seed: int, split: str, original: Examples, corrupted: Examples) -> _Share:
+        count = min(max(_VALUES // math.prod(original.shape), 4), 128)
         positions = np.unique(np.linspace(0, len(original) - 1, count).astype(int))
-        return cls(split, positions, *(examples.inputs[torch.from_numpy(positions)] for examples in (original, corrupted)))
+        before, after = (examples.inputs[torch.from_numpy(positions)] for examples in (original, corrupted))
+        return cls(corruption, seed, split, positions, before, after, corruption.inputs(before.clone(), positions, split, seed))
 
-    def again(self, corruption: PixelCorruption, inputs: Tensor, seed: int, split: str = "") -> Tensor:
+    def of_others(self, inputs: Tensor, split: str = "") -> Tensor:
         """What the corruption makes of other inputs at these positions."""
-        return corruption.inputs(inputs.clone(), self.positions, split or self.split, seed)
+        return self.corruption.inputs(inputs.clone(), self.positions, split or self.split, self.seed)
 
-    def orders(self, corruption: PixelCorruption, seed: int, split: str = "") -> Tensor | None:
+    def orders(self, split: str = "") -> Tensor | None:
         """The permutation of each input: the position whose value it has put at position 0, 1, ...; None where these are no permutations."""
         d = self.before[0].numel()
         scale = 2.0 ** d.bit_length()
         codes = (torch.arange(d, dtype=torch.float32) / scale).view(self.before.shape[1:]).expand(self.before.shape)
-        places = (self.again(corruption, codes, seed, split) * scale).flatten(1)
+        places = (self.of_others(codes, split) * scale).flatten(1)
         return places.long() if torch.equal(places.sort(1).values, torch.arange(d, dtype=places.dtype).expand(places.shape)) else None
 
 
@@ -75,24 +81,23 @@ def _close(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and torch.allclose(one, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()), equal_nan=True)
 
 
-def _permutations(corruption: PixelCorruption, splits: list[_Share], seed: int) -> dict[str, Scalar]:
+def _permutations(train: _Share, test: _Share) -> dict[str, Scalar]:
     """Whether the sample is rearranged by the permutations that are read from codes, and whether those look uniform."""
-    channels, d = (splits[0].before.shape[1] if splits[0].before.ndim > 2 else 1), splits[0].before[0].numel()
+    channels, d, shared = (train.before.shape[1] if train.before.ndim > 2 else 1), train.before[0].numel(), train.corruption.effect == _PERMUTATIONS[0]
     if d > _CODES:
         return {}
-    train, test, elsewhere = (share.orders(corruption, seed, split) for share, split in zip((*splits, splits[0]), ("train", "test", "test"), strict=True))
-    if train is None or test is None or elsewhere is None:
+    orders, of_test, elsewhere = train.orders(), test.orders(), train.orders("test")
+    if orders is None or of_test is None or elsewhere is None:
         return {"check.permuted": False}
-    shared = corruption.effect == "one permutation"
-    if shared:
-        train, test = train[:1].expand_as(train), train[:1].expand_as(test)
-    permuted = all(torch.equal(share.before.flatten(1).gather(1, order), share.after.flatten(1)) for share, order in zip(splits, (train, test), strict=True))
-    blocks = train.view(len(train), channels, -1)
+    blocks = orders.view(len(orders), channels, -1)
     together = torch.equal(blocks, blocks[:, :1] + (d // channels * torch.arange(channels))[:, None])
-    if getattr(corruption, "unit", "") == "position":
-        permuted = permuted and together
+    if shared:
+        orders, of_test = orders[:1].expand_as(orders), orders[:1].expand_as(of_test)
+    permuted = all(torch.equal(share.before.flatten(1).gather(1, order), share.after.flatten(1)) for share, order in ((train, orders), (test, of_test))) and (
+        together or getattr(train.corruption, "unit", "") != "position"
+    )
     size = d // channels if together else d
-    return {"check.permuted": permuted, "check.permutation_p": permutations_p(train[:1, :size] if shared else train[:, :size], elsewhere[:, :size])}
+    return {"check.permuted": permuted, "check.permutation_p": permutations_p(orders[: 1 if shared else None, :size], elsewhere[:, :size])}
 
 
 def permutations_p(orders: Tensor, others: Tensor) -> float:
@@ -114,10 +119,10 @@ def _poisson_tail(count: int, mean: int) -> float:
     return math.exp(count - mean - count * math.log(count / mean)) if count > mean else 1.0
 
 
-def _ignores_inputs(corruption: PixelCorruption, splits: list[_Share], seed: int) -> bool:
+def _ignores_inputs(train: _Share, test: _Share) -> bool:
     """Whether noise is the same in place of other inputs, and another one in the other split."""
-    same = all(torch.equal(share.again(corruption, share.before, seed), share.again(corruption, torch.zeros_like(share.before), seed)) for share in splits)
-    return same and not torch.equal(splits[0].again(corruption, splits[0].before, seed), splits[0].again(corruption, splits[0].before, seed, "test"))
+    same = all(torch.equal(share.again, share.of_others(torch.zeros_like(share.before))) for share in (train, test))
+    return same and not torch.equal(train.again, train.of_others(train.before, "test"))
 
 
 def noise_p(noise: Tensor, mean: Tensor, deviation: Tensor) -> float:
