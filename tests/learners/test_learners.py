@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import shatterlab as sl
 from shatterlab.core import Batch, Progress
 from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
 from shatterlab.core.losses import evaluate, losses
+from shatterlab.core.part import canonical
 from shatterlab.training import device as _precision
 from shatterlab.training.feeds import MemoryFeed, split
 from shatterlab.training.preprocessing import Standardization, Whitening, preparation
@@ -550,6 +552,66 @@ def test_a_pipeline_is_described_and_made_again(small_images):
     assert fit.model.steps[1][1].C == 0.5
     assert torch.equal(small_images.train.inputs, sample)  # though the scaler works in place
     assert torch.equal(told[0].batch.inputs, sample)
+
+
+def estimators():
+    """Configurations whose arguments JSON has no word for, and the number of parameters by which they are told apart."""
+    from scipy.stats import loguniform
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+
+    trees = RandomForestClassifier(3, class_weight={0: 2.0})
+    words = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression())
+    return {
+        "NaN": make_pipeline(SimpleImputer(), trees),
+        "another NaN": make_pipeline(SimpleImputer(fill_value=math.inf, strategy="constant"), FunctionTransformer(np.log1p), trees),
+        "grid": GridSearchCV(trees, [{"max_depth": np.arange(1, 3), "class_weight": [None, {0: 1.0, 1: 2.0}]}], cv=StratifiedKFold(2)),
+        "random": RandomizedSearchCV(LogisticRegression(), {"C": loguniform(0.01, 1)}, n_iter=2, cv=2),
+        "words": GridSearchCV(words, {"tfidfvectorizer__ngram_range": [(1, 1), (1, 2)]}),
+        "columns": make_pipeline(make_column_transformer((OneHotEncoder(), make_column_selector(dtype_include=object))), trees),
+    }
+
+
+@pytest.mark.parametrize("case", estimators())
+def test_an_estimator_of_any_arguments_is_plain_data_and_built_again(case):
+    from shatterlab.core import catalog
+    from shatterlab.learners._arguments import built
+
+    estimator = estimators()[case]
+    learner = sl.Estimator.of(estimator)
+    again = catalog.build(json.loads(canonical(learner.describe())))
+    assert again == learner
+    one, other = estimator, built({"estimator": again.estimator, "arguments": again.arguments})
+    assert sl.Estimator.of(other) == learner and canonical(sl.Estimator.of(other).identity()) == canonical(learner.identity())
+    plain = {name: value for name, value in one.get_params().items() if isinstance(value, str | int | float | dict) and not isinstance(value, bool)}
+    restored = other.get_params()
+    assert all(repr(restored[name]) == repr(value) or name.startswith("param") for name, value in plain.items())
+
+
+@pytest.mark.parametrize("case", ["NaN", "another NaN", "grid", "random"])
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::sklearn.exceptions.ConvergenceWarning")
+def test_searches_and_imputers_fit(case, small_images):
+    fit = sl.Estimator.of(estimators()[case]).fit(small_images.train)
+    assert fit.scores(small_images.test.inputs).shape == (40, 5)
+
+
+def test_keys_of_estimators_whose_arguments_json_knows_are_what_they_were():
+    learner = sl.Estimator("sklearn.svm:SVC", {"C": 1e6, "kernel": "rbf"})
+    assert learner.describe() == {"kind": "Estimator", "estimator": "sklearn.svm:SVC", "arguments": {"C": 1e6, "kernel": "rbf"}}
+    assert sl.Estimator("sklearn.svm:SVC", {"C": math.nan}).describe()["arguments"] == {"C": {"float": "nan"}}
+
+
+def test_an_edited_class_inside_a_pipeline_changes_the_key(tmp_path):
+    file = tmp_path / "mine.py"
+    learner = sl.Estimator("sklearn.pipeline:Pipeline", {"steps": [["mine", {"estimator": f"{file}:Mine", "arguments": {}}]]})
+    prints = [learner.fingerprints() for text in ("a = 1", "a = 2") if file.write_text(text)]
+    assert prints[0] != prints[1] and all("sklearn.pipeline:Pipeline@" in each["estimator"] for each in prints)
 
 
 def test_an_estimator_without_probabilities_gives_its_prediction_a_one(small_images):

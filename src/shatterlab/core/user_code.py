@@ -33,7 +33,7 @@ def user_code(owner: str) -> Iterator[None]:
         ours = [i for i, frame in enumerate(frames) if frame.filename.startswith((_PACKAGE, "<frozen", "<@beartype"))]
         theirs = frames[ours[-1] + 1 :] if ours else frames
         lines = traceback.format_list(theirs) + traceback.format_exception_only(problem)
-        summary = f"{type(problem).__name__}: {problem}".split("\n", 1)[0]
+        summary = f"{type(problem).__name__}: {str(problem).strip()}".partition("\n")[0]
         raise UserCodeError(f"{owner} failed with {summary}", "".join(lines)) from problem
 
 

@@ -28,12 +28,14 @@ class Examples:
         labels: int64 in 0 .. classes - 1, shape (n,).
         classes: k, the number of classes, >= 2.
         levels: 255 where the source had 8-bit pixels (16 for scikit-learn's digits), else None.
+        names: of the k classes, where they are not their numbers: data of the user's, to be escaped where they are shown.
     """
 
     inputs: Tensor
     labels: Tensor
     classes: int
     levels: int | None = None
+    names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

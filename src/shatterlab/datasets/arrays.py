@@ -28,12 +28,12 @@ class Arrays(Dataset):
     The file holds `x_train y_train x_test y_test`, or `x y`, which the data stream splits 3 to 1 with class shares kept (the only example of a class is for
     training; of two or more, at least one goes to each side). Inputs are a table (n x d), grey images (n x height x width) or images with channels first, or
     last where the last axis is 1, 3 or 4 and the first is not. uint8 is divided by 255; floats are taken as they are, so bring images to [0, 1] yourself; other
-    whole numbers and true/false are for tables only. Labels are whole numbers in 0 .. k - 1, of any numeric type, or text, numbered in sorted order.
+    whole numbers and true/false are for tables only. Labels are whole numbers of any numeric type, or text; what is not 0 .. k - 1 is numbered in sorted order.
     What the free memory does not hold, and an array of more than 100 times its packed size (from 64 MiB on), is refused before it is unpacked.
 
     Args:
         path: the .npz file; a relative path starts at the working folder.
-        classes: k, >= 2 (None: the largest label plus one, or the number of distinct texts).
+        classes: k, >= 2, where numbers are 0 .. k - 1 and some may be missing (None: the number of distinct labels).
         examples: how many training examples to keep (None: all).
         test_examples: how many test examples to keep (None: all).
 
@@ -62,7 +62,7 @@ class Arrays(Dataset):
         for x, y in pairs:
             arrays[x] = _inputs(arrays[x], x, owner)
             _paired(arrays[x], arrays[y], x, y, owner)
-        numbers, classes = class_numbers({y: arrays[y] for _, y in pairs}, self.classes, owner)
+        numbers, classes, names = class_numbers({y: arrays[y] for _, y in pairs}, self.classes, owner)
         samples = [(arrays[x], numbers[y]) for x, y in pairs]
         if len(samples) == 1:
             [(inputs, labels)] = samples
@@ -70,7 +70,7 @@ class Arrays(Dataset):
         else:
             _alike(arrays["x_train"], arrays["x_test"], owner)
         levels = 255 if samples[0][0].dtype == np.uint8 else None
-        train, test = (as_examples(inputs, labels, classes, levels) for inputs, labels in samples)
+        train, test = (as_examples(inputs, labels, classes, levels, names) for inputs, labels in samples)
         return Splits(train, test)
 
     def _file(self) -> Path:

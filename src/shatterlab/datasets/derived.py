@@ -52,7 +52,7 @@ class OneAgainstRest(Dataset):
         last = splits.train.classes - 1
         self.require(max(self.positive) <= last and len(self.positive) <= last, f"positive names some of the classes 0..{last} and not all", self.positive)
         positive = torch.tensor(self.positive)
-        train, test = (replace(part, labels=torch.isin(part.labels, positive).long(), classes=2) for part in (splits.train, splits.test))
+        train, test = (replace(part, labels=torch.isin(part.labels, positive).long(), classes=2, names=None) for part in (splits.train, splits.test))
         return Splits(train, test)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from shatterlab.core import Examples, Fit, Learner, Observer, Runtime, Seeds
-from shatterlab.core.errors import InvalidPart
-from shatterlab.core.user_code import fingerprint, resolve, user_code
+from shatterlab.core.user_code import fingerprint, user_code
+from shatterlab.learners._arguments import built, places, written
 from shatterlab.learners._report import report_scores
 
 
@@ -26,7 +26,7 @@ class Estimator(Learner):
 
     Args:
         estimator: "module:Class", as in "sklearn.ensemble:RandomForestClassifier".
-        arguments: its constructor's arguments; an estimator inside them is {"estimator": ..., "arguments": {...}}.
+        arguments: its constructor's arguments; an estimator inside them is {"estimator": ..., "arguments": {...}}, NaN is {"float": "nan"}.
 
     Raises:
         InvalidPart: the name is not that of a class with `fit` and `predict`.
@@ -46,16 +46,22 @@ class Estimator(Learner):
         """The learner that makes copies of an unfitted estimator, as it is configured.
 
         Raises:
-            InvalidPart: a parameter is not plain data, an estimator, or a list of those.
+            InvalidPart: a parameter is not plain data, an estimator, something that can be imported, or a list or mapping of those.
         """
-        written = _written(estimator)
-        return cls(written["estimator"], written["arguments"])
+        description = written(estimator)
+        return cls(description["estimator"], description["arguments"])
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arguments", _without_nan(self.arguments))
+        super().__post_init__()
 
     def fingerprints(self) -> Mapping[str, str]:
-        return {"estimator": fingerprint(self.estimator, "Estimator")}
+        inner = [fingerprint(place, "Estimator") for place in sorted(places(self.arguments))]
+        own = [text for text in inner if ":" not in text]  # of the user's own files; an installed package is named by its description
+        return {"estimator": "+".join([fingerprint(self.estimator, "Estimator"), *own])}
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        estimator = _built({"estimator": self.estimator, "arguments": self.arguments})
+        estimator = built({"estimator": self.estimator, "arguments": self.arguments})
         states = {name: seeds.integer("init", name) % 2**32 for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
         rows, labels = train.inputs.flatten(1).numpy(), train.labels.numpy()
         with threadpool_limits(runtime.threads), user_code(f"Estimator: {self.estimator}"):
@@ -82,36 +88,10 @@ def _scorer(estimator: Any, classes: int, name: str, threads: int) -> Any:
     return score
 
 
-def _built(description: Any) -> Any:
-    if isinstance(description, Mapping):
-        if "estimator" not in description:
-            return {name: _built(value) for name, value in description.items()}
-        factory = resolve(description["estimator"], "Estimator")
-        if not (inspect.isclass(factory) and all(hasattr(factory, name) for name in ("fit", "predict", "get_params"))) and not hasattr(factory, "transform"):
-            raise InvalidPart(f"Estimator: a class with fit, predict and get_params is required, got {description['estimator']!r}. Name a classifier.")
-        with user_code(f"Estimator: {description['estimator']}"):
-            return factory(**{name: _built(value) for name, value in description.get("arguments", {}).items()})
-    if isinstance(description, list | tuple):
-        return [_built(value) for value in description]
-    return description
-
-
-def _written(value: Any) -> Any:
-    if hasattr(value, "get_params") and not inspect.isclass(value):
-        cls, options = type(value), value.get_params(deep=False)
-        defaults = {name: item.default for name, item in inspect.signature(cls).parameters.items()}
-        changed = {
-            name: _written(option)
-            for name, option in options.items()
-            if name not in defaults or type(option) is not type(defaults[name]) or option != defaults[name]
-        }
-        return {"estimator": f"{cls.__module__}:{cls.__qualname__}", "arguments": changed}
+def _without_nan(value: Any) -> Any:
+    """The same plain data in JSON's words: NaN and infinity have none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
     if isinstance(value, Mapping):
-        return {str(name): _written(option) for name, option in value.items()}
-    if isinstance(value, list | tuple):
-        return [_written(option) for option in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.integer | np.floating):
-        return value.item()
-    raise InvalidPart(f"Estimator: parameters of plain data are required, got {value!r}. Wrap the estimator in a Recipe.")
+        return {name: _without_nan(option) for name, option in value.items()}
+    return type(value)(map(_without_nan, value)) if type(value) in (list, tuple) else value

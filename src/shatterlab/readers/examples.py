@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +11,15 @@ import numpy as np
 from shatterlab.core import Examples, Seeds, stratified
 from shatterlab.core.errors import DataError
 
+_CLASSES = 20  # distinct numbers that are classes in any case; more are a quantity where they are most of the examples
+_QUANTITY = "A quantity to be predicted is regression: use sl.significance."
+
 Labels = Mapping[str, np.ndarray[Any, Any]]
 
 
-def as_examples(values: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], classes: int, levels: int | None = None) -> Examples:
+def as_examples(
+    values: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], classes: int, levels: int | None = None, names: tuple[str, ...] | None = None
+) -> Examples:
     """Examples with float32 inputs, divided by `levels` where the values are counts 0 .. levels.
 
     Args:
@@ -21,6 +27,7 @@ def as_examples(values: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], clas
         labels: whole numbers, shape (n,); left unchanged.
         classes: k.
         levels: the largest value that the source can hold, 255 for 8-bit pixels (None: the values are taken as they are).
+        names: of the classes (None: their numbers).
     """
     import torch
 
@@ -28,7 +35,7 @@ def as_examples(values: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], clas
         inputs = torch.from_numpy(values.astype(np.float32, order="C"))
     if levels is not None:
         inputs.div_(levels)
-    return Examples(inputs, torch.from_numpy(labels.astype(np.int64)), classes, levels)
+    return Examples(inputs, torch.from_numpy(labels.astype(np.int64)), classes, levels, names)
 
 
 def three_quarters(labels: np.ndarray[Any, Any], seeds: Seeds) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -56,42 +63,73 @@ def three_quarters(labels: np.ndarray[Any, Any], seeds: Seeds) -> tuple[np.ndarr
     return np.flatnonzero(training), np.flatnonzero(~training)
 
 
-def class_numbers(labels: Labels, classes: int | None, owner: str) -> tuple[Labels, int]:
-    """The labels as int64 in 0 .. k - 1, and k.
+def class_numbers(labels: Labels, classes: int | None, owner: str) -> tuple[Labels, int, tuple[str, ...] | None]:
+    """The labels as int64 in 0 .. k - 1, k, and the names of the classes.
+
+    Whole numbers in 0 .. k - 1 stay as they are. Other whole numbers, and text, become their positions among the distinct labels in sorted order.
 
     Args:
-        labels: by name, each of shape (n,), n >= 1: whole numbers of any numeric type, or text in all of them,
-            which becomes its position among the distinct texts in sorted order.
-        classes: k (None: the largest number plus one, or the number of distinct texts).
+        labels: by name, each of shape (n,), n >= 1: whole numbers of any numeric type, or text, in all of them.
+        classes: k (None: the number of distinct labels). With k, numbers must be in 0 .. k - 1, and a class may be empty.
         owner: name used in errors.
 
+    Returns:
+        The names are the labels as text, None where the labels are already 0 .. k - 1.
+
     Raises:
-        DataError: a label is neither, negative or >= k, or there are far more classes than examples.
+        DataError: a label is missing or neither text nor a whole number, there are more than k, or there are so many numbers that they are a quantity.
     """
+    labels = {name: _of_one_type(values, name, owner) for name, values in labels.items()}
     texts = {name: values.dtype.kind in "US" for name, values in labels.items()}
-    if all(texts.values()):
-        known = np.unique(np.concatenate(list(labels.values())))
-        if classes is not None and len(known) > classes:
-            raise DataError(f"{owner}: at most {classes} distinct labels are required, got {len(known)}. Raise classes, or leave it out.")
-        return {name: np.searchsorted(known, values).astype(np.int64) for name, values in labels.items()}, classes or len(known)
-    if any(texts.values()):
+    if any(texts.values()) and not all(texts.values()):
         got = ", ".join(f"{name} holds {'text' if text else 'numbers'}" for name, text in texts.items())
         raise DataError(f"{owner}: labels of one type are required, {got}. Save both alike.")
-    for name, values in labels.items():
-        if values.dtype.kind not in "uifb":
-            raise DataError(f"{owner}: labels are whole numbers or text, {name} holds {values.dtype}. Number the classes 0, 1, ...")
-        broken = np.flatnonzero(~np.isfinite(values) | (values != np.floor(values))) if values.dtype.kind == "f" else np.arange(0)
+    known = np.unique(np.concatenate([np.unique(values) for values in labels.values()]))
+    if not any(texts.values()):
+        if classes is not None or np.array_equal(known, np.arange(len(known))):
+            return _numbered(labels, classes or len(known), owner)
+        total = sum(map(len, labels.values()))
+        if len(known) > max(_CLASSES, total // 2):
+            raise DataError(f"{owner}: classes are required, got {len(known)} distinct numbers in {total} examples. {_QUANTITY}")
+    if classes is not None and len(known) > classes:
+        raise DataError(f"{owner}: at most {classes} distinct labels are required, got {len(known)}. Raise classes, or leave it out.")
+    names = tuple(_name(label) for label in known) + ("",) * ((classes or 0) - len(known))
+    return {name: np.searchsorted(known, values).astype(np.int64) for name, values in labels.items()}, classes or len(known), names
+
+
+def _name(label: Any) -> str:
+    if isinstance(label, bytes):
+        return label.decode(errors="backslashreplace")
+    return str(int(label)) if isinstance(label, np.floating) else str(label)
+
+
+def _of_one_type(values: np.ndarray[Any, Any], name: str, owner: str) -> np.ndarray[Any, Any]:
+    """The labels as an array of numbers or text that are all there and all whole."""
+    if values.dtype.kind == "O":
+        plain = [value.item() if isinstance(value, np.generic) else value for value in values.tolist()]
+        kinds = {type(value) for value in plain}
+        if kinds != {str} and not kinds <= {bool, int, float}:
+            missing = [position for position, value in enumerate(plain) if value is None or (isinstance(value, float) and math.isnan(value))]
+            got = f"none at position {missing[0]} of {name}" if missing else f"{' and '.join(sorted(kind.__name__ for kind in kinds))} in {name}"
+            raise DataError(f"{owner}: a label for each example, all text or all numbers, is required, got {got}. Clean or drop them.")
+        values = np.array(plain)
+    if values.dtype.kind not in "uifbUS":
+        raise DataError(f"{owner}: labels are whole numbers or text, {name} holds {values.dtype}. Number the classes 0, 1, ...")
+    if values.dtype.kind == "f":
+        broken = np.flatnonzero(~np.isfinite(values))
         if len(broken):
             got = f"{values[broken[0]]} at position {broken[0]} of {name}"
-            raise DataError(f"{owner}: labels are whole numbers, got {got}. Number the classes 0, 1, ...; a quantity to be predicted is no class.")
-        if values.min() < 0:
-            got = f"{values.min()} at position {values.argmin()} of {name}"
-            raise DataError(f"{owner}: labels are whole numbers >= 0, got {got}. Number the classes 0, 1, ...")
-    name, values = max(labels.items(), key=lambda item: int(item[1].max()))
-    largest, total = int(values.max()), sum(map(len, labels.values()))
-    where = f"got {largest} at position {values.argmax()} of {name}"
-    if classes is not None and largest >= classes:
-        raise DataError(f"{owner}: labels are whole numbers in 0..{classes - 1}, {where}. Raise classes, or number the classes 0, 1, ...")
-    if classes is None and largest >= total:
-        raise DataError(f"{owner}: classes numbered 0, 1, ... are required, {where} among {total} examples. Renumber them, or state classes.")
-    return {name: values.astype(np.int64) for name, values in labels.items()}, classes or largest + 1
+            raise DataError(f"{owner}: a label for each example is required, got {got}. Clean or drop such examples.")
+        broken = np.flatnonzero(values != np.floor(values))
+        if len(broken):
+            raise DataError(f"{owner}: labels are whole numbers or text, got {values[broken[0]]} at position {broken[0]} of {name}. {_QUANTITY}")
+    return values
+
+
+def _numbered(labels: Labels, classes: int, owner: str) -> tuple[Labels, int, None]:
+    for name, values in labels.items():
+        for position in (values.argmin(), values.argmax()):
+            if not 0 <= values[position] < classes:
+                got = f"got {values[position]} at position {position} of {name}"
+                raise DataError(f"{owner}: labels are whole numbers in 0..{classes - 1}, {got}. Raise classes, or leave it out.")
+    return {name: values.astype(np.int64) for name, values in labels.items()}, classes, None

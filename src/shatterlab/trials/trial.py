@@ -141,6 +141,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
         "error": error,
         "trace": None,
         "classes": splits.train.classes,
+        **({"class_names": canonical(splits.train.names)} if splits.train.names else {}),
         **results,
         **_oracle(curves),
         **{f"fit.{name}": value for name, value in fit.facts.items()},
