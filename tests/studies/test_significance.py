@@ -302,6 +302,12 @@ def test_signal_says_that_it_is_real():
     assert result.detectable < result.score
 
 
+def test_a_test_that_stops_at_the_last_permutation_counts_right():
+    scores = iter([0.5, *[0.1] * 9, *[0.9] * 10])
+    result = test(lambda X, y: next(scores), *signal(), permutations=19)
+    assert (result.exceedances, result.p, result.stopped) == (10, 10 / 19, False)
+
+
 def test_few_permutations_say_what_more_would_tell():
     result = test(Means(), *signal(), permutations=19)
     assert (result.verdict, result.p) == ("real", 0.05)

@@ -34,6 +34,7 @@ class Significance:
     Args:
         score: the score with the labels as they are.
         null: the score of each permutation, in order.
+        exceedances: permutations that scored at least as high as the labels as they are.
         p: the p-value, in (0, 1]; P(p <= alpha) <= alpha where the inputs say nothing about the labels.
         smallest_p: the smallest p-value that could have come out.
         level: 1 - the largest p-value that counts as significant.
@@ -51,6 +52,7 @@ class Significance:
 
     score: float
     null: np.ndarray[Any, np.dtype[np.float64]]
+    exceedances: int
     p: float
     smallest_p: float
     level: float
@@ -69,11 +71,6 @@ class Significance:
     def permutations(self) -> int:
         """How many were used."""
         return len(self.null)
-
-    @property
-    def exceedances(self) -> int:
-        """How many of them scored at least as high as the labels as they are."""
-        return round(self.p * self.permutations if self.stopped else self.p * (self.permutations + 1) - 1)
 
     @property
     def detectable(self) -> float | None:
@@ -253,11 +250,12 @@ def significance(
     stop = stopping_count(planned, level) if sequential else None
     scores = _under_permutations(scored, examples, examples.draws(most, seed), workers, stop)
     result = Significance(
-        score, np.zeros(0), 1.0, smallest, level, planned, False, complete, baseline, scored.metric, examples.change, test, len(examples.codes), scored.classes,
-        examples.groups is None and examples.time is None,
+        score, np.zeros(0), 0, 1.0, smallest, level, planned, False, complete, baseline, scored.metric, examples.change, test, len(examples.codes),
+        scored.classes, examples.groups is None and examples.time is None,
     )  # fmt: skip
     outcome = monte_carlo_test(score, _announced(result, scores, say), planned, stop)
-    return replace(result, p=outcome.p, null=outcome.null, stopped=outcome.stopped, complete=complete and not outcome.stopped)
+    complete = complete and not outcome.stopped
+    return replace(result, p=outcome.p, null=outcome.null, exceedances=outcome.exceedances, stopped=outcome.stopped, complete=complete)
 
 
 def _workers(workers: int) -> int:
@@ -291,7 +289,7 @@ def _under_permutations(scored: ScoredModel, examples: Permutable, draws: Iterat
     size, largest = max(_FIRST, stop or 0), max(8 * workers, _INDICES // len(examples.codes))
     with Parallel(n_jobs=workers) as pool:
         while batch := list(itertools.islice(draws, min(size, largest))):
-            step = math.ceil(len(batch) / (4 * workers))
+            step = math.ceil(len(batch) / (16 * workers))  # few enough for one that is late to matter little
             chunks = [batch[start : start + step] for start in range(0, len(batch), step)]
             for scores in pool(delayed(_scores)(scored, examples, chunk) for chunk in chunks):
                 yield from scores
