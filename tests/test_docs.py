@@ -116,3 +116,11 @@ def test_the_site_is_built_in_ci_with_warnings_as_errors():
     assert (REPOSITORY / "docs" / "conf.py").is_file()
     assert re.search(r"^docs:.*\n\t.*sphinx -b html -W ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert "make docs" in (REPOSITORY / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_promise_names_tests_that_exist():
+    named = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", (REPOSITORY / "docs" / "promises.md").read_text())
+    assert len(named) > 15
+    assert [
+        f"{file}::{test}" for file, test in named if not re.search(rf"^    ?(?:    )?def {test}\(|^def {test}\(", (REPOSITORY / file).read_text(), re.MULTILINE)
+    ] == []

@@ -33,8 +33,10 @@ PROBE = '''\
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -69,9 +71,12 @@ class Probe(Learner):
             raise RuntimeError("CUDA error: unspecified launch failure\\nCUDA kernel errors might be asynchronously reported.")
         if self.act == "ask for too much":
             torch.empty(10**14)
-        if self.act == "hang":
-            Path(self.mark).write_text(str(os.getpid()))
-            time.sleep(60)
+        if self.act.startswith("hang"):
+            child = subprocess.Popen(["sleep", "60"]) if self.act == "hang with a child" else None
+            Path(self.mark).write_text(str(child.pid if child else os.getpid()))
+            (ctypes.PyDLL(None) if self.act == "hang with the lock" else time).sleep(60)
+        if self.act == "leave":
+            os.chdir("/")
         weights = torch.from_numpy(seeds.rng("init").normal(size=(3, 4)).astype(np.float32))
         score = lambda inputs: inputs @ weights
         batch = Batch(torch.arange(30), train.inputs, train.labels)
@@ -280,6 +285,33 @@ LOST = "Trial: a GPU that answers is required, got CUDA error: unspecified launc
 SHORT = "Trial: memory for the network, its batches and the sample is required, got none for a block of 372,529 GiB. Use a smaller network or batch_size."
 
 
+def test_a_trial_that_outlasts_its_time_is_ended_with_what_it_started_and_the_sweep_goes_on(probe, store, tmp_path):
+    pool, marks = LocalPool(2), [tmp_path / name for name in ("lock", "child")]
+    trials = [asked("hang with the lock", mark=marks[0]), asked("hang with a child", mark=marks[1]), asked(replicate=1), asked(replicate=2)]
+    start = time.monotonic()
+    try:
+        rows = drive(trials, store, pool, Runtime(trial_timeout=5))
+    finally:
+        pool.shutdown(cancel=True)
+    assert [row["status"] for row in rows] == ["failed", "failed", "ok", "ok"] and time.monotonic() - start < 55
+    wanted = "LocalPool: a trial within the time limit of 5 s is required, got one that was still running and was ended. "
+    assert rows[0]["error"] == rows[1]["error"] == f"{wanted}Raise --trial-timeout, or see why it takes so long."
+    assert until(lambda: not any(alive(int(mark.read_text())) for mark in marks), 10)
+    with pytest.raises(InvalidPart, match=r"^InProcess: no time limit is required, got trial_timeout = 5\. "):
+        InProcess().submit(Task(trials[0], Runtime(trial_timeout=5)))
+
+
+def test_a_recipe_that_changes_the_folder_does_not_change_it_for_the_next_trial(probe, store):
+    before = os.getcwd()
+    assert run(asked("leave"))["status"] == "ok" and os.getcwd() == before
+    pool = LocalPool(1)
+    try:
+        rows = drive([asked("leave"), asked(learner=catalog.get("Place")())], store, pool)
+    finally:
+        pool.shutdown()
+    assert rows[1]["fit.folder"] == before
+
+
 def test_what_a_worker_tells_of_a_long_computation_reaches_this_process(caplog):
     """A worker's solver tells its phases and residuals; the first message of a worker is never held back."""
     few = Trial(Digits(examples=60, test_examples=20), PartialLabels(0.0), KernelInterpolation(Gaussian(1.5)))
@@ -380,10 +412,10 @@ from shatterlab.store.database import Store
 from shatterlab.trials.trial import Trial
 
 print("the script runs", flush=True)
-probe, store, mark = sys.argv[1:]
+probe, store, mark, hanging = sys.argv[1:]
 catalog.load(probe)
 Few, Probe = catalog.get("Few"), catalog.get("Probe")
-trials = [Trial(Few(), PartialLabels(0.5), Probe(act, mark), Seeds(init=init)) for act, init in (("live", 0), ("live", 1), ("hang", 0))]
+trials = [Trial(Few(), PartialLabels(0.5), Probe(act, mark), Seeds(init=init)) for act, init in (("live", 0), ("live", 1), (hanging, 0))]
 drive(trials, Store(store), LocalPool(1), on_row=lambda row, done, total: print(row["status"], done, total, flush=True))
 """
 
@@ -407,15 +439,17 @@ def until(happens, seconds=120.0):
     return happens()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_a_driver_that_dies_leaves_its_rows_and_no_worker(probe, tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "act"), [(signal.SIGKILL, "hang"), (signal.SIGKILL, "hang with the lock"), pytest.param(signal.SIGINT, "hang", marks=pytest.mark.slow)]
+)
+def test_a_driver_that_dies_leaves_its_rows_and_no_worker(probe, tmp_path, number, act):
     """The script has no `if __name__ == "__main__"`; a worker that imported it would print, and start workers of its own."""
     script, store, mark = tmp_path / "script.py", tmp_path / "results.sqlite", tmp_path / "mark"
     script.write_text(SCRIPT)
     # a background job inherits an ignored SIGINT, which a terminal's programs do not have
     heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True, **heard}
-    with subprocess.Popen([sys.executable, script, probe, store, mark], **pipes) as driver:
+    with subprocess.Popen([sys.executable, script, probe, store, mark, act], **pipes) as driver:
         told = [driver.stdout.readline().strip() for _ in range(3)]  # the worker may begin the third trial before the second row is stored
         until(lambda: written(mark) or driver.poll() is not None)
         assert written(mark), driver.communicate(timeout=5)

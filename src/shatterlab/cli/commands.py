@@ -5,21 +5,22 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, validators
 
 from shatterlab import __version__
 from shatterlab.cli.options import ExperimentOptions, Precision, RuntimeOptions, without_none
-from shatterlab.cli.terminal import ProgressLine, complain, exit_code, interruptible, print_names, require_writable, workers_or_cores
+from shatterlab.cli.terminal import ProgressLine, complain, end_as_interrupted, exit_code, interruptible, print_names, require_writable, workers_or_cores
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 
 EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
-3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 130 interrupted
+3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 130 interrupted, 143 terminated, 129 hung up
 (finished trials stay in the store, the same command does the rest); 141 the reader of the output has closed it."""
 
 STORE = Path("shatterlab.sqlite")
@@ -29,6 +30,7 @@ app = App(
     help_epilogue=EXIT_CODES,
     version=__version__,
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # it would end SIGTERM as Ctrl-C, by 130
 )
 data_app = App(name="data", help="The published data sets: which files are needed where, and whether they are complete.")
 app.command(data_app)
@@ -53,6 +55,7 @@ def audit(
     output: Path = Path("shatterlab-audit.html"),
     workers: int | None = None,
     device: str = "cpu",
+    trial_timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
 ) -> int:
     """Does your recipe fit noise as well as it fits the data? Trains it on both, and reports.
 
@@ -73,6 +76,7 @@ def audit(
         output: The report.
         workers: Processes; default: one a core.
         device: Where trials run: cpu or cuda.
+        trial_timeout: Seconds after which a trial is ended and counts as failed. Default: no limit.
     """
     from shatterlab.core import Runtime
     from shatterlab.studies import model_and_data as user
@@ -89,7 +93,7 @@ def audit(
             levels=levels,
             store=store,
             workers=workers_or_cores(workers),
-            runtime=Runtime(device=device),
+            runtime=Runtime(device=device, trial_timeout=trial_timeout),
             on_row=progress,
             reproduce=(shlex.join(["shatterlab", *sys.argv[1:]]),),
             **recipe_fields,
@@ -323,14 +327,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     try:
+        end_as_interrupted()
         code = app(arguments, exit_on_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError:
         code = 2  # cyclopts has printed what is wrong
     except ShatterlabError as problem:
         code = complain(problem)
-    except KeyboardInterrupt:
-        code = 130
+    except KeyboardInterrupt as ending:
+        code = 128 + (ending.args[0] if ending.args else signal.SIGINT)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141

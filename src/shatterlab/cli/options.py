@@ -110,6 +110,7 @@ class RuntimeOptions:
         readers: Threads that read photos ahead. Default: as many as threads.
         checkpoints: A folder for the state of trainings: the same command then resumes one that was interrupted.
         checkpoint_every: Seconds between two checkpoints.
+        trial_timeout: Seconds after which a trial is ended and counts as failed. Default: no limit.
     """
 
     threads: int = 1
@@ -117,6 +118,7 @@ class RuntimeOptions:
     readers: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None
     checkpoints: Path | None = None
     checkpoint_every: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 600.0
+    trial_timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None
 
     def runtime(self, root: Path | None) -> Runtime:
         """The runtime with this data root."""

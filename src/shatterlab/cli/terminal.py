@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -97,6 +99,18 @@ def require_writable(output: Path) -> None:
     folder = output.absolute().parent
     if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
         raise InvalidPart(f"--output: a file in a folder that can be written is required, got {output}. Name another one.")
+
+
+def end_as_interrupted() -> None:
+    """SIGTERM and SIGHUP end the trials as Ctrl-C does; a signal that the caller ignores (nohup) stays ignored."""
+
+    def interrupt(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
 
 
 @contextlib.contextmanager

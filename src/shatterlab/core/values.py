@@ -73,6 +73,7 @@ class Runtime:
         checkpoints: the folder where learners store checkpoints, from which an interrupted run resumes (None: no checkpoints).
         checkpoint_every: seconds between checkpoints, >= 0.
         trial: the key of the trial that is run, which names its checkpoints; `run` sets it.
+        trial_timeout: seconds after which a worker process that is still running the trial is ended, and its row is failed, > 0 (None: no limit).
     """
 
     device: str = "cpu"
@@ -83,6 +84,7 @@ class Runtime:
     checkpoints: Path | None = None
     checkpoint_every: float = 600.0
     trial: str = ""
+    trial_timeout: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,24 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
 import warnings
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shatterlab.core import Row, Runtime
 
 Message = tuple[str, list[str], dict[str, bytes], "Runtime"]  # the trial's description, files to load, pickled factories, runtime
+STARTED = ""  # the message that a trial has begun: its time counts from here
 Reply = tuple["Row | None", str, str]  # the row, or None with the error and its traceback
 LOG = "shatterlab"  # its INFO messages, the progress of long computations, go to the parent
+_FIRST_TO_GO = 300  # is added to the score by which Linux chooses what to end when memory runs out; the driver holds the store
+_PR_SET_PDEATHSIG = 1
 _SILENCE = 0.5  # seconds, at least, between two of them
 
 
@@ -28,7 +33,7 @@ def serve(line: Connection, threads: int) -> None:
     """Runs the trials that arrive through the pipe, one after the other, until the pipe is closed.
 
     Args:
-        line: the pipe; it brings a Message and takes a Reply, and before it messages of the log (str).
+        line: the pipe; it brings a Message and takes STARTED and a Reply, and between them messages of the log (str).
         threads: of this process, >= 1.
     """
     _prepare(threads)
@@ -36,7 +41,9 @@ def serve(line: Connection, threads: int) -> None:
     logging.getLogger(LOG).setLevel(logging.INFO)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            reply = _run(*line.recv())
+            message = line.recv()
+            line.send(STARTED)
+            reply = _run(*message)
             try:
                 line.send(reply)
             except OSError:
@@ -60,7 +67,8 @@ class _LogSender(logging.Handler):
 
 
 def _prepare(threads: int) -> None:
-    """Limits the threads before torch is imported, and ends this process when its parent ends."""
+    """Limits the threads before torch is imported, and ends this process when its parent ends, whatever it does then."""
+    _die_with_parent()
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent decides
@@ -70,13 +78,33 @@ def _prepare(threads: int) -> None:
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     import torch
 
+    import shatterlab.trials.trial  # noqa: F401  (its time is no trial's)
+
     torch.set_num_threads(threads)
+
+
+def _die_with_parent() -> None:
+    """Its own process group, so that the parent can end what a trial started; first to go where memory runs out; ended by Linux with its parent."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+    with contextlib.suppress(OSError, ValueError):
+        score = Path("/proc/self/oom_score_adj")
+        score.write_text(str(min(1000, int(score.read_text()) + _FIRST_TO_GO)))
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # also where code of the trial never gives the interpreter's lock back
+        parent = multiprocessing.parent_process()
+        if parent is not None and os.getppid() != parent.pid:
+            os._exit(1)
 
 
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)  # with what the trial started
         os._exit(1)
 
 

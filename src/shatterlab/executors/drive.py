@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shatterlab.core import Row, Runtime
-from shatterlab.core.errors import ShatterlabError, StoreError
+from shatterlab.core.errors import InvalidPart, ShatterlabError, StoreError
 from shatterlab.store.database import Store
 from shatterlab.store.tables import Unstorable
 from shatterlab.trials.machine_limits import gpu_lost
@@ -47,7 +47,15 @@ class InProcess:
         self._waiting: deque[Task] = deque()
 
     def submit(self, task: Task) -> None:
-        """Queues a task; it runs when its turn comes in `as_completed`."""
+        """Queues a task; it runs when its turn comes in `as_completed`.
+
+        Raises:
+            InvalidPart: its runtime has a time limit, which only a worker process can be held to.
+        """
+        if task.runtime.trial_timeout is not None:
+            raise InvalidPart(
+                f"InProcess: no time limit is required, got trial_timeout = {task.runtime.trial_timeout:g}. Use worker processes, which can be ended."
+            )
         self._waiting.append(task)
 
     def as_completed(self) -> Iterator[tuple[Task, Row]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import math
 import multiprocessing
 import os
 import signal
 import sys
+import time
 import warnings
 from collections import deque
 from collections.abc import Iterator
@@ -17,11 +19,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
-from shatterlab.core import Row, live_code
+from shatterlab.core import Row, Runtime, live_code
 from shatterlab.core.catalog import outside_files
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 from shatterlab.core.part import canonical
-from shatterlab.executors._worker import LOG, Message, Reply, serve
+from shatterlab.executors._worker import LOG, STARTED, Message, Reply, serve
 from shatterlab.executors.drive import Task
 from shatterlab.trials.machine_limits import gpu_lost
 from shatterlab.trials.trial import Trial, failed
@@ -40,7 +42,8 @@ class LocalPool:
 
     A worker receives the trial's description, the files that define its parts and the callables that only this process
     has, pickled; it never imports the script that started it. The death of a worker affects its own trial only, which
-    runs once more and is then `failed`. A worker whose GPU failed during a trial is replaced before the next one.
+    runs once more and is then `failed`; one that outlasts `Runtime.trial_timeout` is ended and `failed` at once. A worker whose GPU failed during a
+    trial is replaced before the next one. On Linux workers end with this process, whatever their trial does.
 
     Args:
         workers: how many trials run at once, >= 1; one a core is fastest, and more bring a warning.
@@ -79,9 +82,14 @@ class LocalPool:
         """Each task with its row as it finishes, until none is left."""
         while self._waiting or self._running:
             self._dispatch()
-            wait([slot.line for slot, _ in self._running], timeout=_CHECK_EVERY)
-            for slot, attempt in [(slot, attempt) for slot, attempt in self._running if slot.has_result()]:
-                row = self._result(slot, attempt)
+            wait([slot.line for slot, _ in self._running], timeout=min([_CHECK_EVERY, *(slot.left(attempt.task.runtime) for slot, attempt in self._running)]))
+            for slot, attempt in self._running[:]:
+                if slot.has_result():
+                    row = self._result(slot, attempt)
+                elif slot.left(attempt.task.runtime) <= 0:
+                    row = _too_long(slot, attempt.task)
+                else:
+                    continue
                 self._running.remove((slot, attempt))
                 self._idle.insert(0 if slot.is_started else len(self._idle), slot)
                 self._dispatch()  # the worker goes on while the caller stores the row
@@ -125,6 +133,13 @@ class LocalPool:
         return failed(attempt.task.trial, error, trace) if row is None else row
 
 
+def _too_long(slot: _Slot, task: Task) -> Row:
+    slot.kill()
+    slot.end()
+    required = f"a trial within the time limit of {task.runtime.trial_timeout:g} s is required"
+    return failed(task.trial, f"LocalPool: {required}, got one that was still running and was ended. Raise --trial-timeout, or see why it takes so long.")
+
+
 @dataclass(eq=False)
 class _Attempt:
     task: Task
@@ -140,6 +155,7 @@ class _Slot:
         self._process: BaseProcess | None = None
         self._line: Connection | None = None
         self._received: Reply | Exception | None = None
+        self._since = math.inf  # when its trial began
 
     @property
     def is_started(self) -> bool:
@@ -152,7 +168,13 @@ class _Slot:
         assert self._line is not None  # only running slots are asked
         return self._line
 
+    def left(self, runtime: Runtime) -> float:
+        """Seconds that are left to its trial, 0 where there are none."""
+        limit = math.inf if runtime.trial_timeout is None else runtime.trial_timeout
+        return math.inf if math.inf in (limit, self._since) else max(0.0, self._since + limit - time.monotonic())
+
     def start(self, message: Message) -> None:
+        self._since = math.inf
         if self._process is not None:
             with contextlib.suppress(OSError):
                 self.line.send(message)
@@ -179,7 +201,9 @@ class _Slot:
             except Exception as problem:  # the pipe is closed, or this process cannot unpickle the row
                 self._received = problem
                 break
-            if isinstance(received, str):
+            if received == STARTED:
+                self._since = time.monotonic()
+            elif isinstance(received, str):
                 logging.getLogger(LOG).info("%s", received)
             else:
                 self._received = received
@@ -202,7 +226,10 @@ class _Slot:
         return "no exit code" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def kill(self) -> None:
+        """Ends the process and what its trial started."""
         if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):
+                os.killpg(self._process.pid or 0, signal.SIGKILL)
             self._process.kill()
 
     def end(self) -> None:

@@ -7,6 +7,7 @@ import datetime
 import functools
 import json
 import math
+import os
 import platform
 import time
 import traceback
@@ -92,7 +93,7 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
     """
     start = time.perf_counter()
     _reset_peak_memory()
-    with _threads(runtime.threads):
+    with _threads(runtime.threads), _folder():
         try:
             row = _completed(trial, runtime)
         except (Exception, SystemExit) as problem:  # a row, not a crash: the sweep goes on
@@ -233,6 +234,21 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[None]:
+    """Goes back to the working folder of before, which the user's code may have left."""
+    try:
+        before = os.getcwd()
+    except OSError:  # it was removed
+        before = None
+    try:
+        yield
+    finally:
+        if before is not None:
+            with contextlib.suppress(OSError):
+                os.chdir(before)
 
 
 def _reset_peak_memory() -> None:
