@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "design": f"{ROWS} corruptions trials views",
     "report": f"{ROWS} design shatterlab views",
     "laws": f"core {KINDS} statistics training trials",
-    "studies": f"{ROWS} {KINDS} design executors report store theory trials views",
+    "studies": f"{ROWS} {KINDS} design executors readers report store theory trials views",
     "experiments": f"{ROWS} {KINDS} design references shatterlab studies theory trials views",
     "cli": "core analysis datasets design experiments laws readers report shatterlab store studies trials views",
     "__main__": "cli",

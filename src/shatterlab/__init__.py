@@ -23,6 +23,8 @@ _HOMES = {
     ),
     "kernels.empirical_tangent": ("tangent_gram",),
     "studies.run": ("complete",),
+    "analysis.data_findings": ("DataFinding",),
+    "studies.data_findings": ("data_findings",),
     "studies.audit": ("Audit", "audit"),
     "studies.capacity": ("Capacity", "capacity"),
     "studies.ledger": ("Ledger", "ledger"),

@@ -1,6 +1,7 @@
 """The public names with their types. Generated: `make face` (or `python tools/public_face.py`) writes it again."""
 
 from shatterlab.analysis.comparisons import Effect as Effect
+from shatterlab.analysis.data_findings import DataFinding as DataFinding
 from shatterlab.analysis.ledger import Quantity as Quantity
 from shatterlab.architectures.imported import Imported as Imported
 from shatterlab.architectures.inception_v3 import InceptionV3 as InceptionV3
@@ -136,6 +137,7 @@ from shatterlab.studies.audit import Audit as Audit
 from shatterlab.studies.audit import audit as audit
 from shatterlab.studies.capacity import Capacity as Capacity
 from shatterlab.studies.capacity import capacity as capacity
+from shatterlab.studies.data_findings import data_findings as data_findings
 from shatterlab.studies.ledger import Ledger as Ledger
 from shatterlab.studies.ledger import ledger as ledger
 from shatterlab.studies.run import complete as complete

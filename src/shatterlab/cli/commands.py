@@ -43,7 +43,12 @@ def audit(
     *,
     model: str | None = None,
     data: Path | str | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    split: str | None = None,
     recipe: str | None = None,
+    arguments: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
     replicates: int = 5,
     levels: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (0.0, 0.25, 0.5, 0.75, 1.0),
     epochs: int | None = None,
@@ -63,8 +68,13 @@ def audit(
         model: "module:factory" (a torch module's), "path/to/file.py:factory", a scikit-learn class as
             "sklearn.ensemble:RandomForestClassifier", or an architecture of `shatterlab list`. Default: an MLP and a
             small convolutional net.
-        data: An .npz file, a folder of class folders, or a data set of `shatterlab list`. Default: digits.
+        data: An .npz, .csv or .parquet file, a folder of class folders, or a data set of `shatterlab list`. Default: digits.
+        target: The column of a table with the classes.
+        group: A column of a table, a patient's number, say, whose values each stay on one side of the split.
+        time: A column of a table that orders its rows: the latest quarter is the test split.
+        split: A column of a table that says train or test.
         recipe: Your own training, "module:function", in place of a model.
+        arguments: An argument of a scikit-learn class, "n_estimators=200"; again for each further one.
         replicates: Runs of each setting.
         levels: Corruption levels of the sweep, in [0, 1]; 0 (true labels) and 1 (random labels) are always added.
         epochs: Budget of a torch model. Default: 100, or 5,000 steps where these are more.
@@ -84,11 +94,11 @@ def audit(
 
     require_writable(output)
     recipe_fields = without_none(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision)
-    learner, recipe_fields = user.model_from_options(model, recipe, recipe_fields)
+    learner, recipe_fields = user.model_from_options(model, recipe, recipe_fields, arguments=arguments)
     with ProgressLine() as progress, interruptible(store):
         result = run_audit(
             learner,
-            user.dataset(data, examples),
+            user.dataset(data, examples, target=target, group=group, time=time, split=split),
             replicates=replicates,
             levels=levels,
             store=store,

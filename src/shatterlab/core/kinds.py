@@ -70,7 +70,7 @@ class Dataset(Part, ABC):
         for name, part in (("training", splits.train), ("test", splits.test)):
             self._check(name, part)
         train = self._subsample(splits.train, self.examples, "examples", seeds)
-        kept = Splits(train, self._subsample(splits.test, self.test_examples, "test_examples", seeds))
+        kept = replace(splits, train=train, test=self._subsample(splits.test, self.test_examples, "test_examples", seeds))
         for name, part in (("training", kept.train), ("test", kept.test)):
             self._check_finite(name, part)
         return kept
@@ -174,6 +174,7 @@ class PixelCorruption(Corruption):
         return None
 
     def apply(self, splits: Splits, seeds: Seeds = Seeds()) -> Splits:
+        splits.train.require_numbers(self.kind)
         ready = self.fitted(splits.train, seeds)
         assert isinstance(ready, PixelCorruption)
         seed = seeds.integer("corruption", "pixels")
@@ -334,10 +335,17 @@ def _tiles(n: int, m: int, symmetric: bool) -> Iterator[tuple[slice, slice]]:
 class Learner(Part, ABC):
     """Turns a training sample into a scoring function; it never sees test examples.
 
-    A learner around another one declares what its fits are for by `role`: "twins", "code", "part". It enters no key.
+    A learner around another one declares what its fits are for by `role`: "twins", "code", "part". It enters no key. One that reads `Examples.columns` and
+    so takes text and missing values declares `reads_columns`.
     """
 
     role: ClassVar[str] = "fit"
+    reads_columns: ClassVar[bool] = False
+
+    @property
+    def takes_columns(self) -> bool:
+        """Whether this learner, or the one inside it, takes text and missing values."""
+        return any(isinstance(part, Learner) and part.reads_columns for part in self.parts())
 
     @abstractmethod
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:

@@ -1,4 +1,4 @@
-"""Callables that only this process can name: lambdas, closures, functions of a script or of a notebook.
+"""Callables that only this process can name (lambdas, closures, functions of a script or of a notebook), and data that only it holds.
 
 Each gets a name that ends in a hash of its code, so rows that an edited factory made are never taken for its own. Worker
 processes of this machine receive the callable itself, pickled by value, through their pipe. No file, store, checkpoint
@@ -27,7 +27,8 @@ _SILENT = ("__doc__", "__module__", "__qualname__", "__annotations__", "__firstl
 _GENERATED = ("__repr__", "__eq__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__", "__setattr__", "__delattr__", "__replace__", "__match_args__")
 _READS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "IMPORT_NAME")
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, so the state of its instances is their __dict__
-_registered: dict[str, Callable[..., Any]] = {}
+_registered: dict[str, Any] = {}
+_pickles: dict[int, bytes] = {}  # of data that is held for ever, by id
 _tokens: dict[int, tuple[object, str]] = {}  # holds the objects, so that no id is used twice
 
 
@@ -38,6 +39,18 @@ def reference(factory: Callable[..., Any]) -> str:
         return address
     name = f"live:{getattr(factory, '__qualname__', type(factory).__qualname__)}#{content_hash(factory)}"
     _registered[name] = factory
+    return name
+
+
+def hold(data: object, content: str) -> str:
+    """The name of data of this process, which worker processes receive like callables.
+
+    Args:
+        data: must not change from now on.
+        content: "what#digest", the same for equal data in every process.
+    """
+    name = f"live:{content}"
+    _registered.setdefault(name, data)
     return name
 
 
@@ -55,11 +68,28 @@ def find(name: str, owner: str) -> Callable[..., Any]:
     if name not in _registered:
         remedy = 'Later runs need "module:factory" or "path/to/file.py:factory".'
         raise InvalidPart(f"{owner}: a factory of this process is required, got {name!r} of another one. {remedy}")
+    factory: Callable[..., Any] = _registered[name]
+    return factory
+
+
+def held(name: str, what: str, owner: str) -> Any:
+    """The data that this process holds by that name.
+
+    Args:
+        name: as `hold` gave it.
+        what: the data are, for the error.
+        owner: name used in errors.
+
+    Raises:
+        InvalidPart: another process held it.
+    """
+    if name not in _registered:
+        raise InvalidPart(f"{owner}: {what} of this process is required, got {name!r} of another one. Pass the data again.")
     return _registered[name]
 
 
 def pickled(part: Part) -> dict[str, bytes]:
-    """The live factories in a part, by name, for the worker processes of this one.
+    """The live factories and data in a part, by name, for the worker processes of this one.
 
     Raises:
         InvalidPart: a factory encloses what cannot be pickled.
@@ -77,9 +107,13 @@ def receive(factories: Mapping[str, bytes]) -> None:
             _registered[name] = cloudpickle.loads(content)
 
 
-def _pickled(factory: Callable[..., Any], owner: str) -> bytes:
+def _pickled(factory: Any, owner: str) -> bytes:
     import cloudpickle
 
+    if not callable(factory):  # data: the next trial of a sweep gets the same bytes
+        if id(factory) not in _pickles:
+            _pickles[id(factory)] = bytes(cloudpickle.dumps(factory))
+        return _pickles[id(factory)]
     module = sys.modules.get(getattr(factory, "__module__", None) or "")
     by_value = module is not None and user_code.is_own(module) and module.__name__ not in cloudpickle.list_registry_pickle_by_value()
     if by_value:  # the code that was hashed travels, not what its file may hold by now

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from shatterlab.core.columns import Columns
+from shatterlab.core.errors import DataError, printable
 from shatterlab.core.lazy_inputs import Streamed
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Examples:
         classes: k, the number of classes, >= 2.
         levels: 255 where the source had 8-bit pixels (16 for scikit-learn's digits), else None.
         names: of the k classes, where they are not their numbers: data of the user's, to be escaped where they are shown.
+        columns: of a `Table`: what its inputs stand for; None: inputs are numbers.
     """
 
     inputs: Tensor
@@ -36,6 +39,7 @@ class Examples:
     classes: int
     levels: int | None = None
     names: tuple[str, ...] | None = None
+    columns: Columns | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,13 +54,32 @@ class Examples:
         inputs: Any = self.inputs.at(indices) if isinstance(self.inputs, Streamed) else self.inputs[indices]
         return replace(self, inputs=inputs, labels=self.labels[indices])
 
+    def require_numbers(self, owner: str) -> None:
+        """Refuses codes of text, dates and the like, and missing values.
+
+        Raises:
+            DataError: a column holds some; the text names it.
+        """
+        for content, names in (self.columns.problems if self.columns else {}).items():
+            which = ", ".join(printable(repr(name)) for name in names[:5]) + (", ..." if len(names) > 5 else "")
+            remedy = "Fill them" if content == "missing values" else "Turn them into numbers (text into one column of 0 and 1 for each value)"
+            got = f"column{'s' if len(names) > 1 else ''} {which} hold{'' if len(names) > 1 else 's'} {content}"
+            raise DataError(f"{owner}: numbers in every column are required, {got}. {remedy}, or use a scikit-learn pipeline that does.")
+
 
 @dataclass(frozen=True)
 class Splits:
-    """A training and a test sample of one data set."""
+    """A training and a test sample of one data set.
+
+    Args:
+        train: the training split.
+        test: the test split.
+        split_text: a sentence that says how they were parted, where the data set did it; names of columns in it are data of the user's.
+    """
 
     train: Examples
     test: Examples
+    split_text: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

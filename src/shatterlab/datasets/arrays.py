@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from shatterlab.core import Dataset, Part, Seeds, Splits
+from shatterlab.core import Dataset, Part, Seeds, Splits, live_code
 from shatterlab.core.errors import DataError
 from shatterlab.readers.array_archives import read_npz
-from shatterlab.readers.examples import as_examples, class_numbers, three_quarters
+from shatterlab.readers.examples import QUARTER, as_examples, class_numbers, three_quarters
 from shatterlab.readers.published_files import file_digest
 
 _PARTED = ("x_train", "y_train", "x_test", "y_test")
@@ -32,7 +33,7 @@ class Arrays(Dataset):
     What the free memory does not hold, and an array of more than 100 times its packed size (from 64 MiB on), is refused before it is unpacked.
 
     Args:
-        path: the .npz file; a relative path starts at the working folder.
+        path: the .npz file; a relative path starts at the working folder. A name that begins with "live:" stands for arrays of this process (`Arrays.of`).
         classes: k, >= 2, where numbers are 0 .. k - 1 and some may be missing (None: the number of distinct labels).
         examples: how many training examples to keep (None: all).
         test_examples: how many test examples to keep (None: all).
@@ -50,14 +51,36 @@ class Arrays(Dataset):
         self.require(self.classes is None or self.classes >= 2, "classes is a whole number >= 2 or None", self.classes)
 
     @classmethod
+    def of(cls, inputs: Any, labels: Any, **fields: Any) -> Arrays:
+        """The data set of arrays that this process holds, parted 3 to 1 like `x` and `y` of a file.
+
+        Args:
+            inputs: what `numpy.asarray` takes, copied.
+            labels: likewise; text may be objects.
+            fields: `classes`, `examples`, `test_examples`.
+
+        Example:
+            >>> Arrays.of([[0.0], [1.0], [2.0], [3.0]] * 4, ["a", "b", "c", "a"] * 4).load().train.names
+            ('a', 'b', 'c')
+        """
+        arrays = {"x": np.array(inputs), "y": np.array(labels)}
+        content = hashlib.sha256()
+        for array in arrays.values():
+            content.update(f"{array.dtype} {array.shape}".encode())
+            content.update(repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes())
+        return cls(live_code.hold(arrays, f"arrays#{content.hexdigest()[:32]}"), **fields)
+
+    @classmethod
     def specimens(cls) -> tuple[Part, ...]:
         return ()  # a user's file is not everywhere
 
     def fingerprints(self) -> Mapping[str, str]:
+        if live_code.is_live(self.path):
+            return {"path": self.path}
         return {"path": f"sha256:{file_digest(self._file(), 'sha256', self.kind)[:32]}"}
 
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        arrays, owner = read_npz(self._file(), (_PARTED, _WHOLE), _KEYS, self.kind), f"{self.kind}: {Path(self.path).name}"
+        arrays, owner = self._arrays()
         pairs = (_WHOLE,) if "x" in arrays else (_PARTED[:2], _PARTED[2:])
         for x, y in pairs:
             arrays[x] = _inputs(arrays[x], x, owner)
@@ -71,7 +94,13 @@ class Arrays(Dataset):
             _alike(arrays["x_train"], arrays["x_test"], owner)
         levels = 255 if samples[0][0].dtype == np.uint8 else None
         train, test = (as_examples(inputs, labels, classes, levels, names) for inputs, labels in samples)
-        return Splits(train, test)
+        return Splits(train, test, split_text=QUARTER if len(pairs) == 1 else "")
+
+    def _arrays(self) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
+        """The arrays by name, and the name used in errors."""
+        if live_code.is_live(self.path):
+            return dict(live_code.held(self.path, "data", self.kind)), self.kind
+        return read_npz(self._file(), (_PARTED, _WHOLE), _KEYS, self.kind), f"{self.kind}: {Path(self.path).name}"
 
     def _file(self) -> Path:
         path = Path(self.path).expanduser().absolute()

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from shatterlab.core import Examples, Fit, Learner, Observer, Runtime, Seeds
+from shatterlab.core.columns import Columns
 from shatterlab.core.user_code import fingerprint, user_code
 from shatterlab.learners._arguments import built, places, written
 from shatterlab.learners._report import report_scores
@@ -23,6 +24,7 @@ class Estimator(Learner):
     """A classifier of scikit-learn, or with its interface: `fit(X, y)` and `predict_proba(X)` or `predict(X)`.
 
     Scores are the probabilities of `predict_proba`, else 1 for the predicted class. Every `random_state`, at any depth, is set from the init stream.
+    The rows of a `Table` are those of a data frame, with names and types; all other inputs are arrays of n x d float32.
 
     Args:
         estimator: "module:Class", as in "sklearn.ensemble:RandomForestClassifier".
@@ -32,6 +34,8 @@ class Estimator(Learner):
         InvalidPart: the name is not that of a class with `fit` and `predict`.
         UserCodeError: the estimator fails.
     """
+
+    reads_columns = True
 
     estimator: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -60,24 +64,31 @@ class Estimator(Learner):
         own = [text for text in inner if ":" not in text]  # of the user's own files; an installed package is named by its description
         return {"estimator": "+".join([fingerprint(self.estimator, "Estimator"), *own])}
 
+    def built(self) -> Any:
+        """A fresh, unfitted estimator of this configuration."""
+        return built({"estimator": self.estimator, "arguments": self.arguments})
+
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
-        estimator = built({"estimator": self.estimator, "arguments": self.arguments})
+        estimator = self.built()
         states = {name: seeds.integer("init", name) % 2**32 for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
-        rows, labels = train.inputs.flatten(1).numpy(), train.labels.numpy()
         with threadpool_limits(runtime.threads), user_code(f"Estimator: {self.estimator}"):
             estimator.set_params(**states)
-            estimator.fit(rows.copy(), labels.copy())  # copies, which it may change
-        score = _scorer(estimator, train.classes, self.estimator, runtime.threads)
+            estimator.fit(_rows(train.inputs, train.columns), train.labels.numpy().copy())  # copies, which it may change
+        score = _scorer(estimator, train, self.estimator, runtime.threads)
         report_scores(observe, train, score, "probabilities")
         return Fit(score, "probabilities", estimator)
 
 
-def _scorer(estimator: Any, classes: int, name: str, threads: int) -> Any:
+def _rows(inputs: Tensor, columns: Columns | None) -> Any:
+    return inputs.flatten(1).numpy().copy() if columns is None else columns.rows(inputs)
+
+
+def _scorer(estimator: Any, train: Examples, name: str, threads: int) -> Any:
     columns = np.asarray(estimator.classes_, dtype=int)
 
     def score(inputs: Tensor) -> Tensor:
-        rows = inputs.flatten(1).numpy().copy()
-        scores = np.zeros((len(rows), classes), dtype=np.float64)
+        rows = _rows(inputs, train.columns)
+        scores = np.zeros((len(rows), train.classes), dtype=np.float64)
         with threadpool_limits(threads), user_code(f"Estimator: {name}"):
             if hasattr(estimator, "predict_proba"):
                 scores[:, columns] = estimator.predict_proba(rows)

@@ -13,6 +13,7 @@ from shatterlab.core.errors import DataError
 
 _CLASSES = 20  # distinct numbers that are classes in any case; more are a quantity where they are most of the examples
 _QUANTITY = "A quantity to be predicted is regression: use sl.significance."
+QUARTER = "The test split is a quarter of the examples, drawn with class shares kept."
 
 Labels = Mapping[str, np.ndarray[Any, Any]]
 

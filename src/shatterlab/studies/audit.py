@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shatterlab.analysis.naming import model as model_name
-from shatterlab.core import Dataset, Learner, Row, Runtime, Seeds
+from shatterlab.core import Dataset, Learner, PixelCorruption, Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.design.claims import difference, mean
@@ -18,6 +18,7 @@ from shatterlab.design.settings import FIVE_SETTINGS, LABELS, RANDOM, TRUE, TRUE
 from shatterlab.learners.training import Training
 from shatterlab.statistics import clopper_pearson, equivalence, mean_interval, ratio_interval
 from shatterlab.store.database import Store
+from shatterlab.studies.model_and_data import dataset
 from shatterlab.studies.run import OnRow, Study, StudyResult
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Curve, LearningCurves, Table
@@ -171,6 +172,10 @@ def audit(
     model: Any = None,
     data: Any = None,
     *,
+    target: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    split: str | None = None,
     replicates: int = 5,
     levels: Sequence[float] = LEVELS,
     store: Store | Path | str | None = None,
@@ -185,7 +190,12 @@ def audit(
     Args:
         model: a callable that returns a `torch.nn.Module`, "module:factory", the name of an architecture, a
             scikit-learn estimator or a Learner; None: an MLP and a small convolutional net.
-        data: a Dataset, the name of one, an .npz file or a folder of class folders; None: scikit-learn's digits.
+        data: a Dataset, the name of one, an .npz, .csv or .parquet file, a folder of class folders, a data frame, a pair (X, y) of arrays, frames, lists or
+            .npy files, or a torch Dataset of pairs; None: scikit-learn's digits.
+        target: of a table, the column with the classes.
+        group: of a table, the column whose values each stay in one split.
+        time: of a table, the column by which the latest quarter of the rows is the test split.
+        split: of a table, the column that says "train" or "test".
         replicates: runs of each setting, each with its own labels, noise, initial weights and order, >= 1.
         levels: corruption levels in [0, 1] of the sweep; 0 (true labels) and 1 (random labels) are always added.
         store: where rows are kept and found again (None: in memory).
@@ -204,16 +214,21 @@ def audit(
     Source:
         Zhang et al. 2017, section 2.
     """
-    study = Study("audit", model, data, recipe, store, workers, runtime, on_row, reproduce)
-    return study.result(Audit, plan(study.learners(), study.dataset, replicates, levels))
+    source = dataset(data, target=target, group=group, time=time, split=split)
+    study = Study("audit", model, source, recipe, store, workers, runtime, on_row, reproduce)
+    columns = study.train.columns
+    return study.result(Audit, plan(study.learners(), study.dataset, replicates, levels, pixels=not (columns and columns.problems)))
 
 
-def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 5, levels: Sequence[float] = LEVELS) -> Experiment:
-    """The audit as an experiment: five settings and a sweep of levels, replicates outermost so that an early look is balanced."""
+def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 5, levels: Sequence[float] = LEVELS, pixels: bool = True) -> Experiment:
+    """The audit as an experiment: five settings and a sweep of levels, replicates outermost so that an early look is balanced.
+
+    Without `pixels`, for text say, which cannot be exchanged with the numbers of another column, no corruption of inputs is tried.
+    """
     if replicates < 1:
         raise InvalidPart(f"audit: replicates is a whole number >= 1, got {replicates}. Three give an interval.")
     sweep = [PartialLabels(level) for level in sorted({0.0, 1.0, *map(float, levels)})]
-    corruptions = [*TRUE_AND_RANDOM, *sweep, *FIVE_SETTINGS]
+    corruptions = [*TRUE_AND_RANDOM, *sweep, *(setting for setting in FIVE_SETTINGS if pixels or not isinstance(setting, PixelCorruption))]
     trials = once(grid(Trial, seeds=[Seeds.replicate(r) for r in range(replicates)], learner=recipes, dataset=[data], corruption=corruptions))
     epochs = any(isinstance(recipe, Training) for recipe in recipes)
     source = "Zhang et al. 2017, section 2.1"

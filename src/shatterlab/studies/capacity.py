@@ -275,7 +275,7 @@ def capacity(
             raise InvalidPart(f"capacity: {required}, got {got!r}. {remedy}.")
     study = Study("capacity", model, data, recipe, store, workers, runtime, on_row, reproduce)
     searches = tuple(
-        Search(study.dataset, learner, study.examples, start, replicates, resolution, tolerance, corruption) for learner in study.learners(most=DIGITS)
+        Search(study.dataset, learner, len(study.train), start, replicates, resolution, tolerance, corruption) for learner in study.learners(most=DIGITS)
     )
     return study.result(Capacity, plan(searches, views(tolerance)), searches=searches)
 

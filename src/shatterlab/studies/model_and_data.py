@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,13 @@ from shatterlab.core.user_code import resolve
 from shatterlab.datasets.arrays import Arrays
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.image_folder import ImageFolder
+from shatterlab.datasets.table import Table
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.recipe import Recipe
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.descent import SGD
+from shatterlab.readers.frames import TABLES
+from shatterlab.studies.data_of_this_process import held, without_target
 
 DIGITS = 300  # examples of the default data set: an audit of two nets then takes minutes
 
@@ -56,11 +61,20 @@ def _training(architecture: Architecture, recipe: dict[str, Any], examples: int)
     return Training(architecture, optimizer, **fields)
 
 
-def model_from_options(model: str | None, recipe: str | None, options: dict[str, Any], owner: str = "audit") -> tuple[Any, dict[str, Any]]:
+def model_from_options(
+    model: str | None, recipe: str | None, options: dict[str, Any], owner: str = "audit", arguments: Sequence[str] = ()
+) -> tuple[Any, dict[str, Any]]:
     """The model and the fields of `Training` from the options of the command line.
 
+    Args:
+        model: an architecture's name, or "module:name" of a factory, of an estimator's class or of an estimator.
+        recipe: "module:function".
+        options: fields of `Training`.
+        owner: name used in errors.
+        arguments: "name=value" of an estimator.
+
     Raises:
-        InvalidPart: both a model and a recipe are given.
+        InvalidPart: both a model and a recipe are given, or arguments for what is no estimator.
     """
     if recipe is not None:
         if model is not None:
@@ -69,37 +83,63 @@ def model_from_options(model: str | None, recipe: str | None, options: dict[str,
         return Recipe(recipe), options
     if model is not None and ":" in model:
         target = resolve(model, f"{owner}: --model")
-        if isinstance(target, type) and all(hasattr(target, name) for name in ("fit", "predict", "get_params")):
-            return Estimator(model), options
+        if all(hasattr(target, name) for name in ("fit", "predict", "get_params")):
+            values = dict(map(_argument, arguments))
+            return (Estimator(model, values), options) if isinstance(target, type) else (target.set_params(**values), options)
+    if arguments:
+        raise InvalidPart(f"{owner}: --set changes an argument of a scikit-learn estimator, got --model {model}. Leave it out.")
     return model, options
 
 
-def dataset(data: Any = None, examples: int | None = None) -> Dataset:
-    """The data set that a name, a file or a folder stands for.
+def _argument(text: str) -> tuple[str, Any]:
+    """Name and value of name=value, where the value is JSON or else text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidPart(f"audit: --set takes name=value, got {text!r}. Write --set n_estimators=200, say.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def dataset(data: Any = None, examples: int | None = None, **columns: str | None) -> Dataset:
+    """The data set that a name, a file, a folder or data of this process stand for.
 
     Args:
-        data: a Dataset, the name of one, an .npz file or a folder; None: digits.
+        data: a Dataset, the name of one, an .npz, .csv or .parquet file, a folder of class folders, a data frame, a pair (X, y) of arrays, frames, lists or
+            .npy files, or a torch Dataset of pairs; None: digits.
         examples: training examples to keep; None: all.
+        columns: of a table: `target`, `group`, `time`, `split`.
 
     Raises:
-        InvalidPart: the data are none of these.
+        DataError: the data cannot be used.
+        InvalidPart: the data are none of these, or columns are named for what is no table.
         UnknownName: no data set has that name; the nearest are offered.
     """
+    named = {name: value for name, value in columns.items() if value is not None}
     if data is None:
-        return Digits(examples=examples or DIGITS)
-    if isinstance(data, Dataset):
-        return data
-    if not isinstance(data, str | Path):
-        raise InvalidPart(f"audit: data is a Dataset, the name of one, an .npz file or a folder, got {type(data).__name__}. Save arrays with numpy.savez.")
+        described: Dataset = Digits(examples=examples or DIGITS)
+    elif isinstance(data, Dataset):
+        described = data
+    else:
+        described = _named(data, named) if isinstance(data, str | Path) else held(data, named)
+    if named and (isinstance(data, Dataset) or not isinstance(described, Table)):
+        raise InvalidPart(f"audit: {', '.join(named)} name columns of a table, got {described.kind}. Leave them out.")
+    return described if examples is None or isinstance(data, Dataset) else replace(described, examples=examples)
+
+
+def _named(data: Path | str, columns: dict[str, str]) -> Dataset:
     path = Path(data)
     described: Part
     if path.is_dir():
         described = ImageFolder(str(path))
+    elif path.suffix.lower() in TABLES:
+        described = Table(str(path), **columns) if "target" in columns else without_target(list(Table(str(path), "y").frame().columns))  # type: ignore[arg-type]
     elif path.suffix == ".npz" or path.is_file():
         described = Arrays(str(path))
     elif str(data) in find("datasets"):
         described = build({"kind": str(data)})
     else:
-        raise UnknownName("audit: data", str(data), [*find("datasets"), "file.npz", "a folder of class folders"])
+        raise UnknownName("audit: data", str(data), [*find("datasets"), "file.npz", "file.csv", "file.parquet", "a folder of class folders"])
     assert isinstance(described, Dataset)
-    return described if examples is None else replace(described, examples=examples)
+    return described

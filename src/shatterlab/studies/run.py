@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shatterlab.core import Dataset, Learner, Part, Row, Runtime, Seeds
+from shatterlab.core import Dataset, Examples, Learner, Part, Row, Runtime, Seeds
 from shatterlab.core.errors import ShatterlabError
 from shatterlab.core.part import canonical
 from shatterlab.design.experiment import Experiment
@@ -92,9 +92,9 @@ class Study:
         return dataset(self.data)
 
     @functools.cached_property
-    def examples(self) -> int:
-        """The number of training examples."""
-        return len(sample(self.dataset, self.runtime, Seeds.replicate(0)).train)
+    def train(self) -> Examples:
+        """The training split of the first replicate."""
+        return sample(self.dataset, self.runtime, Seeds.replicate(0)).train
 
     def learners(self, most: int | None = None) -> list[Learner]:
         """The learners that the model stands for.
@@ -102,7 +102,7 @@ class Study:
         Args:
             most: training examples at most that the default budget is chosen for; None: all.
         """
-        return learners(self.model, min(self.examples, most or self.examples), self.name, **self.recipe)
+        return learners(self.model, min(len(self.train), most or len(self.train)), self.name, **self.recipe)
 
     def result(self, kind: type[Result], experiment: Experiment, **fields: Any) -> Result:
         """Runs an experiment to its end.
@@ -166,6 +166,8 @@ def preflight(trials: Iterable[Trial], runtime: Runtime) -> None:
 def _problem(trial: Trial, runtime: Runtime) -> ShatterlabError | None:
     try:
         train = sample(trial.dataset, runtime, trial.seeds).train
+        if not trial.learner.takes_columns:
+            train.require_numbers(trial.learner.kind)
         if isinstance(trial.learner, Training):
             trial.learner.build(train, trial.seeds, runtime)
         for part in trial.learner.parts():

@@ -115,6 +115,8 @@ def failed(trial: Trial, error: str, trace: str = "") -> Row:
 def _completed(trial: Trial, runtime: Runtime) -> Row:
     clock = _Clock()
     splits = sample(trial.dataset, runtime, trial.seeds)
+    if not trial.learner.takes_columns:
+        splits.train.require_numbers(trial.learner.kind)
     clock.lap("load")
     corruption = trial.corruption.fitted(splits.train, trial.seeds)
     corrupted = corruption.apply(splits, trial.seeds)
@@ -143,6 +145,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
         "trace": None,
         "classes": splits.train.classes,
         **({"class_names": canonical(splits.train.names)} if splits.train.names else {}),
+        **({"split_text": splits.split_text} if splits.split_text else {}),
         **results,
         **_oracle(curves),
         **{f"fit.{name}": value for name, value in fit.facts.items()},

@@ -1,0 +1,211 @@
+"""What is wrong with a sample before anything is trained on it: exact counts, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from shatterlab.core import Examples, Splits
+from shatterlab.core.errors import printable
+from shatterlab.core.lazy_inputs import Streamed
+
+_NAMED = 5  # positions or columns that a sentence names
+_FEW = 30  # test examples below which an accuracy says little
+_RULE = 0.99  # accuracy of one column alone, from which on it is a leak
+_LOOK = 4000  # examples on which a column is tried before it is tried on all
+_BINS = 256
+_WORDS = 2**22  # 32-bit words that are hashed at a time
+_IDENTITY = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class DataFinding:
+    """One thing that is wrong with a sample.
+
+    Args:
+        kind: "equal across splits", "equal with different labels", "constant columns", "one column gives the label", "small test split", "one test class",
+            "pixels in 0..255", "unequal classes" or "columns the model cannot take".
+        severity: "error" where training must fail, "warning" where figures mislead, "note" where they have to be read with care.
+        count: how many examples, columns or classes it concerns.
+        sentence: for a person; names in it are data of the user's, to be escaped where they are shown.
+    """
+
+    kind: str
+    severity: Literal["error", "warning", "note"]
+    count: int
+    sentence: str
+
+
+def findings_in(splits: Splits) -> list[DataFinding]:
+    """What is wrong with the two splits of a sample; nothing for one that is clean. Photos that are read from disk are not looked at.
+
+    Example:
+        >>> import torch
+        >>> inputs, labels = torch.rand(80, 6, generator=torch.Generator().manual_seed(0)), torch.arange(80) % 2
+        >>> [finding.kind for finding in findings_in(Splits(Examples(inputs, labels, 2), Examples(inputs[:40].clone(), labels[:40], 2)))]
+        ['equal across splits']
+    """
+    found = list(_sizes(splits))
+    if not isinstance(splits.train.inputs, Streamed):
+        train, test = (split.inputs.flatten(1).numpy() for split in (splits.train, splits.test))
+        firsts = equal_rows(train, test)
+        found += _shared(firsts, len(train))
+        for name, split, first in (("training", splits.train, firsts[: len(train)]), ("test", splits.test, firsts[len(train) :])):
+            found += _contradictions(name, split, first)
+        found += _columns(splits, train, test) if len(splits.train.shape) == 1 else _pixels(splits.train)
+    order = {"error": 0, "warning": 1, "note": 2}
+    return sorted(found, key=lambda finding: order[finding.severity])
+
+
+def equal_rows(*parts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The position of the first row that equals each row, over all parts one after the other; 0 and -0 are equal.
+
+    Rows are hashed to 64 bits and those with one hash compared, so the answer is exact; time is that of reading the rows once.
+
+    Args:
+        parts: float32, each of shape (n, d), with one d.
+
+    Example:
+        >>> equal_rows(np.float32([[1, 2], [3, 4]]), np.float32([[3, 4], [0, 0], [-0.0, 0]])).tolist()
+        [0, 1, 1, 3, 3]
+    """
+    starts = np.cumsum([0, *map(len, parts)])
+    hashes = np.concatenate([_hashes(part) for part in parts])
+    order = np.argsort(hashes, kind="stable")
+    firsts = np.arange(starts[-1])
+    same = hashes[order[1:]] == hashes[order[:-1]]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
+
+    def row(position: int) -> bytes:
+        part = int(np.searchsorted(starts, position, side="right")) - 1
+        return bytes((parts[part][position - starts[part]] + np.float32(0)).tobytes())
+
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        known: dict[bytes, int] = {}
+        for position in order[begin : end + 1].tolist():
+            firsts[position] = known.setdefault(row(position), position)
+    return firsts
+
+
+def _hashes(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """64-bit sums of the words of each row, each times a random odd number; what collides is compared later."""
+    n, d = rows.shape
+    factors = np.random.default_rng(0).integers(2**63, size=d, dtype=np.uint64) * np.uint64(2) + _IDENTITY
+    hashes = np.empty(n, np.uint64)
+    step = max(1, _WORDS // d // 16)
+    for start in range(0, n, step):
+        words = (rows[start : start + step] + np.float32(0)).view(np.uint32)
+        hashes[start : start + step] = (words * factors).sum(1, dtype=np.uint64)
+    return hashes
+
+
+def _shared(firsts: np.ndarray[Any, Any], n: int) -> Iterator[DataFinding]:
+    shared = np.flatnonzero(firsts[n:] < n)
+    if len(shared):
+        pairs = ", ".join(f"test {i} = training {firsts[n + i]}" for i in shared[:_NAMED])
+        total = len(firsts) - n
+        more = ", ..." if len(shared) > _NAMED else ""
+        sentence = f"{len(shared)} of {total} test inputs are also training inputs ({pairs}{more}): memory alone scores on them."
+        yield DataFinding("equal across splits", "warning", len(shared), sentence)
+
+
+def _contradictions(name: str, split: Examples, firsts: np.ndarray[Any, Any]) -> Iterator[DataFinding]:
+    """Inputs that occur with several labels: of such a group, only the most frequent label can be predicted."""
+    labels = split.labels.numpy()
+    _, groups, sizes = np.unique(firsts, return_inverse=True, return_counts=True)
+    pairs, counts = np.unique(groups * np.int64(split.classes) + labels, return_counts=True)
+    most = np.zeros(len(sizes), np.int64)
+    np.maximum.at(most, pairs // split.classes, counts)
+    torn = (most < sizes)[groups]
+    if torn.any():
+        bound = 100 * most.sum() / len(labels)
+        positions = ", ".join(map(str, np.flatnonzero(torn)[:_NAMED]))
+        got = f"{torn.sum()} {name} examples have equal inputs and different labels (positions {positions}{', ...' if torn.sum() > _NAMED else ''})"
+        yield DataFinding("equal with different labels", "warning", int(torn.sum()), f"{got}: no model is right on more than {bound:.2f} % of the split.")
+
+
+def _sizes(splits: Splits) -> Iterator[DataFinding]:
+    train, test = splits.train, splits.test
+    if len(test) < _FEW:
+        sentence = f"The test split has {len(test)} examples: one of them is {100 / len(test):.1f} points of test accuracy."
+        yield DataFinding("small test split", "warning", len(test), sentence)
+    if len(test.labels.unique()) == 1:
+        name = _class(test, int(test.labels[0]))
+        yield DataFinding("one test class", "warning", 1, f"All test examples are of class {name}: test accuracy says nothing about telling classes apart.")
+    shares = train.labels.bincount(minlength=train.classes) / len(train)
+    share, majority = float(shares.max()), int(shares.argmax())
+    if share > (1 / train.classes + 1) / 2:  # nearer to one class than to equal classes
+        got = f"Class {_class(train, majority)} is {100 * share:.1f} % of the training split"
+        yield DataFinding("unequal classes", "note", round(share * len(train)), f"{got}: compare accuracies with that of always naming it.")
+
+
+def _class(examples: Examples, label: int) -> str:
+    return printable(repr(examples.names[label])) if examples.names else str(label)
+
+
+def _pixels(train: Examples) -> Iterator[DataFinding]:
+    high = float(train.inputs.max())
+    if high > 2 and high <= 255 and float(train.inputs.min()) >= 0:
+        bright = int((train.inputs.flatten(1).max(1).values > 2).sum())
+        yield DataFinding("pixels in 0..255", "warning", bright, f"Pixels reach {high:g}, those of images lie in [0, 1]: divide by 255, or save them as uint8.")
+
+
+def _columns(splits: Splits, train: np.ndarray[Any, Any], test: np.ndarray[Any, Any]) -> Iterator[DataFinding]:
+    names = [printable(repr(str(column.name))) for column in splits.train.columns.columns] if splits.train.columns else [str(j) for j in range(train.shape[1])]
+    fixed = np.flatnonzero(train.max(0) == train.min(0))
+    if len(fixed):
+        which = ", ".join(names[j] for j in fixed[:_NAMED]) + (", ..." if len(fixed) > _NAMED else "")
+        word = f"{len(fixed)} columns have" if len(fixed) > 1 else "1 column has"
+        yield DataFinding("constant columns", "note", len(fixed), f"{word} one value in the whole training split: {which}.")
+    labels = splits.train.labels.numpy(), splits.test.labels.numpy()
+    most = int(np.bincount(labels[0], minlength=splits.train.classes).argmax())
+    needed = max(_RULE, 1 - float((labels[1] != most).mean()) / 5)  # a fifth of the errors of naming one class
+    if needed >= 1 or len(labels[1]) < 2:
+        return
+    for j in range(train.shape[1]):
+        coded = bool(splits.train.columns and splits.train.columns.columns[j].values is not None)
+        accuracy = _one_column(train[:, j], labels[0], test[:, j], labels[1], splits.train.classes, coded, needed)
+        if accuracy > needed:
+            right = "every test label" if accuracy == 1 else f"{100 * accuracy:.1f} % of the test labels"
+            sentence = f"Column {names[j]} alone gives {right}: is it known before the label is, or made from it?"
+            yield DataFinding("one column gives the label", "warning", len(labels[1]), sentence)
+
+
+def _one_column(
+    x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], z: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], classes: int, coded: bool, needed: float
+) -> float:
+    """Test accuracy of the best rule that sees one column; of a large sample, first on a part, on which a rule worth trying is nearly as good."""
+    if len(x) + len(z) > 2 * _LOOK:
+        part, other = slice(None, None, -(-len(x) // _LOOK)), slice(None, None, -(-len(z) // _LOOK))
+        if _rule(x[part], y[part], z[other], truth[other], classes, coded) < needed - 0.03:
+            return 0.0
+    return _rule(x, y, z, truth, classes, coded)
+
+
+def _rule(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], z: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], classes: int, coded: bool) -> float:
+    """The most frequent training label of each value, and, of numbers, of each of up to 256 intervals; the better one counts."""
+    values, places = np.unique(x, return_inverse=True)
+    best = 0.0
+    at = np.searchsorted(values, z, side="right") - 1
+    known = (at >= 0) & (values[at] == z)
+    named = _majority(places, y, len(values), classes)
+    most = np.bincount(y, minlength=classes).argmax()
+    best = float((np.where(known if coded else at >= 0, named[at], np.where(coded, most, named[0])) == truth).mean())
+    if not coded and len(values) > 2:
+        edges = np.unique(np.quantile(x, np.linspace(0, 1, min(_BINS, max(2, len(x) // 10)) + 1)[1:-1], method="nearest"))
+        named = _majority(np.searchsorted(edges, x), y, len(edges) + 1, classes)
+        best = max(best, float((named[np.searchsorted(edges, z)] == truth).mean()))
+    return best
+
+
+def _majority(places: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], count: int, classes: int) -> np.ndarray[Any, Any]:
+    """The most frequent label at each place."""
+    if count * classes > 2**24:  # values that hardly repeat: the first label of each
+        first = np.zeros(count, np.int64)
+        first[places[::-1]] = labels[::-1]
+        return first
+    most: np.ndarray[Any, Any] = np.bincount(places * classes + labels, minlength=count * classes).reshape(count, classes).argmax(1)
+    return most
