@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import shatterlab as sl
 from shatterlab.analysis.data_findings import equal_rows, findings_in
 from shatterlab.core import Examples, Splits
+from shatterlab.core.errors import DataError
 
 RNG = np.random.default_rng(0)
 
@@ -159,14 +160,22 @@ def test_columns_that_the_model_cannot_take():
     x, y = clean()
     text = pd.DataFrame(x[:, :3], columns=["a", "b", "c"]).assign(word=RNG.choice(["x", "y", "z"], 400), label=y)
     [found] = sl.data_findings(text, "MLP", target="label")
-    assert (found.severity, found.sentence) == ("error", "Training cannot take text, which column 'word' holds: turn them into numbers.")
+    assert (found.severity, found.sentence) == (
+        "error",
+        "Training cannot take text, which column 'word' holds: turn them into numbers, or put it into a pipeline that does.",
+    )
     assert [f.kind for f in sl.data_findings(text, LogisticRegression(), target="label")] == ["columns the model cannot take"]
     assert sl.data_findings(text, make_pipeline(OneHotEncoder(), LogisticRegression()), target="label") == []
     gaps = text.drop(columns="word").assign(a=np.where(x[:, 0] < 0.1, np.nan, x[:, 0]), b=np.where(x[:, 1] > 0.9, np.nan, x[:, 1]))
     [found] = sl.data_findings(gaps, LogisticRegression(), target="label")
-    assert found.sentence == "LogisticRegression cannot take missing values, which columns 'a', 'b' hold: fill them."
+    assert found.sentence == "LogisticRegression cannot take missing values, which columns 'a', 'b' hold: fill them, or put it into a pipeline that does."
     assert sl.data_findings(gaps, HistGradientBoostingClassifier(), target="label") == []
     assert sl.data_findings(gaps, RandomForestClassifier(), target="label") == []
+    coded = gaps.assign(a=pd.Categorical(text.word), big=2**40 + np.arange(400)).drop(columns="b")
+    assert sl.data_findings(coded, HistGradientBoostingClassifier(), target="label") == []
+    assert [f.count for f in sl.data_findings(coded, RandomForestClassifier(), target="label")] == [1]
+    with pytest.raises(DataError, match=r"^Estimator: RandomForestClassifier cannot take categories, which column 'a' holds: turn them into numbers, or "):
+        sl.audit(RandomForestClassifier(), coded, target="label")
 
 
 def test_it_is_cheap():

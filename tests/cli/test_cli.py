@@ -182,6 +182,24 @@ def test_an_outside_module_on_an_npz_file_is_audited(here, table, capsys):
     assert len(json.loads((here / "rows.json").read_text())) == 10
 
 
+def test_a_table_is_audited_with_groups_and_arguments(here, capsys):
+    rng = np.random.default_rng(0)
+    with open("visits.csv", "w", newline="") as stream:
+        csv.writer(stream).writerows([("age", "patient", "ill"), *((rng.normal(), i // 2, "ny"[i % 2]) for i in range(80))])
+    asked = ("audit", "--data", "visits.csv", "--model", "sklearn.tree:DecisionTreeClassifier", "--set", "max_depth=2", "--set", "criterion=entropy")
+    asked = (*asked, "--replicates", 1, "--levels", "0", "--workers", 1)
+    assert shatterlab(*asked, "--target", "ill", "--group", "patient") == 0
+    with Store("shatterlab.sqlite", create=False) as store:
+        row = store.rows()[0]
+    assert (row["dataset.group"], row["learner.arguments"], row["class_names"]) == ("patient", '{"criterion":"entropy","max_depth":2}', '["n","y"]')
+    assert row["split_text"] == "The test split is 10 of 40 whole groups of patient: 20 of 80 rows."
+    capsys.readouterr()
+    assert refusal(capsys, *asked, "--target", "il") == (2, "error: Table: target: a known name is required, got 'il'. Did you mean ill?")
+    needed = "error: audit: target, the name of the column with the classes, is required, got none. Columns: age, patient, ill."
+    assert refusal(capsys, *asked) == (2, needed)
+    assert refusal(capsys, "audit", "--data", "gone.csv", "--target", "ill")[0] == 3
+
+
 def test_an_outside_file_runs_and_is_checked_by_the_laws(here, capsys):
     (here / "my_idea.py").write_text(MY_IDEA)
     assert shatterlab("run", "my_idea.py", "--workers", 1) == 0

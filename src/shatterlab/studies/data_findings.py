@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from shatterlab.analysis.data_findings import DataFinding, findings_in
 from shatterlab.core import Learner, Runtime, Seeds, Splits
+from shatterlab.core.columns import Column
 from shatterlab.core.errors import printable
 from shatterlab.learners.estimator import Estimator
 from shatterlab.studies.model_and_data import dataset, learners
@@ -50,30 +52,36 @@ def unusable(learner: Learner, splits: Splits) -> list[DataFinding]:
         learner: of which only scikit-learn's own estimators that hold no other estimator say what they take, and learners that are no estimators need numbers.
         splits: of a table, or other data, which any learner takes.
     """
-    problems = splits.train.columns.problems if splits.train.columns else {}
-    if learner.takes_columns and problems:
-        text, missing = _taken(learner)
-        problems = {content: names for content, names in problems.items() if not (missing if content == "missing values" else text)}
-    findings = []
-    for content, names in problems.items():
-        which = ", ".join(printable(repr(name)) for name in names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-        remedy = "Fill them" if content == "missing values" else "Turn them into numbers"
-        sentence = f"{_name(learner)} cannot take {content}, which column{'s' if len(names) > 1 else ''} {which} hold{'' if len(names) > 1 else 's'}: {remedy}."
-        findings.append(DataFinding("columns the model cannot take", "error", len(names), sentence.replace(": F", ": f").replace(": T", ": t")))
-    return findings
-
-
-def _name(learner: Learner) -> str:
-    return learner.estimator.rpartition(":")[2] if isinstance(learner, Estimator) else learner.kind
-
-
-def _taken(learner: Learner) -> tuple[bool, bool]:
-    """Whether text and whether missing values are taken; yes where that is not known."""
     estimator = next((part for part in learner.parts() if isinstance(part, Estimator)), None)
-    if estimator is None or not estimator.estimator.startswith("sklearn."):
-        return True, True
-    built = estimator.built()
-    tags = getattr(built, "__sklearn_tags__", lambda: None)()
-    if tags is None or any(hasattr(value, "get_params") for value in built.get_params().values()) or "steps" in built.get_params():
-        return True, True
-    return bool(tags.input_tags.string or tags.input_tags.categorical), bool(tags.input_tags.allow_nan)
+    takes = _takes(estimator.built()) if estimator is not None else lambda column: not column.problem or learner.takes_columns
+    refused: dict[str, list[str]] = {}
+    for column in splits.train.columns.columns if splits.train.columns else ():
+        if not takes(column):
+            refused.setdefault(column.problem, []).append(str(column.name))
+    name = estimator.estimator.rpartition(":")[2] if estimator is not None else learner.kind
+    return [_finding(name, content, names) for content, names in refused.items()]
+
+
+def _finding(model: str, content: str, names: list[str]) -> DataFinding:
+    which = ", ".join(printable(repr(name)) for name in names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    columns = f"which columns {which} hold" if len(names) > 1 else f"which column {which} holds"
+    remedy = "fill them" if content == "missing values" else "turn them into numbers"
+    sentence = f"{model} cannot take {content}, {columns}: {remedy}, or put it into a pipeline that does."
+    return DataFinding("columns the model cannot take", "error", len(names), sentence)
+
+
+def _takes(estimator: Any) -> Callable[[Column], bool]:
+    """Whether an estimator takes a column; yes where that is not known."""
+    tags, options = getattr(estimator, "__sklearn_tags__", lambda: None)(), estimator.get_params()
+    composed = any(hasattr(value, "get_params") or isinstance(value, list) for value in options.values())
+    if tags is None or composed or not type(estimator).__module__.startswith("sklearn."):
+        return lambda column: True
+
+    def takes(column: Column) -> bool:
+        if column.problem == "missing values":
+            return bool(tags.input_tags.allow_nan)
+        if column.problem == "categories":
+            return bool(tags.input_tags.categorical or "categorical_features" in options or column.dtype.categories.dtype.kind in "iufb")
+        return column.problem not in ("text", "dates", "objects") or bool(tags.input_tags.string)
+
+    return takes

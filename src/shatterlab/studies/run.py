@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shatterlab.core import Dataset, Examples, Learner, Part, Row, Runtime, Seeds
-from shatterlab.core.errors import ShatterlabError
+from shatterlab.core.errors import DataError, ShatterlabError
 from shatterlab.core.part import canonical
 from shatterlab.design.experiment import Experiment
 from shatterlab.executors.drive import InProcess, drive
@@ -18,6 +18,7 @@ from shatterlab.executors.local import LocalPool
 from shatterlab.learners.training import Training
 from shatterlab.report import render, text_report, write
 from shatterlab.store.database import Store
+from shatterlab.studies.data_findings import unusable
 from shatterlab.studies.model_and_data import dataset, learners
 from shatterlab.trials.trial import Trial, sample
 
@@ -165,9 +166,12 @@ def preflight(trials: Iterable[Trial], runtime: Runtime) -> None:
 
 def _problem(trial: Trial, runtime: Runtime) -> ShatterlabError | None:
     try:
-        train = sample(trial.dataset, runtime, trial.seeds).train
+        splits = sample(trial.dataset, runtime, trial.seeds)
+        train = splits.train
         if not trial.learner.takes_columns:
             train.require_numbers(trial.learner.kind)
+        for finding in unusable(trial.learner, splits):
+            raise DataError(f"Estimator: {finding.sentence}")
         if isinstance(trial.learner, Training):
             trial.learner.build(train, trial.seeds, runtime)
         for part in trial.learner.parts():
