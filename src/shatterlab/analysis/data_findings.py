@@ -55,7 +55,7 @@ def findings_in(splits: Splits) -> list[DataFinding]:
         found += _shared(firsts, len(train))
         for name, split, first in (("training", splits.train, firsts[: len(train)]), ("test", splits.test, firsts[len(train) :])):
             found += _contradictions(name, split, first)
-        found += _columns(splits, train, test) if len(splits.train.shape) == 1 else _pixels(splits.train)
+        found += _columns(splits, train, test, firsts[len(train) :] >= len(train)) if len(splits.train.shape) == 1 else _pixels(splits.train)
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda finding: order[finding.severity])
 
@@ -153,17 +153,19 @@ def _pixels(train: Examples) -> Iterator[DataFinding]:
         yield DataFinding("pixels in 0..255", "warning", bright, f"Pixels reach {high:g}, those of images lie in [0, 1]: divide by 255, or save them as uint8.")
 
 
-def _columns(splits: Splits, train: np.ndarray[Any, Any], test: np.ndarray[Any, Any]) -> Iterator[DataFinding]:
+def _columns(splits: Splits, train: np.ndarray[Any, Any], test: np.ndarray[Any, Any], fresh: np.ndarray[Any, Any]) -> Iterator[DataFinding]:
     names = [printable(repr(str(column.name))) for column in splits.train.columns.columns] if splits.train.columns else [str(j) for j in range(train.shape[1])]
     fixed = np.flatnonzero(train.max(0) == train.min(0))
     if len(fixed):
         which = ", ".join(names[j] for j in fixed[:_NAMED]) + (", ..." if len(fixed) > _NAMED else "")
         word = f"{len(fixed)} columns have" if len(fixed) > 1 else "1 column has"
         yield DataFinding("constant columns", "note", len(fixed), f"{word} one value in the whole training split: {which}.")
-    labels = splits.train.labels.numpy(), splits.test.labels.numpy()
+    test, labels = test[fresh], (splits.train.labels.numpy(), splits.test.labels.numpy()[fresh])  # a copy of a training input shows no rule
+    if len(test) < 2:
+        return
     most = int(np.bincount(labels[0], minlength=splits.train.classes).argmax())
     needed = max(_RULE, 1 - float((labels[1] != most).mean()) / 5)  # a fifth of the errors of naming one class
-    if needed >= 1 or len(labels[1]) < 2:
+    if needed >= 1:
         return
     for j in range(train.shape[1]):
         coded = bool(splits.train.columns and splits.train.columns.columns[j].values is not None)

@@ -347,6 +347,15 @@ class Learner(Part, ABC):
         """Whether this learner, or the one inside it, takes text and missing values."""
         return any(isinstance(part, Learner) and part.reads_columns for part in self.parts())
 
+    def require_inputs(self, train: Examples) -> None:
+        """Refuses columns of text and missing values unless this learner takes them.
+
+        Raises:
+            DataError: a column holds some; the text names it.
+        """
+        if not self.takes_columns:
+            train.require_numbers(self.kind)
+
     @abstractmethod
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
         """The fitted model. Deterministic for given seeds; an observer changes nothing."""

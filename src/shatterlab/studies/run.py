@@ -168,8 +168,7 @@ def _problem(trial: Trial, runtime: Runtime) -> ShatterlabError | None:
     try:
         splits = sample(trial.dataset, runtime, trial.seeds)
         train = splits.train
-        if not trial.learner.takes_columns:
-            train.require_numbers(trial.learner.kind)
+        trial.learner.require_inputs(train)
         for finding in unusable(trial.learner, splits):
             raise DataError(f"Estimator: {finding.sentence}")
         if isinstance(trial.learner, Training):

@@ -115,8 +115,7 @@ def failed(trial: Trial, error: str, trace: str = "") -> Row:
 def _completed(trial: Trial, runtime: Runtime) -> Row:
     clock = _Clock()
     splits = sample(trial.dataset, runtime, trial.seeds)
-    if not trial.learner.takes_columns:
-        splits.train.require_numbers(trial.learner.kind)
+    trial.learner.require_inputs(splits.train)
     clock.lap("load")
     corruption = trial.corruption.fitted(splits.train, trial.seeds)
     corrupted = corruption.apply(splits, trial.seeds)
@@ -143,9 +142,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
         "status": "failed" if error else "diverged" if diverged else "ok",
         "error": error,
         "trace": None,
-        "classes": splits.train.classes,
-        **({"class_names": canonical(splits.train.names)} if splits.train.names else {}),
-        **({"split_text": splits.split_text} if splits.split_text else {}),
+        **_facts(splits),
         **results,
         **_oracle(curves),
         **{f"fit.{name}": value for name, value in fit.facts.items()},
@@ -179,6 +176,13 @@ def _results(fit: Fit, examples: Examples, known: Evaluation | None) -> dict[str
     loss, accuracy, top5 = known or evaluation(fit.scores, examples, fit.output)
     results: dict[str, Scalar] = {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
     return results if top5 is None else results | {"top5_accuracy": top5}
+
+
+def _facts(splits: Splits) -> dict[str, Scalar]:
+    facts: dict[str, Scalar] = {"classes": splits.train.classes}
+    if splits.train.names:
+        facts["class_names"] = canonical(splits.train.names)
+    return facts | ({"split_text": splits.split_text} if splits.split_text else {})
 
 
 def _oracle(curves: Iterable[tuple[int, int, str, float | None]]) -> dict[str, Scalar]:
