@@ -168,7 +168,7 @@ def test_an_audit_is_saved_and_told(blobs, tmp_path):
             "audit: a factory is required, got a live Linear. Pass `lambda: Linear()`: each replicate needs a fresh initialization.",
         ),
         (lambda: sl.audit("MPL"), "audit: model: a known name is required, got 'MPL'. Did you mean MLP"),
-        (lambda: sl.audit(data=3), "audit: data is a Dataset, the name of one, an .npz file or a folder, got int. Save arrays with numpy.savez."),
+        (lambda: sl.audit(data=3), "audit: data is a Dataset, the name of one, a file (.npz, .csv, .parquet), a folder, a data frame with target=, a pair"),
         (lambda: sl.audit("MLP", epoch=3), "audit: recipe: a known name is required, got 'epoch'. Did you mean epochs"),
         (lambda: sl.audit(sl.Recipe("a:b"), epochs=3), "audit: fields of Training go with a torch model, got epochs beside Recipe. Leave them out."),
         (lambda: sl.audit(replicates=0), "audit: replicates is a whole number >= 1, got 0. Three give an interval."),
