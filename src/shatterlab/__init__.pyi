@@ -65,6 +65,7 @@ from shatterlab.datasets.image_folder import ImageFolder as ImageFolder
 from shatterlab.datasets.mnist import FashionMNIST as FashionMNIST
 from shatterlab.datasets.mnist import MNIST as MNIST
 from shatterlab.datasets.streamed_folder import StreamedFolder as StreamedFolder
+from shatterlab.datasets.table import DataTable as DataTable
 from shatterlab.design.ablation import Ablation as Ablation
 from shatterlab.design.ablation import Factor as Factor
 from shatterlab.design.claims import Claim as Claim

@@ -194,7 +194,7 @@ def test_a_table_is_audited_with_groups_and_arguments(here, capsys):
     assert (row["dataset.group"], row["learner.arguments"], row["class_names"]) == ("patient", '{"criterion":"entropy","max_depth":2}', '["n","y"]')
     assert row["split_text"] == "The test split is 10 of 40 whole groups of patient: 20 of 80 rows."
     capsys.readouterr()
-    assert refusal(capsys, *asked, "--target", "il") == (2, "error: Table: target: a known name is required, got 'il'. Did you mean ill?")
+    assert refusal(capsys, *asked, "--target", "il") == (2, "error: DataTable: target: a known name is required, got 'il'. Did you mean ill?")
     needed = "error: audit: target, the name of the column with the classes, is required, got none. Columns: age, patient, ill."
     assert refusal(capsys, *asked) == (2, needed)
     assert refusal(capsys, "audit", "--data", "gone.csv", "--target", "ill")[0] == 3

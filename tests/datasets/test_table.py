@@ -11,7 +11,7 @@ import shatterlab as sl
 from readers.made_files import refusal
 from shatterlab.core import catalog
 from shatterlab.core.errors import DataError, InvalidPart, UnknownName
-from shatterlab.datasets.table import Table
+from shatterlab.datasets.table import DataTable
 
 N = 80
 
@@ -66,7 +66,7 @@ def kept(splits):
 
 def test_an_estimator_gets_the_rows_with_names_types_and_missing_values():
     frame = made().assign(split=np.where(np.arange(N) % 4 == 3, "test", "train"))
-    splits = Table.of(frame, "y", split="split").load()
+    splits = DataTable.of(frame, "y", split="split").load()
     features = frame.drop(columns=["y", "split"])
     for rows, test in zip(kept(splits), (False, True), strict=True):
         wanted = features[(frame.split == "test") == test].reset_index(drop=True)
@@ -76,7 +76,7 @@ def test_an_estimator_gets_the_rows_with_names_types_and_missing_values():
 
 
 def test_inputs_are_finite_and_columns_say_what_they_stand_for():
-    splits = Table.of(made(), "y").load()
+    splits = DataTable.of(made(), "y").load()
     assert splits.train.inputs.isfinite().all() and splits.train.inputs.dtype == torch.float32
     assert splits.train.columns.problems == {
         "text": ["text"],
@@ -98,7 +98,7 @@ def test_a_pipeline_on_text_and_gaps_runs_as_a_trial():
 
     columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["text"]), (SimpleImputer(), ["real", "gaps"]))
     learner = sl.Estimator.of(make_pipeline(columns, RandomForestClassifier(10, bootstrap=False)))
-    row = sl.run(sl.Trial(Table.of(made(), "y"), sl.RandomLabels(), learner))
+    row = sl.run(sl.Trial(DataTable.of(made(), "y"), sl.RandomLabels(), learner))
     assert (row["status"], row["error"], row["train.accuracy"]) == ("ok", None, 1.0)
     assert (row["class_names"], row["classes"]) == ('["u","v"]', 2) and row["split_text"].startswith("The test split is a quarter")
 
@@ -108,28 +108,28 @@ NUMBERS_ONLY = [sl.Training(sl.MLP((4,))), sl.KernelInterpolation(sl.Gaussian(1.
 
 @pytest.mark.parametrize("learner", NUMBERS_ONLY)
 def test_learners_of_numbers_refuse_text_and_gaps_by_name(learner):
-    row = sl.run(sl.Trial(Table.of(made()[["real", "text", "y"]], "y"), sl.TrueLabels(), learner))
+    row = sl.run(sl.Trial(DataTable.of(made()[["real", "text", "y"]], "y"), sl.TrueLabels(), learner))
     assert row["error"] == (
         f"{learner.kind}: numbers in every column are required, column 'text' holds text. "
         "Turn them into numbers (text into one column of 0 and 1 for each value), or use a scikit-learn pipeline that does."
     )
-    row = sl.run(sl.Trial(Table.of(made()[["real", "gaps", "count", "y"]], "y"), sl.TrueLabels(), learner))
+    row = sl.run(sl.Trial(DataTable.of(made()[["real", "gaps", "count", "y"]], "y"), sl.TrueLabels(), learner))
     assert row["error"].startswith(f"{learner.kind}: numbers in every column are required, columns 'gaps', 'count' hold missing values. Fill them, or use")
 
 
 def test_learners_of_numbers_and_pixel_corruptions_take_a_table_of_numbers():
-    data = Table.of(made()[["real", "whole", "flag", "y"]], "y")
+    data = DataTable.of(made()[["real", "whole", "flag", "y"]], "y")
     for corruption in (sl.ShuffledPixels(), sl.RandomPixels(), sl.GaussianPixels()):
         for learner in (sl.Training(sl.MLP((4,)), epochs=2), sl.Estimator("sklearn.tree:DecisionTreeClassifier")):
             row = sl.run(sl.Trial(data, corruption, learner))
             assert (row["status"], row["error"]) == ("ok", None)
-    mixed = Table.of(made()[["real", "text", "y"]], "y").load()
+    mixed = DataTable.of(made()[["real", "text", "y"]], "y").load()
     assert refusal(lambda: sl.ShuffledPixels().apply(mixed)).startswith("ShuffledPixels: numbers in every column are required, column 'text' holds text.")
 
 
 def test_hostile_names_are_data():
     frame = pd.DataFrame({"<b>\n": ["\x1b[31m", "a"] * 8, "y": ["<script>", "b\r"] * 8})
-    splits = Table.of(frame, "y").load()
+    splits = DataTable.of(frame, "y").load()
     assert splits.train.names == ("<script>", "b\r") and list(kept(splits)[0].columns) == ["<b>\n"]
     message = refusal(lambda: sl.ShuffledPixels().apply(splits))
     assert r"column '<b>\n' holds text" in message and message.isprintable()
@@ -140,7 +140,7 @@ def test_hostile_names_are_data():
 
 def test_whole_groups_stay_on_one_side():
     frame = made().assign(patient=np.arange(N) // 4)
-    splits = [Table.of(frame, "y", group="patient").load(seeds=sl.Seeds(data=seed)) for seed in (0, 0, 1)]
+    splits = [DataTable.of(frame, "y", group="patient").load(seeds=sl.Seeds(data=seed)) for seed in (0, 0, 1)]
     sides = [kept(part)[1]["number"].tolist() for part in splits]
     for numbers in sides:
         test = frame.number.isin(numbers)
@@ -153,18 +153,21 @@ def test_whole_groups_stay_on_one_side():
 @pytest.mark.parametrize("times", [pd.date_range("2020-01-01", periods=N)[::-1], np.arange(N)[::-1], pd.date_range("2020-01-01", periods=N)[::-1].astype(str)])
 def test_the_latest_rows_are_for_the_test(times):
     frame = made()[["number", "y"]].assign(when=times)
-    splits = Table.of(frame, "y", time="when").load()
+    splits = DataTable.of(frame, "y", time="when").load()
     assert kept(splits)[1]["number"].tolist() == frame.number[:20].tolist()  # the table is in reversed order
     assert splits.split_text.startswith("The test split is the latest by when: 20 of 80 rows, from ")
 
 
 def test_rows_of_one_time_stay_together():
     frame = made()[["real", "y"]].assign(when=np.repeat([3, 2, 1, 1], 20))
-    assert len(Table.of(frame, "y", time="when").load().test) == 20
+    assert len(DataTable.of(frame, "y", time="when").load().test) == 20
     frame["when"] = np.repeat([2, 1, 1, 1], 20)
-    assert len(Table.of(frame, "y", time="when").load().test) == 20
+    assert len(DataTable.of(frame, "y", time="when").load().test) == 20
     frame["when"] = 5
-    assert refusal(Table.of(frame, "y", time="when").load) == "Table: the time column 'when': two different times are required, got 5 only. Leave time out."
+    assert (
+        refusal(DataTable.of(frame, "y", time="when").load)
+        == "DataTable: the time column 'when': two different times are required, got 5 only. Leave time out."
+    )
 
 
 BAD_SPLITS = {
@@ -179,7 +182,7 @@ BAD_SPLITS = {
 @pytest.mark.parametrize("case", BAD_SPLITS)
 def test_a_split_that_cannot_be_made_is_refused(case):
     fields, columns, message = BAD_SPLITS[case]
-    assert refusal(Table.of(made().assign(**columns), "y", **fields).load) == f"Table: {message}"
+    assert refusal(DataTable.of(made().assign(**columns), "y", **fields).load) == f"DataTable: {message}"
 
 
 # Files
@@ -190,10 +193,14 @@ def saved(path, text):
     return str(path)
 
 
+def test_the_public_name_is_that_of_the_data_set():
+    assert sl.DataTable is DataTable and catalog.get("DataTable") is DataTable
+
+
 def test_a_csv_file_and_its_frame_are_one_sample(tmp_path):
     frame = made()[["whole", "real", "text", "y"]]
     frame.to_csv(tmp_path / "t.csv", index=False)
-    one, other = Table(str(tmp_path / "t.csv"), "y"), Table.of(frame, "y")
+    one, other = DataTable(str(tmp_path / "t.csv"), "y"), DataTable.of(frame, "y")
     assert torch.equal(one.load().train.inputs, other.load().train.inputs)
     assert one.identity()["path"].startswith("sha256:") and other.identity()["path"].startswith("live:table#")
     assert catalog.build(one.describe()) == one and catalog.build(other.describe()) == other
@@ -201,14 +208,14 @@ def test_a_csv_file_and_its_frame_are_one_sample(tmp_path):
 
 def test_the_key_of_a_frame_is_that_of_its_content():
     frame = made()
-    key = Table.of(frame, "y").identity()
-    assert Table.of(frame.copy(), "y").identity() == key
+    key = DataTable.of(frame, "y").identity()
+    assert DataTable.of(frame.copy(), "y").identity() == key
     for column, value in (("text", "other"), ("whole", 99), ("y", "u" if frame.y[3] == "v" else "v"), ("number", 7)):
         changed = frame.copy()
         changed.loc[3, column] = value
-        assert Table.of(changed, "y").identity() != key, column
-    assert Table.of(frame.rename(columns={"real": "Real"}), "y").identity() != key
-    assert Table.of(frame.astype({"whole": float}), "y").identity() != key
+        assert DataTable.of(changed, "y").identity() != key, column
+    assert DataTable.of(frame.rename(columns={"real": "Real"}), "y").identity() != key
+    assert DataTable.of(frame.astype({"whole": float}), "y").identity() != key
 
 
 REFUSED = {
@@ -231,15 +238,15 @@ REFUSED = {
 def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path, case):
     text, message = REFUSED[case]
     path = saved(tmp_path / "t.csv", text)
-    assert refusal(Table(path, "y", split="s" if case == "nothing else" else None).load) == f"Table: {message}".format(path=path)
+    assert refusal(DataTable(path, "y", split="s" if case == "nothing else" else None).load) == f"DataTable: {message}".format(path=path)
 
 
 def test_a_file_that_is_not_there_or_binary_is_refused(tmp_path):
     path = tmp_path / "t.csv"
-    assert refusal(Table(str(path), "y").load) == f"Table: a .csv or .parquet file is required, nothing is at {path}. Check the path."
-    assert refusal(Table(str(path), "y").fingerprints) == f"Table: a .csv or .parquet file is required, nothing is at {path}. Check the path."
+    assert refusal(DataTable(str(path), "y").load) == f"DataTable: a .csv or .parquet file is required, nothing is at {path}. Check the path."
+    assert refusal(DataTable(str(path), "y").fingerprints) == f"DataTable: a .csv or .parquet file is required, nothing is at {path}. Check the path."
     path.write_bytes(bytes(range(256)) * 9)
-    assert refusal(Table(str(path), "y").load).startswith("Table: a whole .csv file is required, got UnicodeDecodeError: ")
+    assert refusal(DataTable(str(path), "y").load).startswith("DataTable: a whole .csv file is required, got UnicodeDecodeError: ")
 
 
 def test_a_parquet_file_needs_pyarrow(tmp_path):
@@ -248,30 +255,32 @@ def test_a_parquet_file_needs_pyarrow(tmp_path):
     try:
         import pyarrow  # noqa: F401
     except ImportError:
-        message = "Table: pyarrow is required for .parquet files, got none. Install shatterlab[frames], or save the table as .csv."
-        assert refusal(Table(str(path), "y").load) == message
+        message = "DataTable: pyarrow is required for .parquet files, got none. Install shatterlab[frames], or save the table as .csv."
+        assert refusal(DataTable(str(path), "y").load) == message
         return
-    assert refusal(Table(str(path), "y").load).startswith("Table: a whole .parquet file is required, got ")
+    assert refusal(DataTable(str(path), "y").load).startswith("DataTable: a whole .parquet file is required, got ")
     made().drop(columns="things").to_parquet(path)
-    assert len(Table(str(path), "y").load().train) == 60
+    assert len(DataTable(str(path), "y").load().train) == 60
 
 
 def test_columns_that_are_not_there_are_offered():
-    with pytest.raises(UnknownName, match=r"^Table: target: a known name is required, got 'Gap'\. Did you mean gaps\?$"):
-        Table.of(made(), "Gap").load()
-    with pytest.raises(InvalidPart, match=r"^Table: one of group, time and split is enough, and no more, got 'a, b'$"):
-        Table("t.csv", "y", group="a", time="b")
-    with pytest.raises(InvalidPart, match=r"^Table: a column of its own is required for the target, got 'y'$"):
-        Table("t.csv", "y", group="y")
-    with pytest.raises(InvalidPart, match=r"^Table: a data frame of this process is required, got 'live:table#0' of another one\. Pass the data again\.$"):
-        Table("live:table#0", "y").load()
+    with pytest.raises(UnknownName, match=r"^DataTable: target: a known name is required, got 'Gap'\. Did you mean gaps\?$"):
+        DataTable.of(made(), "Gap").load()
+    with pytest.raises(InvalidPart, match=r"^DataTable: one of group, time and split is enough, and no more, got 'a, b'$"):
+        DataTable("t.csv", "y", group="a", time="b")
+    with pytest.raises(InvalidPart, match=r"^DataTable: a column of its own is required for the target, got 'y'$"):
+        DataTable("t.csv", "y", group="y")
+    with pytest.raises(InvalidPart, match=r"^DataTable: a data frame of this process is required, got 'live:table#0' of another one\. Pass the data again\.$"):
+        DataTable("live:table#0", "y").load()
 
 
 def test_frames_that_cannot_be_used_are_refused():
     frame = made()
-    with pytest.raises(DataError, match=r"^Table: at least one row is required, the table has none\. Check how it was made\.$"):
-        Table.of(frame[:0], "y")
-    with pytest.raises(DataError, match=r"^Table: one column a name is required, got 'y' more than once\. Rename or drop the others\.$"):
-        Table.of(pd.concat([frame, frame["y"]], axis=1), "y")
-    with pytest.raises(DataError, match=r"^Table: column 'real': numbers, text, dates or categories are required, got list\. Turn it into columns of those\.$"):
-        Table.of(frame.assign(real=[[1]] * N), "y")
+    with pytest.raises(DataError, match=r"^DataTable: at least one row is required, the table has none\. Check how it was made\.$"):
+        DataTable.of(frame[:0], "y")
+    with pytest.raises(DataError, match=r"^DataTable: one column a name is required, got 'y' more than once\. Rename or drop the others\.$"):
+        DataTable.of(pd.concat([frame, frame["y"]], axis=1), "y")
+    with pytest.raises(
+        DataError, match=r"^DataTable: column 'real': numbers, text, dates or categories are required, got list\. Turn it into columns of those\.$"
+    ):
+        DataTable.of(frame.assign(real=[[1]] * N), "y")

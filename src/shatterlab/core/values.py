@@ -31,7 +31,7 @@ class Examples:
         classes: k, the number of classes, >= 2.
         levels: 255 where the source had 8-bit pixels (16 for scikit-learn's digits), else None.
         names: of the k classes, where they are not their numbers: data of the user's, to be escaped where they are shown.
-        columns: of a `Table`: what its inputs stand for; None: inputs are numbers.
+        columns: of a `DataTable`: what its inputs stand for; None: inputs are numbers.
     """
 
     inputs: Tensor

@@ -22,8 +22,8 @@ _Positions = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
-class Table(Dataset):
-    """Your own table in a .csv or .parquet file, or a data frame of this process (`Table.of`).
+class DataTable(Dataset):
+    """Your own table in a .csv or .parquet file, or a data frame of this process (`DataTable.of`).
 
     Scikit-learn estimators get its rows as a data frame with names and types, so text, dates, categories and missing values are your pipeline's business; other
     learners need numbers in every column. Numbers are rounded to float32. The test split is what `split` says; else the rows with the latest quarter of `time`;
@@ -59,7 +59,7 @@ class Table(Dataset):
         self.require(self.target not in named, "a column of its own is required for the target", self.target)
 
     @classmethod
-    def of(cls, frame: Any, target: str, **fields: Any) -> Table:
+    def of(cls, frame: Any, target: str, **fields: Any) -> DataTable:
         """The data set of a data frame of pandas that this process holds.
 
         Args:
@@ -73,7 +73,7 @@ class Table(Dataset):
         Example:
             >>> import pandas as pd
             >>> frame = pd.DataFrame({"size": [1.0, 2.0, 5.0, 6.0] * 4, "colour": ["red", None, "blue", "red"] * 4, "kind": ["a", "a", "b", "b"] * 4})
-            >>> splits = Table.of(frame, "kind").load()
+            >>> splits = DataTable.of(frame, "kind").load()
             >>> splits.train.names, len(splits.test), splits.train.columns.problems
             (('a', 'b'), 4, {'text': ['colour']})
         """

@@ -24,7 +24,7 @@ class Estimator(Learner):
     """A classifier of scikit-learn, or with its interface: `fit(X, y)` and `predict_proba(X)` or `predict(X)`.
 
     Scores are the probabilities of `predict_proba`, else 1 for the predicted class. Every `random_state`, at any depth, is set from the init stream.
-    The rows of a `Table` are those of a data frame, with names and types; all other inputs are arrays of n x d float32.
+    The rows of a `DataTable` are those of a data frame, with names and types; all other inputs are arrays of n x d float32.
 
     Args:
         estimator: "module:Class", as in "sklearn.ensemble:RandomForestClassifier".

@@ -12,7 +12,7 @@ from shatterlab.core import Dataset
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.user_code import user_code
 from shatterlab.datasets.arrays import Arrays
-from shatterlab.datasets.table import Table
+from shatterlab.datasets.table import DataTable
 from shatterlab.readers.frames import as_frame
 from shatterlab.readers.sizes import require_room
 
@@ -32,7 +32,7 @@ def held(data: Any, columns: Mapping[str, str]) -> Dataset:
     """
     frame = as_frame(data, "audit")
     if frame is not None:
-        return Table.of(frame, **columns) if "target" in columns else without_target(list(frame.columns))
+        return DataTable.of(frame, **columns) if "target" in columns else without_target(list(frame.columns))
     if hasattr(data, "__getitem__") and hasattr(data, "__len__") and type(data).__module__ not in ("builtins", "numpy", "torch"):
         return Arrays.of(*_stacked(data))
     if not isinstance(data, list | tuple) or len(data) != 2:
@@ -71,7 +71,7 @@ def _pair(x: Any, y: Any, columns: Mapping[str, str]) -> Dataset:
     name = str(getattr(y, "name", None) or "y")
     while name in map(str, frame.columns):
         name += "_"
-    return Table.of(frame.reset_index(drop=True).assign(**{name: labels}), target=name, form=form, **columns)
+    return DataTable.of(frame.reset_index(drop=True).assign(**{name: labels}), target=name, form=form, **columns)
 
 
 def _array(x: Any) -> np.ndarray[Any, Any]:

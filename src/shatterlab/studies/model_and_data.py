@@ -19,7 +19,7 @@ from shatterlab.core.user_code import resolve
 from shatterlab.datasets.arrays import Arrays
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.image_folder import ImageFolder
-from shatterlab.datasets.table import Table
+from shatterlab.datasets.table import DataTable
 from shatterlab.learners.estimator import Estimator
 from shatterlab.learners.recipe import Recipe
 from shatterlab.learners.training import Training
@@ -123,7 +123,7 @@ def dataset(data: Any = None, examples: int | None = None, **columns: str | None
         described = data
     else:
         described = _named(data, named) if isinstance(data, str | Path) else held(data, named)
-    if named and (isinstance(data, Dataset) or not isinstance(described, Table)):
+    if named and (isinstance(data, Dataset) or not isinstance(described, DataTable)):
         raise InvalidPart(f"audit: {', '.join(named)} name columns of a table, got {described.kind}. Leave them out.")
     return described if examples is None or isinstance(data, Dataset) else replace(described, examples=examples)
 
@@ -134,7 +134,7 @@ def _named(data: Path | str, columns: dict[str, str]) -> Dataset:
     if path.is_dir():
         described = ImageFolder(str(path))
     elif path.suffix.lower() in TABLES:
-        described = Table(str(path), **columns) if "target" in columns else without_target(list(Table(str(path), "y").frame().columns))  # type: ignore[arg-type]
+        described = DataTable(str(path), **columns) if "target" in columns else without_target(list(DataTable(str(path), "y").frame().columns))  # type: ignore[arg-type]
     elif path.suffix == ".npz" or path.is_file():
         described = Arrays(str(path))
     elif str(data) in find("datasets"):
