@@ -15,7 +15,7 @@ _HOMES = {
     "core.errors": ("DataError", "InvalidPart", "LawBroken", "NotApplicable", "ShatterlabError", "StoreError", "UnknownName", "UserCodeError"),
     "trials.trial": ("Trial", "run"),
     "store.database": ("Store",),
-    "design.claims": ("Claim", "difference", "mean", "ratio"),
+    "design.claims": ("Claim", "difference", "every", "mean", "ratio"),
     "design.experiment": ("Experiment", "Scale", "grid"),
     "views": (
         "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "PublishedLine",

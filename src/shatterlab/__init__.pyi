@@ -70,6 +70,7 @@ from shatterlab.design.ablation import Ablation as Ablation
 from shatterlab.design.ablation import Factor as Factor
 from shatterlab.design.claims import Claim as Claim
 from shatterlab.design.claims import difference as difference
+from shatterlab.design.claims import every as every
 from shatterlab.design.claims import mean as mean
 from shatterlab.design.claims import ratio as ratio
 from shatterlab.design.experiment import Experiment as Experiment

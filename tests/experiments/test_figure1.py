@@ -12,6 +12,7 @@ import torch
 import shatterlab as sl
 from shatterlab.core.values import Row
 from shatterlab.corruptions.labels import PartialLabels
+from shatterlab.design.claims import judge_together
 from shatterlab.design.experiment import SCALES
 from shatterlab.design.settings import FIVE_SETTINGS
 from shatterlab.experiments._networks import LEVELS, TIME, published_losses, published_points
@@ -65,11 +66,13 @@ def test_the_published_curves_carry_the_names_of_our_settings():
 
 def rows_of(experiment, values):
     """A row a trial with made results: `values(trial)` gives the columns."""
-    return [Row({**trial.specification(), "status": "ok", "classes": 10, **values(trial)}) for trial in experiment.trials]
+    return [Row({**trial.specification(), "status": "ok", "classes": 10, "train.n": 50_000, "test.n": 10_000, **values(trial)}) for trial in experiment.trials]
 
 
 def verdicts(experiment, values):
-    return {judged.claim.text: judged.verdict for judged in experiment.judge(rows_of(experiment, values))}
+    """At laptop scale what is run at smoke scale, where nothing is judged."""
+    scale = "laptop" if experiment.scale == "smoke" else experiment.scale
+    return {judged.claim.text: judged.verdict for judged in judge_together(experiment.claims, rows_of(experiment, values), scale)}
 
 
 EPOCHS = {"true labels": 10, "shuffled pixels": 15, "Gaussian pixels": 21, "random pixels": 23, "random labels": 36}  # to a loss of 0.05, Figure 1(a)
@@ -87,8 +90,12 @@ def as_published_1a(epochs):
 
 def test_figure_1a_claims_hold_of_the_published_numbers():
     found = verdicts(figure1a.experiment(PAPER), as_published_1a(EPOCHS))
-    assert set(found.values()) == {"reproduced", "not at this scale"}
     assert sum("take longer" in text for text in found) == 4
+    assert found.pop("random labels are fitted: training accuracy is at least 0.993") == "observed"  # made here to be exactly 1
+    close = "to a loss of 0.05, random pixels take longer than Gaussian pixels"
+    assert found.pop(close) == "undecided"  # 23 and 21 whole epochs differ by 1 to 3, and three runs leave a spread
+    assert set(found.values()) == {"reproduced", "not at this scale"}
+    assert verdicts(figure1a.experiment(PAPER), as_published_1a(EPOCHS | {"random pixels": 28}))[close] == "reproduced"
 
 
 @pytest.mark.parametrize(("slower", "faster"), [("random labels", "random pixels"), ("shuffled pixels", "true labels")])
@@ -128,7 +135,9 @@ def as_published_1c(shift=0.0):
 
 def test_figure_1c_claims_hold_of_the_published_numbers_and_notice_a_leak():
     experiment = figure1c.experiment(PAPER)
-    assert set(verdicts(experiment, as_published_1c()).values()) == {"reproduced", "not at this scale"}
+    found = verdicts(experiment, as_published_1c())
+    assert found.pop("training accuracy is at least 0.993 at every level") == "observed"  # made here to be exactly 1
+    assert set(found.values()) == {"reproduced", "not at this scale"}
     assert "contradicted" in verdicts(experiment, as_published_1c(shift=0.3)).values()  # test labels that leak
 
 
@@ -144,9 +153,9 @@ def test_number_format_claims_are_equivalence_and_not_absence_of_a_difference():
         return made
 
     assert set(verdicts(experiment, values(0.001)).values()) == {"reproduced"}
-    assert set(verdicts(experiment, values(-0.15)).values()) == {"contradicted"}
-    accuracy = next(judged for judged in experiment.judge(rows_of(experiment, values(0.0195))) if "accuracy" in judged.claim.text)
-    assert accuracy.verdict == "undecided"  # a mean inside the margin whose interval reaches beyond it shows nothing
+    assert set(verdicts(experiment, values(-0.3)).values()) == {"contradicted"}
+    accuracy = next(verdict for text, verdict in verdicts(experiment, values(0.0195)).items() if "accuracy" in text)
+    assert accuracy == "undecided"  # a mean inside the margin whose interval reaches beyond it shows nothing
 
 
 # An MLP does not see where its inputs stand

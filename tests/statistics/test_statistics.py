@@ -98,9 +98,11 @@ class TestMeans:
         assert mean_interval(np.arange(10.0), rng=rng).method == "BCa"
 
     @pytest.mark.parametrize("n", [2, 3, 12])
-    def test_equal_values_give_no_width(self, n):
+    def test_equal_values_tell_nothing_of_their_spread(self, n):
         interval = mean_interval([0.1] * n, rng=np.random.default_rng(0))
-        assert (interval.low, interval.estimate, interval.high, interval.n) == (0.1, 0.1, 0.1, n)
+        assert (interval.low, interval.estimate, interval.high, interval.n, interval.method) == (-math.inf, 0.1, math.inf, n, "no spread")
+        ratios = ratio_interval([20] * n, [10] * n)
+        assert (ratios.low, ratios.estimate, ratios.high, ratios.method) == (0.0, pytest.approx(2), math.inf, "no spread")
 
     def test_one_value_is_too_few(self):
         interval = t_interval([0.3])
@@ -161,7 +163,8 @@ class TestClopperPearson:
 class TestEquivalence:
     def test_verdicts(self):
         assert equivalence([0.1], 0.1, 0.02).verdict == "too few"
-        assert equivalence([0.1, 0.1, 0.1], 0.1, 0.02).verdict == "equivalent"
+        assert equivalence([0.1, 0.101, 0.099], 0.1, 0.02).verdict == "equivalent"
+        assert equivalence([0.1, 0.1, 0.1], 0.1, 0.02).verdict == "undecided"  # a tie is no certainty
         assert equivalence([0.3, 0.31, 0.29], 0.1, 0.02).verdict == "different"
         assert equivalence([0.0, 0.2, 0.1], 0.1, 0.02).verdict == "undecided"
 

@@ -18,6 +18,7 @@ from shatterlab.analysis.capacity import attempts
 from shatterlab.core import Fit
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.values import Row
+from shatterlab.design.claims import judge_together
 from shatterlab.design.experiment import SCALES
 from shatterlab.experiments.beyond import capacity as searches_of
 from shatterlab.measures.memorized_bits import MemorizedBits
@@ -427,8 +428,11 @@ def test_the_experiment_has_every_contender(scale):
 
 def test_its_claims_can_be_contradicted():
     experiment = searches_of.experiment(SCALES["smoke"])
-    assert {each.verdict for each in experiment.judge(answers(experiment, right=True))} == {"reproduced"}
-    assert {each.verdict for each in experiment.judge(answers(experiment, right=False))} == {"contradicted"}
+    for right, verdicts in ((True, {"observed", "reproduced"}), (False, {"contradicted"})):
+        rows = answers(experiment, right)
+        assert {each.verdict for each in experiment.judge(rows)} == {"not judged"}
+        judged = judge_together(experiment.claims, rows, "laptop")
+        assert {each.verdict for each in judged} == verdicts, judged
 
 
 def answers(experiment, right):

@@ -65,6 +65,20 @@ def rows_of(values, column="test.error", **more):
 def test_a_cell_is_the_mean_with_the_t_interval():
     values = [0.88, 0.91, 0.90]
     low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert summarize(rows_of(values, "my.score"), "my.score").text("test.error") == f"{100 * np.mean(values):.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def of_shares(values):
+    """The hull of Student's interval and that of the angles arcsin sqrt(share), turned back into means."""
+    angles = np.arcsin(np.sqrt(values))
+    plain, turned = (stats.t.interval(0.95, len(values) - 1, np.mean(each), stats.sem(each)) for each in (values, angles))
+    turned = [np.sin(angle) ** 2 + np.cos(2 * angle) * np.var(angles, ddof=1) for angle in np.clip(turned, 0, np.pi / 2)]
+    return max(0.0, min(plain[0], turned[0])), min(1.0, max(plain[1], turned[1]))
+
+
+def test_a_cell_of_shares_is_the_mean_with_the_hull_of_two_intervals():
+    values = [0.88, 0.91, 0.90]
+    low, high = of_shares(values)
     assert summarize(rows_of(values), "test.error").text("test.error") == f"{100 * np.mean(values):.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
 
@@ -210,9 +224,9 @@ def test_a_curve_draws_means_intervals_and_single_trials():
     spec = Curve("corruption.level", "test.error").spec(rows)
     assert len(spec["datasets"]["points"]) == 6
     first, second = spec["datasets"]["means"]
-    low, high = stats.t.interval(0.95, 2, 0.01, 0.01 / math.sqrt(3))
+    _, high = of_shares([0.0, 0.01, 0.02])
     assert (first["x"], first["n"]) == (0.0, 3)
-    assert (first["y"], first["low"], first["high"]) == pytest.approx((0.01, low, high))
+    assert (first["y"], first["low"], first["high"]) == pytest.approx((0.01, 0.0, high))  # no share is below 0
     assert second["text"].startswith("51.0 % [")
     chance = [layer["encoding"]["y"]["datum"] for layer in spec["layer"] if "datum" in layer["encoding"].get("y", {})]
     assert chance == pytest.approx([0.9, 0.9])  # the line and its name
@@ -523,8 +537,8 @@ def moves(*groups, variants=BY_VALUE):
         ([21, 32, 41, 52], [19, 28, 39, 48], "shuffled pixels before true labels (clearly)"),
         ([21, 32, 41, 52], [19, 35, 31, 50], "shuffled pixels before true labels (within noise)"),
         ([21, 32, 41, 52], [22, 31, 42, 51], "none"),
-        ([21, 32, 41, 52], [20, 31, 39, 50], "none"),  # equal means are no order
-        ([20, 31, 39, 50], [19, 28, 39, 48], "none"),  # nor is there one to move
+        ([21, 32, 41, 52], [20, 30, 50, 40], "none"),  # equal geometric means are no order
+        ([30, 20, 40, 50], [19, 28, 39, 48], "none"),  # nor is there one to move
         ([21, 32, 41, 52], [18, 28, 38, 48], "shuffled pixels before true labels (no interval)"),  # all differ by 2: of the spread nothing is known
         ([21], [19], "shuffled pixels before true labels (no interval)"),
     ],
@@ -547,11 +561,14 @@ def test_an_order_never_averages_a_bound():
     true, base = ordered("true labels", [20, 30]), ordered("shuffled pixels", [21, 32])
     slow = ordered("true labels", [None, None], norm="scale")
     assert moves(true, base, slow, variants={"scale": {"norm": "scale"}}) == "shuffled pixels before true labels (no interval)"
-    partly = ordered("true labels", [20, None], norm="scale")  # with 50 for the bound their mean would be 35, above 26.5
+    partly = ordered("true labels", [20, None], norm="scale")  # with 50 for the bound their mean would be 32, above 25.9
     grid = RankingTable(TIME, {"scale": {"norm": "scale"}}, **CHOICES).grid([*true, *base, *partly])
     assert grid.rows[1][2:] == ("20 (1 of 2), ≥ 50 (1 of 2)", "as base", "not known for true labels and shuffled pixels")
     points = RankingTable(TIME, {"scale": {"norm": "scale"}}, **CHOICES).spec([*true, *base, *partly])["datasets"]["points"]
-    assert [(point["y"], point["bound"], point["own"]) for point in points if point["x"] == "scale"] == [(20, True, True), (26.5, False, False)]
+    assert [(point["y"], point["bound"], point["own"]) for point in points if point["x"] == "scale"] == [
+        (20, True, True),
+        (pytest.approx(stats.gmean([21, 32])), False, False),
+    ]
 
 
 def test_a_setting_that_a_choice_does_not_touch_is_its_base():
@@ -559,7 +576,7 @@ def test_a_setting_that_a_choice_does_not_touch_is_its_base():
     rows += ordered("shuffled pixels", [60, 64], **{"corruption.unit": "value"})
     order = RankingTable(TIME, BY_VALUE | {"not run": {"norm": "none"}}, **CHOICES)
     base, value, missing = order.grid(rows).rows
-    assert base[-1] == "true labels 25 < shuffled pixels 26.5 < random labels 42"
+    assert base[-1] == "true labels 24.5 < shuffled pixels 25.9 < random labels 42"
     assert value[1:4] == ("2", "as base", "as base")
     assert value[-1] == "random labels before shuffled pixels (no interval)"  # both pairs differ by 20
     assert missing[1:] == ("0", "-", "-", "-", "no trial yet")
@@ -574,7 +591,7 @@ def test_a_choice_is_changed_alone():
     variants = {"scale": {"norm": "scale"}, "both": {"norm": "scale", "corruption.unit": "value"}}
     grid = RankingTable(TIME, variants, **CHOICES).grid([*base, *scale, *both])
     assert [line[1] for line in grid.rows] == ["4", "2", "2"]
-    assert [line[3].split()[0] for line in grid.rows[1:]] == ["2", "6"]
+    assert [line[3].split()[0] for line in grid.rows[1:]] == ["1.73", "5.92"]  # the roots of 3 and 35
     alone = RankingTable(TIME, {"scale": {"norm": "scale"}}, **CHOICES).grid([*base, *scale, *both])
     assert alone.rows[1] == grid.rows[1]
     assert "Left out: 2 trials of other choices." in alone.notes
@@ -587,9 +604,9 @@ def test_an_order_is_printed_within_a_hundred_columns():
     rows += [*ordered("shuffled pixels", [60, 69], **{"corruption.unit": "value"}), *ordered("random labels", [None, None], norm="scale")]
     told = RankingTable(TIME, {"each value shuffled by itself": BY_VALUE["each value by itself"], "scale": {"norm": "scale"}}, **CHOICES).text(rows)
     assert max(map(len, told.splitlines())) <= 100 and told.isascii()
-    assert "Base choices: true labels 25 < shuffled pixels 26.5 < random labels 42." in told
+    assert "Base choices: true labels 24.5 < shuffled pixels 25.9 < random labels 42." in told
     assert "Each value shuffled by itself: order moves: random labels before shuffled pixels (within noise)." in told
-    assert "Scale: order moves: none." in told  # at least 50 stays above 26.5
+    assert "Scale: order moves: none." in told  # at least 50 stays above 25.9
 
 
 def test_the_lanes_of_an_order_are_those_of_the_base():

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shatterlab.analysis import columns
+from shatterlab.analysis.columns import Quantity, is_geometric, mean_interval_of, mean_of
 from shatterlab.analysis.naming import counted, heading, number, text_of, value_of, with_interval
 from shatterlab.analysis.replicates import by, configuration, ended_well, finite, matches, mixed, seeds, unique
 from shatterlab.core import Row
-from shatterlab.statistics import mean_interval, ratio_interval
 
 LEVEL = 0.95  # of every interval that a view prints or draws
+SHOWN_FROM = 3  # replicates: two give an interval 12.7 standard errors wide on either side, which nobody can read
 _CHANCE = {"test.error": lambda classes: 1 - 1 / classes, "test.accuracy": lambda classes: 1 / classes}
 _DERIVED = {"setting": "corruption.", "model": "learner."}  # where a partner differs in one of these, it may differ in all of that
 
@@ -27,7 +29,10 @@ class Summary:
         infinite: replicates whose value is infinite.
         trials: finished replicates in the group, those without a value included.
         reason: why values are absent, where a row says so.
-        ratio: whether the values are ratios: their mean is geometric, with the interval of their logarithms.
+        quantity: the kind of the column; means of times, of positive quantities and of ratios are geometric.
+        known: between which bounds each value is known; empty: exactly.
+        examples: of how many examples each value is a share.
+        ratio: whether the values are ratios.
     """
 
     values: tuple[float, ...] = ()
@@ -35,6 +40,9 @@ class Summary:
     infinite: int = 0
     trials: int = 0
     reason: str = ""
+    quantity: Quantity = "real"
+    known: tuple[tuple[float, float], ...] = ()
+    examples: int | None = None
     ratio: bool = False
 
     @property
@@ -45,19 +53,16 @@ class Summary:
     @property
     def mean(self) -> float | None:
         """The mean over replicates; None where censored or infinite values forbid one."""
-        if not self.complete:
-            return None
-        if self.ratio and len(set(self.values)) > 1:
-            return math.exp(math.fsum(map(math.log, self.values)) / len(self.values))
-        return self.values[0] if self.ratio else math.fsum(self.values) / len(self.values)
+        return mean_of(self.quantity, self.values) if self.complete else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The interval of the mean; None below two replicates or where all are equal, which tells nothing of their spread."""
-        if not self.complete or len(set(self.values)) < 2:
+        """The interval of the mean; None below three replicates, and where nothing is known of their spread."""
+        if not self.complete or len(self.values) < SHOWN_FROM:
             return None
-        interval = ratio_interval(self.values, [1.0] * len(self.values), LEVEL) if self.ratio else mean_interval(self.values, LEVEL)
-        return float(interval.low), float(interval.high)
+        known = self.known or tuple((value, value) for value in self.values)
+        interval = mean_interval_of(self.quantity, self.values, known, self.examples, LEVEL)
+        return None if interval.method == "no spread" or not math.isfinite(interval.high) else (float(interval.low), float(interval.high))
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -74,8 +79,10 @@ class Summary:
         times, column, count = ("× ", "", len(self.values)) if self.ratio else ("", column, len(self.values))
         if self.mean is None:
             return times + self._parts(column)
-        if self.interval is None and count > 1:
+        if count > 1 and len(set(self.values)) == 1:
             return f"{times}{number(self.mean, column)} (all {count})"
+        if count > 1 and self.interval is None:
+            return f"{times}{number(self.mean, column)} (n = {count})"
         short = f" (n = {count})" if count != self.trials else ""
         return times + (with_interval(self.mean, *self.interval, column) if self.interval else number(self.mean, column)) + short
 
@@ -93,27 +100,27 @@ def summarize(rows: Iterable[Mapping[str, Any]], column: str, *, ratio: bool = F
     A run that never reached its goal has null in `fit.epochs_to_...`; it is known to need more than it was given.
     """
     good = [row for row in rows if ended_well(row)]
-    values, bounds, infinite, reason = [], [], 0, ""
+    values, known, bounds, infinite, reason, sizes = [], [], [], 0, "", set()
     for row in good:
         value = value_of(row, column)
         if isinstance(value, int | float) and math.isfinite(value):
             values.append(float(value))
+            known.append((not ratio and columns.bounds(row, column)) or (float(value), float(value)))
+            sizes.add(columns.examples(row, column))
         elif isinstance(value, float) and math.isinf(value):
             infinite += 1
         elif (bound := censoring(row, column)) is not None:
             bounds.append(bound)
         else:
             reason = reason or ("not a number" if isinstance(value, float) else absence(row, column) or "not recorded")
-    return Summary(tuple(values), tuple(bounds), infinite, len(good), reason, ratio)
+    kind: Quantity = "positive" if ratio else columns.quantity(column)
+    return Summary(tuple(values), tuple(bounds), infinite, len(good), reason, kind, tuple(known), sizes.pop() if len(sizes) == 1 else None, ratio)
 
 
 def censoring(row: Mapping[str, Any], column: str) -> float | None:
     """How far a run was followed that never reached the goal of `column`; None where nothing is censored."""
-    for unit in ("epochs", "steps"):
-        followed = row.get(f"fit.{unit}")
-        if column.startswith(f"fit.{unit}_to_") and row.get(column) is None and isinstance(followed, int | float):
-            return float(followed)
-    return None
+    known = columns.bounds(row, column)
+    return known[0] if known and known[1] == math.inf else None
 
 
 def absence(row: Mapping[str, Any], column: str) -> str:
@@ -129,6 +136,8 @@ def caveats(groups: Mapping[tuple[Any, ...], Sequence[Row]], columns: Sequence[s
         summaries = [summarize(rows, column) for rows in groups.values()]
         if any(summary.bounds for summary in summaries):
             notes.append(f"{heading(column)}: ≥ counts runs that had not got there when they ended; no mean is taken over them.")
+        if any(len(summary.values) > 1 and is_geometric(summary.quantity, summary.values) for summary in summaries):
+            notes.append(f"{heading(column)}: means are geometric.")
         reasons = dict.fromkeys(summary.reason for summary in summaries if summary.reason and not summary.values)
         notes += [f"{heading(column)}: - means {reason}." for reason in reasons]
     return notes

@@ -210,12 +210,13 @@ def list_() -> int:
 
 
 @app.command
-def show(name: str, *, options: ExperimentOptions = ExperimentOptions()) -> int:
-    """Shows a part (its documentation and fields) or an experiment (its question, trials and claims).
+def show(name: str, *, options: ExperimentOptions = ExperimentOptions(), store: Path = STORE) -> int:
+    """Shows a part (its documentation and fields) or an experiment (its question, trials and claims, and how small an effect they can decide).
 
     Args:
         name: A name of `shatterlab list`.
         options: What the experiment is made of.
+        store: Where rows are that say how much replicates vary.
     """
     from shatterlab.core import catalog
 
@@ -224,12 +225,22 @@ def show(name: str, *, options: ExperimentOptions = ExperimentOptions()) -> int:
         return 0
     from shatterlab import experiments
     from shatterlab.core.errors import UnknownName
+    from shatterlab.design.planning import decidable
+    from shatterlab.store.database import Store
 
     if not name.endswith(".py") and name not in experiments.names():
         raise UnknownName("show", name, [*catalog.find(), *experiments.names()])
     experiment, _ = options.experiment(name)
     print(f"{experiment.name}: {experiment.question}\nSource: {experiment.source}\n{len(experiment.trials)} trials at scale {options.scale}; claims:")
-    print("\n".join(f"- {claim.text}" for claim in experiment.claims))
+    if store.exists():
+        with Store(store, create=False) as database:
+            rows = experiment.select(database.rows(arrays=False))
+    else:
+        rows = []
+    sure = {id(each.claim): f"\n    {each.text}" for each in decidable(experiment, rows)}
+    if experiment.scale == "smoke":
+        print("(smoke scale shows values and decides nothing; what it takes to decide: --scale laptop)")
+    print("\n".join(f"- {claim.text}{sure.get(id(claim), '')}" for claim in experiment.claims))
     return 0
 
 

@@ -360,6 +360,10 @@ class Learner(Part, ABC):
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
         """The fitted model. Deterministic for given seeds; an observer changes nothing."""
 
+    def goals(self) -> Mapping[str, float]:
+        """Column -> value at which training ends (an accuracy that is reached, a loss that is fallen to); no claim about a mean may lie inside these."""
+        return {}
+
 
 class Measure(Part, ABC):
     """A quantity of a fitted model on its training sample; it trains nothing."""

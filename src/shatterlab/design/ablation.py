@@ -11,7 +11,7 @@ from shatterlab.analysis.naming import heading
 from shatterlab.core import Corruption, Part, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName
 from shatterlab.corruptions.labels import RandomLabels
-from shatterlab.design.claims import Claim, mean, ratio
+from shatterlab.design.claims import Claim, every, mean, ratio
 from shatterlab.design.experiment import Experiment
 from shatterlab.trials.trial import Trial
 from shatterlab.views import Effect, Effects, LearningCurves, Table
@@ -134,7 +134,7 @@ class Ablation:
         nothing = "and nothing is learned from them: test accuracy is chance to within 5 points"
         return (
             ratio(necessary, accuracy, off, on, low=self.keeps, origin="chance" if self.chance is None else self.chance),
-            mean(sufficient, "train.accuracy", random, low=0.99),
+            every(sufficient, "train.accuracy", random, low=0.99),
             mean(nothing, accuracy, random, low=chance - 0.05, high=chance + 0.05, above_chance=self.chance is None),
         )
 

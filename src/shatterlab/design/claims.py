@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
+from shatterlab.analysis.columns import quantity
 from shatterlab.analysis.replicates import Configuration, by_configuration, distinct, matches, pairs, partners
 from shatterlab.core import Part, Row
 from shatterlab.core.errors import UnknownName
-from shatterlab.design.verdicts import ClaimedRange, Origin, Sample, Verdict, sample
+from shatterlab.design.verdicts import ClaimedRange, Finding, Origin, Sample, Verdict, corrected, sample
 from shatterlab.statistics import Interval
 
 SCALE_NAMES = ("smoke", "laptop", "paper")
@@ -23,12 +24,15 @@ class Judgement:
 
     Args:
         claim: the sentence judged.
-        verdict: "reproduced" (the interval lies inside the claim's), "contradicted" (outside), "undecided",
-            "too few trials" (fewer than two distinct replicates) or "not at this scale".
-        interval: of the mean, the mean difference or the geometric mean ratio; where configurations are many, of the
-            one that decides; its estimate is NaN where censored values leave bounds only; None where there is none.
+        verdict: "reproduced" (the interval lies inside the claim's, after Holm's correction for all claims that are judged together), "contradicted"
+            (outside), "undecided", "observed" (every single run agrees, a statement about these runs), "too few trials" (fewer than two distinct
+            replicates), "not judged" (smoke scale) or "not at this scale".
+        interval: of the mean, the mean difference or the geometric mean ratio, at the claim's level, without correction; of a count the probability's;
+            where configurations are many, of the one that decides; its estimate is NaN where censored values leave bounds only; None where there is none.
         n: distinct replicates (or pairs) behind that interval.
         reason: why, in one sentence.
+        p: two-sided, before Holm's correction; None where nothing is tested.
+        scale: the scale that the verdict is about.
     """
 
     claim: Claim
@@ -36,6 +40,13 @@ class Judgement:
     interval: Interval | None
     n: int
     reason: str
+    p: float | None = None
+    scale: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The verdict with its scale, "reproduced at laptop scale"."""
+        return f"{self.verdict} at {self.scale} scale" if self.scale and self.verdict in ("reproduced", "contradicted", "observed") else self.verdict
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,10 @@ class Claim(Part):
 
     Each configuration that `where` matches is judged by itself and the claim holds if it holds in all: means over different models are no replicates. With
     `versus`, the number is the paired difference column[where] - column[versus], paired by seeds between configurations that agree in everything else; with
-    `ratio` it is the geometric mean of column[where] / column[versus]. "Contradicted" by one of m configurations takes an interval of level 1 - (1 - level) /
-    m.
+    `ratio` it is the geometric mean of column[where] / column[versus]. Of times and positive quantities the mean is the geometric one (`analysis.columns`).
+    "Contradicted" by one of m configurations takes p <= (1 - level) / m. With `each` every single value is claimed to lie in the range: what the runs show is
+    counted ("observed": all of them), with the interval of the probability. So is a claim that an error is 0 or an accuracy 1, and one about values that are
+    all 0 or all 1.
 
     Failed rows are left out. Diverged ones enter no mean, and while there is one the claim is undecided; so it is while a ratio has a side <= 0. A time that
     was not reached (`fit.epochs_to_...` is null) is a bound, and such claims are decided by bounds only.
@@ -64,6 +77,7 @@ class Claim(Part):
             low=0.9, high=1.1, at level=0.9 the two one-sided tests at 5 %.
         origin: what a ratio counts from, in the column's unit; "chance": 1/k, for accuracies above that of guessing among the row's k classes, also
             without a ratio.
+        each: whether the claim is about every single value.
 
     Raises:
         InvalidPart: no bound, low above high, a level outside (0, 1), an unknown scale, a ratio without `versus` or
@@ -89,6 +103,7 @@ class Claim(Part):
     reference: str = ""
     ratio: bool = False
     origin: Origin = 0.0
+    each: bool = False
 
     def validate(self) -> None:
         low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
@@ -113,16 +128,54 @@ class Claim(Part):
             rows: any rows; those that do not match are left out.
             scale: the scale they were run at.
         """
+        return judge_together((self,), rows, scale)[0]
+
+    def finding(self, rows: Iterable[Row], scale: str = "") -> Finding:
+        """What these rows say before other claims are looked at: the verdict that they speak for, and its p-value."""
         if self.scales and scale not in self.scales:
-            return Judgement(self, "not at this scale", None, 0, f"judged at {' and '.join(self.scales)} scale only")
+            return Finding("not at this scale", notes=(f"judged at {' and '.join(self.scales)} scale only",))
         usable = [row for row in rows if row.get("status", "ok") != "failed"]
         unknown = self._unknown_column(usable)
         samples = [] if unknown else self._samples(usable)
         if not samples:
             conditions = ", ".join(f"{column} = {value}" for column, value in self.where.items()) or "any configuration"
-            return Judgement(self, "too few trials", None, 0, unknown or f"no finished row has {conditions}")
+            return Finding("too few trials", notes=(unknown or f"no finished row has {conditions}",))
+        if scale == "smoke":
+            first = samples[0]
+            shown = first.interval(self.level) if first.n and len(samples) == 1 else None
+            return Finding("not judged", None, shown, first.n, ("smoke scale shows values and decides nothing: run it at laptop scale",))
         replicates = "replicates" if self.versus is None else "pairs with one other configuration that agrees in everything else"
-        return Judgement(self, *ClaimedRange(self.low, self.high, self.level).decide(samples, replicates))
+        return ClaimedRange(self.low, self.high, self.level, self.each or self._all_or_none).judge(samples, replicates)
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether its mean is geometric."""
+        return self.ratio or (self.versus is None and quantity(self.column) in ("time", "positive"))
+
+    def values(self, rows: Iterable[Row]) -> list[list[float]]:
+        """The finite values of each configuration, or of its pairs; their logarithms where the mean is geometric."""
+        samples = self._samples([row for row in rows if row.get("status", "ok") != "failed"])
+        points = [[value.point for value in sample.values if math.isfinite(value.point)] for sample in samples]
+        return [[math.log(point) for point in each if point > 0] for each in points] if self.is_logarithmic else points
+
+    @property
+    def may_be_a_goal(self) -> bool:
+        """Whether it is about the mean of a column at which training may be told to end."""
+        return self.versus is None and not self.each and not self._all_or_none and self.column in ("train.accuracy", "train.error", "train.loss")
+
+    def is_met_by(self, goals: Mapping[str, float]) -> bool:
+        """Whether a run that ends at these goals lies in the claimed range."""
+        accuracy = goals.get("train.accuracy")
+        ends = {**goals, **({} if accuracy is None else {"train.error": 1 - accuracy})}
+        if self.column not in ends:
+            return False
+        if self.column == "train.accuracy":
+            return self.low is not None and self.low <= ends[self.column] and (self.high is None or self.high >= 1)
+        return self.high is not None and self.high >= ends[self.column] and (self.low is None or self.low <= 0)
+
+    @property
+    def _all_or_none(self) -> bool:
+        return self.versus is None and quantity(self.column) == "share" and (self.high == 0 or self.low == 1)
 
     def _unknown_column(self, rows: Sequence[Row]) -> str:
         known = {column for row in rows for column in row}
@@ -199,6 +252,43 @@ def ratio(text: str, column: str, where: Where, versus: Where, *, origin: Origin
         options: `low` and `high` (factors > 0), `scales`, `level` and `reference` of `Claim`.
     """
     return Claim(text, column, where, versus=versus, ratio=True, origin=origin, **options)
+
+
+def every(text: str, column: str, where: Where | None = None, versus: Where | None = None, *, ratio: bool = False, **options: Unpack[Options]) -> Claim:
+    """The claim that every single value lies in [low, high]: "zero training error in 3 of 3 runs, so P >= 0.29".
+
+    Args:
+        text: the sentence.
+        column: a column of numbers.
+        where: which rows.
+        versus: the rows that are subtracted, or divided by, pair by pair; None: none.
+        ratio: divide by `versus`.
+        options: `low`, `high`, `scales`, `level` and `reference` of `Claim`.
+
+    Example:
+        >>> fitted = every("training error is zero", "train.error", high=0.0)
+        >>> judged = fitted.judge([{"seeds.order": seed, "train.error": 0.0} for seed in range(3)])
+        >>> judged.verdict, judged.reason
+        ('observed', '3 of 3 runs, so P >= 0.29 at 95 %')
+    """
+    return Claim(text, column, where or {}, versus=versus, ratio=ratio, each=True, **options)
+
+
+def judge_together(claims: Sequence[Claim], rows: Iterable[Row], scale: str = "") -> tuple[Judgement, ...]:
+    """Claims as one family: Holm's correction over all that are tested decides, the interval that is shown is each claim's own.
+
+    Args:
+        claims: of one experiment.
+        rows: its rows; those that do not match a claim are left out.
+        scale: the scale they were run at.
+    """
+    rows = list(rows)
+    findings = [claim.finding(rows, scale) for claim in claims]
+    settled = corrected(findings, [claim.level for claim in claims])
+    return tuple(
+        Judgement(claim, verdict, found.interval, found.n, reason, found.p, scale)
+        for claim, found, (verdict, reason) in zip(claims, findings, settled, strict=True)
+    )
 
 
 def _labels(configurations: Iterable[Configuration]) -> dict[Configuration, str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Any, TypeVar
 
+from shatterlab.analysis.replicates import matches
 from shatterlab.core import Part, Row, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName
-from shatterlab.design.claims import SCALE_NAMES, Claim, Judgement
+from shatterlab.design.claims import SCALE_NAMES, Claim, Judgement, judge_together
 from shatterlab.trials.trial import Trial
 
 __all__ = ["SCALES", "Claim", "Experiment", "Judgement", "Scale", "grid", "once"]
@@ -84,9 +85,6 @@ SCALES: Mapping[str, Scale] = {
 }
 
 
-# The paper's settings: corruptions to train on, and the conditions by which claims and views select their rows.
-
-
 def grid(make: Callable[..., Item], **axes: Sequence[Any]) -> tuple[Item, ...]:
     """One object for every combination of the axes; the first axis varies slowest.
 
@@ -147,6 +145,7 @@ class Experiment:
                 raise InvalidPart(f"Experiment: {name} is a sequence, got {value!r}. Write {name}=(..., ).")
             object.__setattr__(self, name, tuple(value))
         self._require_trials(self.trials)
+        self._require_open_claims()
         if not self.trials and self.propose is None:
             raise InvalidPart(f"Experiment: at least one trial or a propose is required, {self.name!r} has neither. Look for an empty axis of its grid.")
 
@@ -172,9 +171,16 @@ class Experiment:
         return list(selected.values())
 
     def judge(self, rows: Iterable[Row]) -> tuple[Judgement, ...]:
-        """Every claim, judged by the rows of this experiment's own trials."""
-        own = self.select(rows)
-        return tuple(claim.judge(own, self.scale) for claim in self.claims)
+        """Every claim, judged by the rows of this experiment's own trials; all of them are one family."""
+        return judge_together(self.claims, self.select(rows), self.scale)
+
+    def _require_open_claims(self) -> None:
+        """A mean that training itself brings into the claimed range shows nothing: what can be claimed is that each run gets there."""
+        for claim in self.claims:
+            for trial in self.trials if claim.may_be_a_goal else ():
+                if claim.is_met_by(trial.learner.goals()) and matches(Row(trial.specification()), claim.where):
+                    required = f"a claim outside the rule by which training ends is required, {claim.text!r} lies inside {dict(trial.learner.goals())}"
+                    raise InvalidPart(f"Experiment: {required}. Claim it of each run: every(...) in place of mean(...).")
 
     def _require_trials(self, trials: Iterable[Any]) -> None:
         for trial in trials:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar, Literal
@@ -106,6 +107,9 @@ class StreamedTraining(GradientTraining):
 
     def is_measured(self, epoch: int) -> bool:
         return epoch % self.check_every == 0 or epoch >= self.epochs
+
+    def goals(self) -> Mapping[str, float]:
+        return {} if self.stop is None else {"train.accuracy": self.stop}
 
     def feed_and_stopping(self, model: nn.Sequential, train: Examples, seeds: Seeds, ranks: Ranks, runtime: Runtime) -> tuple[Feed, Stopping]:
         readers = runtime.readers or runtime.threads

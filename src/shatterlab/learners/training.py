@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ from shatterlab.training.feeds import Feed, MemoryFeed
 from shatterlab.training.fit import build_model, fit_network
 from shatterlab.training.preprocessing import preparation
 from shatterlab.training.recipe import GradientTraining
-from shatterlab.training.stopping import HeldOut, Milestones, Stopping
+from shatterlab.training.stopping import OVERFIT_LOSS, HeldOut, Milestones, Stopping
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,12 @@ class Training(GradientTraining):
         fits = len(train.shape) == 3 and self.crop <= min(train.shape[1:])
         self.require(fits, f"images of at least {self.crop} x {self.crop} pixels are required for this crop", train.shape)
         return (train.shape[0], self.crop, self.crop)
+
+    def goals(self) -> Mapping[str, float]:
+        if not isinstance(self.stop, str):
+            return {"train.loss": float(self.stop)}
+        fitted = {"train.accuracy": 1.0} if self.stop in ("interpolation", "overfit") else {}
+        return fitted | ({"train.loss": OVERFIT_LOSS} if self.stop == "overfit" else {})
 
     def feed_and_stopping(self, model: nn.Sequential, train: Examples, seeds: Seeds, ranks: Ranks, runtime: Runtime) -> tuple[Feed, Stopping]:
         held_out = HeldOut(train, self.validation, self.patience, seeds) if self.validation else None

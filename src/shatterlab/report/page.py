@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
 _LICENSES = ("vega.LICENSE", "vega-lite.LICENSE", "vega-embed.LICENSE", "bundled.LICENSES")
-_TONES = {"reproduced": "good", "contradicted": "bad", "undecided": "open", "too few trials": "open"}
+_TONES = {"reproduced": "good", "observed": "good", "contradicted": "bad", "undecided": "open", "too few trials": "open"}
 
 
 def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str] = (), reproduce: Sequence[str] = (), scale: str = "") -> str:

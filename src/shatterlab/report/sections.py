@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from shatterlab.analysis.naming import heading, model, number, setting, text_of, value_of, with_interval
 from shatterlab.analysis.replicates import SPECIFICATION, by, seeds, unique
-from shatterlab.analysis.summary import censoring
+from shatterlab.analysis.summary import SHOWN_FROM, censoring
 from shatterlab.core.values import Row
+from shatterlab.design.claims import Claim, Judgement, judge_together
 from shatterlab.views import Grid, View
 from shatterlab.views.view import plain
 
 if TYPE_CHECKING:
-    from shatterlab.design.experiment import Claim, Experiment
-    from shatterlab.statistics import Interval
+    from shatterlab.design.experiment import Experiment
 
 FALSE_ALARM = 1e-6 / 3  # of each statistical self-check
 _WIDTH = 100  # characters a line of text
@@ -56,6 +56,7 @@ class ClaimLine:
 
     text: str
     verdict: str
+    tag: str
     interval: str
     claimed: str
     n: int
@@ -127,12 +128,18 @@ class Checks:
 
 def claims(experiment: Experiment, rows: Sequence[Row]) -> list[ClaimLine]:
     """Every claim of the experiment, judged by these rows."""
-    lines = []
-    for claim in experiment.claims:
-        judged, source = claim.judge(rows, experiment.scale), f" ({claim.reference})" if claim.reference else ""
-        interval = "" if judged.interval is None else _interval(judged.interval, claim)
-        lines.append(ClaimLine(claim.text, judged.verdict, interval, _claimed(claim) + source, judged.n, judged.reason))
-    return lines
+    return [
+        ClaimLine(
+            judged.claim.text,
+            judged.verdict,
+            judged.tag,
+            _interval(judged),
+            _claimed(judged.claim) + (f" ({judged.claim.reference})" if judged.claim.reference else ""),
+            judged.n,
+            judged.reason,
+        )
+        for judged in judge_together(experiment.claims, rows, experiment.scale)
+    ]
 
 
 def _claimed(claim: Claim) -> str:
@@ -143,14 +150,17 @@ def _claimed(claim: Claim) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _interval(interval: Interval, claim: Claim) -> str:
-    """The interval as printed, with the ends that exist: one value has none, censored values leave one at most."""
+def _interval(judged: Judgement) -> str:
+    """The estimate with the ends of its interval that exist; without them below three replicates and where nothing is judged; of counts the reason says it."""
+    interval, claim = judged.interval, judged.claim
+    if interval is None or interval.method == "Clopper-Pearson":
+        return ""
     column = "" if claim.ratio else claim.column
     if math.isnan(interval.estimate):
-        if interval.low == (0 if claim.ratio else -math.inf):
+        if interval.low <= 0 and (claim.ratio or interval.low == -math.inf):
             return f"at most {number(interval.high, column)}" if math.isfinite(interval.high) else ""
         return f"≥ {number(interval.low, column)}"
-    if math.isfinite(interval.low) and math.isfinite(interval.high):
+    if judged.verdict != "not judged" and interval.n >= SHOWN_FROM and math.isfinite(interval.low) and math.isfinite(interval.high):
         return with_interval(interval.estimate, interval.low, interval.high, column)
     return number(interval.estimate, column)
 
@@ -279,7 +289,9 @@ def headline(lines: Sequence[ClaimLine], rows: Sequence[Row]) -> list[str]:
         return ["There is no result: no trial ended well."]
     if not lines:
         return ["No claim was put to the test; the figures and tables speak for themselves."]
-    tally = Counter(line.verdict for line in lines)
+    tally = Counter(line.tag for line in lines)
+    if set(tally) <= {"not judged", "not at this scale"} and tally["not judged"]:
+        return ["Everything ran. Smoke scale decides nothing: run it with --scale laptop for verdicts."]
     return [f"Of {len(lines)} {'claim' if len(lines) == 1 else 'claims'}: " + ", ".join(f"{count} {verdict}" for verdict, count in tally.items()) + "."]
 
 
@@ -308,7 +320,7 @@ def _wrapped(text: str, indent: str = "") -> str:
 
 def _claim_text(line: ClaimLine) -> str:
     numbers = f": {line.interval}, claimed {line.claimed} (n = {line.n})" if line.interval else ""
-    first = textwrap.fill(plain(f"[{line.verdict}] {line.text}{numbers}"), _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    first = textwrap.fill(plain(f"[{line.tag}] {line.text}{numbers}"), _WIDTH, initial_indent="  ", subsequent_indent="    ")
     return first + (f"\n{_wrapped(line.reason, '    ')}" if line.reason else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shatterlab.statistics.bounded import interval_of_bounds, share_interval
 from shatterlab.statistics.intervals import (
     Equivalence,
     Interval,
@@ -29,6 +30,6 @@ from shatterlab.statistics.significance import (
 __all__ = [
     "Equivalence", "Interval", "Significance", "binomial_two_sided", "bootstrap_interval",
     "clopper_pearson", "detectable", "equivalence",
-    "g_test_bound", "holm", "kendall_interval", "kendall_tau", "mean_interval",
-    "paired_difference", "permutation_test", "poisson_binomial_two_sided", "ratio_interval", "same_counts_bound", "t_interval", "t_test",
+    "g_test_bound", "holm", "interval_of_bounds", "kendall_interval", "kendall_tau", "mean_interval",
+    "paired_difference", "permutation_test", "poisson_binomial_two_sided", "ratio_interval", "same_counts_bound", "share_interval", "t_interval", "t_test",
 ]  # fmt: skip

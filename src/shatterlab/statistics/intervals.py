@@ -41,7 +41,7 @@ class Interval:
 
     @property
     def width(self) -> float:
-        """High minus low; 0 where all values are equal."""
+        """High minus low."""
         return self.high - self.low
 
     def inside(self, low: float | None, high: float | None) -> bool:
@@ -81,7 +81,7 @@ def confidence(level: float, owner: str) -> float:
 def t_interval(values: Values, level: float = 0.95) -> Interval:
     """Student's interval for the mean of independent replicates: mean +- t(n-1) s / sqrt(n).
 
-    One value gives (-inf, inf), method "too few"; equal values give an interval of width 0.
+    One value gives (-inf, inf), method "too few"; so do equal values, method "no spread": a tie tells nothing of the spread.
 
     Args:
         values: one number a replicate.
@@ -104,7 +104,7 @@ def t_interval(values: Values, level: float = 0.95) -> Interval:
     if n == 1:
         return Interval(mean, -math.inf, math.inf, level, "too few", 1)
     if np.ptp(array) == 0:
-        return Interval(float(array[0]), float(array[0]), float(array[0]), level, "t", n)
+        return Interval(float(array[0]), -math.inf, math.inf, level, "no spread", n)
     half = float(special.stdtrit(n - 1, (1 + level) / 2) * array.std(ddof=1) / math.sqrt(n))
     return Interval(mean, mean - half, mean + half, level, "t", n)
 
@@ -133,7 +133,7 @@ def bootstrap_interval(values: Values, level: float, rng: np.random.Generator) -
         raise DataError(f"bootstrap_interval: at least {BOOTSTRAP_FROM} replicates are required, got {n}. {reason}.")
     mean = float(array.mean())
     if np.ptp(array) == 0:
-        return Interval(float(array[0]), float(array[0]), float(array[0]), level, "BCa", n)
+        return Interval(float(array[0]), -math.inf, math.inf, level, "no spread", n)
     from scipy import stats  # half a second to import, and needed from 10 replicates only
 
     ends = stats.bootstrap((array,), np.mean, n_resamples=_RESAMPLES, confidence_level=level, method="BCa", random_state=rng).confidence_interval
@@ -179,15 +179,15 @@ def ratio_interval(a: Values, b: Values, level: float = 0.95) -> Interval:
         level: confidence, in (0, 1).
 
     Returns:
-        The interval of the geometric mean of the ratios, > 0; (0, inf) from one pair.
+        The interval of the geometric mean of the ratios, > 0; (0, inf) from one pair and where all ratios are equal.
 
     Raises:
         DataError: a number is not positive, the lengths differ, or as in `t_interval`.
 
     Example:
-        >>> interval = ratio_interval([20, 40, 80], [10, 20, 40])
-        >>> round(interval.low, 6), round(interval.estimate, 6), round(interval.high, 6)
-        (2.0, 2.0, 2.0)
+        >>> interval = ratio_interval([20, 40, 80], [10, 10, 40])
+        >>> round(interval.low, 3), round(interval.estimate, 3), round(interval.high, 3)
+        (0.935, 2.52, 6.79)
     """
     first, second = _pairs(a, b, "ratio_interval")
     if min(first.min(), second.min()) <= 0:
@@ -195,7 +195,7 @@ def ratio_interval(a: Values, b: Values, level: float = 0.95) -> Interval:
     logs = t_interval(np.log(first) - np.log(second), level)
     with np.errstate(over="ignore"):  # an end beyond the largest number is infinite
         estimate, low, high = (float(each) for each in np.exp([logs.estimate, logs.low, logs.high]))
-    return Interval(estimate, low, high, level, "too few" if logs.n == 1 else "log-ratio t", logs.n)
+    return Interval(estimate, low, high, level, "log-ratio t" if logs.method == "t" else logs.method, logs.n)
 
 
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:

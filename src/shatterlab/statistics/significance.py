@@ -293,7 +293,7 @@ def t_test(values: Values) -> float:
         values: one number a replicate, at least two.
 
     Returns:
-        In [0, 1]; 1 where all values are 0, 0 where all are equal and not 0.
+        In [0, 1]; 1 where all values are equal: a tie tells nothing of the spread.
 
     Raises:
         DataError: fewer than two values, or one that is not finite.
@@ -310,7 +310,7 @@ def t_test(values: Values) -> float:
         raise DataError(f"t_test: at least two values are required, got {len(array)}. Run more replicates.")
     mean, error = float(array.mean()), float(array.std(ddof=1)) / math.sqrt(len(array))
     if np.ptp(array) == 0:
-        return 1.0 if mean == 0 else 0.0
+        return 1.0
     return float(2 * special.stdtr(len(array) - 1, -abs(mean / error)))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from shatterlab import CIFAR10, MLP, Adam, Digits, Estimator, GaussianCloud, Linear, LinearSeparator, MemorizedBits, RandomLabels, SmallInception, Training
 from shatterlab.core import Dataset, Learner, Runtime, Seeds
-from shatterlab.design.claims import Claim, mean
+from shatterlab.design.claims import Claim, every, mean
 from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.experiments._networks import hidden_column, setups
 from shatterlab.studies.capacity import SOURCE, Search, plan
@@ -129,11 +129,11 @@ def claims(scale: Scale) -> tuple[Claim, ...]:
     narrow, wide, published = {_HIDDEN: nets[0], _N: n}, {_HIDDEN: nets[-1], _N: n}, {_HIDDEN: hidden_column((512,))}
     cover, bits, paper = "Cover 1965", "Morris et al. 2025, of language models", "Zhang et al. 2017, section 2.2"
     return (
-        mean(f"a hyperplane through 0 separates any labels of {d} points in {d} dimensions", "fit.separable", at[0], low=1.0, reference=cover),
+        every(f"a hyperplane through 0 separates any labels of {d} points in {d} dimensions", "fit.separable", at[0], low=1.0, reference=cover),
         mean(f"and half of the labels of {2 * d} points", "fit.separable", at[1], low=0.25, high=0.75, reference=cover),
         mean(f"and hardly any of {3 * d} points", "fit.separable", at[2], high=0.2, reference=cover),
         mean(f"the narrowest net cannot hold {n} random labels: it errs on at least a tenth", "train.error", narrow, low=0.1),
-        mean("the widest nearly holds them: it errs on at most a tenth", "train.error", wide, high=0.1),
-        mean("no net holds more than 3.6 bits a parameter", f"{_BITS}.per_parameter", {_HIDDEN: nets}, high=3.6, reference=bits),
-        mean("the paper's MLP fits every random label", "train.error", published, high=0.0, scales=("smoke", "laptop"), reference=paper),
+        every("the widest nearly holds them: it errs on at most a tenth", "train.error", wide, high=0.1),
+        every("no net holds more than 3.6 bits a parameter", f"{_BITS}.per_parameter", {_HIDDEN: nets}, high=3.6, reference=bits),
+        every("the paper's MLP fits every random label", "train.error", published, high=0.0, scales=("smoke", "laptop"), reference=paper),
     )

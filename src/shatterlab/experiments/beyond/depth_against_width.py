@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shatterlab import MLP, SGD, Curve, Experiment, Scale, Scatter, Table, Training, difference, mean
+from shatterlab import MLP, SGD, Curve, Experiment, Scale, Scatter, Table, Training, difference, every
 from shatterlab.design.settings import RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import Setup, digits_or_images, hidden_column
 
@@ -30,8 +30,8 @@ def experiment(scale: Scale) -> Experiment:
         Scatter("fit.epochs_to_interpolation", "test.error", by=_HIDDEN, title="Test error against time to fit"),
     )
     claims = (
-        mean("all shapes have equally many parameters", "fit.parameters", low=low, high=high),
-        mean("every shape fits random labels", "train.error", RANDOM, high=0.0, scales=("smoke", "laptop")),
+        every("all shapes have equally many parameters", "fit.parameters", low=low, high=high),
+        every("every shape fits random labels", "train.error", RANDOM, high=0.0, scales=("smoke", "laptop")),
         difference(alike, "test.accuracy", five, one, low=-0.05, high=0.05),
     )
     return Experiment("depth_against_width", source, question, trials, views, claims, scale.name)

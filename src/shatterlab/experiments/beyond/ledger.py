@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shatterlab import MLP, SGD, Claim, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, Scale, SmallAlexNet, Training, difference, mean
+from shatterlab import MLP, SGD, Claim, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, Scale, SmallAlexNet, Training, difference, every, mean
 from shatterlab.core import Architecture, Dataset, Learner
 from shatterlab.design.settings import RANDOM, TRUE
 from shatterlab.experiments._networks import digits_or_images
@@ -58,18 +58,18 @@ def claims() -> tuple[Claim, ...]:
     coded, part, saved = {"learner.kind": "Prequential", **_OF_MLP}, {"learner.kind": "RandomizedPart", **_OF_MLP}, "measure.CodeLengthCertificate.saved"
     nets, interpolant = {"learner.architecture.kind": ("MLP", "SmallAlexNet")}, {"learner.kind": "KernelInterpolation", "learner.ridge": 0.0}
     return (
-        mean(f"every fit of a ReLU net gets to a training loss of {STOP:g} within its budget", "fit.censored", nets, high=0.0),
-        mean("lookup tables fit true and random labels alike", "train.error", {"learner.estimator": (_TREE, _NEIGHBOUR)}, high=0.0, reference=_SECTION),
+        every(f"every fit of a ReLU net gets to a training loss of {STOP:g} within its budget", "fit.censored", nets, high=0.0),
+        every("lookup tables fit true and random labels alike", "train.error", {"learner.estimator": (_TREE, _NEIGHBOUR)}, high=0.0, reference=_SECTION),
         mean("on random labels the MLP's test error is that of guessing", "test.error", _MLP | RANDOM, low=0.85, high=0.95, reference=_SECTION),
         _larger("the MLP's path norm", "measure.PathNorm.l2", _MLP),
         _larger("the MLP's distance from initialization", "measure.DistanceFromInitialization.distance", _MLP),
         _larger("the leaves of a fully grown tree", "measure.LeafCount.leaves", {"learner.estimator": _TREE}),
         _larger("the norm of the kernel interpolant", "measure.RKHSNorm.norm", interpolant),
         _larger("the mean loss change of the MLP's twins", "fit.mean_loss_difference", {"learner.kind": "Twins", **_OF_MLP}),
-        mean("the VC bound of the MLP is vacuous on true labels too", "measure.VCBound.vacuous", _MLP | TRUE, low=1.0, reference=_SECTION),
-        mean("every PAC-Bayes certificate of the MLP is vacuous on random labels", "measure.PACBayesCertificate.vacuous", _MLP | RANDOM, low=1.0),
-        mean("every Occam certificate of the MLP is vacuous on random labels", "measure.OccamCertificate.vacuous", _MLP | RANDOM, low=1.0),
-        mean("RATT is vacuous for an MLP that fits its random part", "measure.RATTCertificate.vacuous", part | TRUE, low=1.0),
+        every("the VC bound of the MLP is vacuous on true labels too", "measure.VCBound.vacuous", _MLP | TRUE, low=1.0, reference=_SECTION),
+        every("every PAC-Bayes certificate of the MLP is vacuous on random labels", "measure.PACBayesCertificate.vacuous", _MLP | RANDOM, low=1.0),
+        every("every Occam certificate of the MLP is vacuous on random labels", "measure.OccamCertificate.vacuous", _MLP | RANDOM, low=1.0),
+        every("RATT is vacuous for an MLP that fits its random part", "measure.RATTCertificate.vacuous", part | TRUE, low=1.0),
         mean("the MLP saves bits on true labels", saved, coded | TRUE, low=0.0),
         mean("the MLP saves at most 20 bits on random labels (probability below 1e-6)", saved, coded | RANDOM, high=20.0),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from shatterlab import MNIST, DeepConstruction, Digits, Experiment, MemorizingNetwork, RandomLabels, Scale, Scatter, Table, Trial, TwoLayerConstruction, grid
 from shatterlab.core import Learner
-from shatterlab.design.claims import Claim, mean, ratio
+from shatterlab.design.claims import Claim, every, ratio
 
 _WEIGHTS, _NEURONS, _LARGEST, _OFF = "fit.weights", "fit.neurons", "fit.largest_weight", "fit.float64_error"
 _SIZES = (_WEIGHTS, _NEURONS, "fit.width", "fit.depth", _LARGEST, "fit.bits", _OFF)
@@ -36,17 +36,17 @@ def experiment(scale: Scale) -> Experiment:
 
 def _claims(n: int, d: int, plane: int) -> Iterator[Claim]:
     untied, baum, yun = _named("untied"), _named("baum", plane), _named("yun")
-    yield mean("every network fits every label", "train.error", high=0.0)
-    yield mean("in plain float64, no output is further than 0.01 from its label", _OFF, high=0.01)
+    yield every("every network fits every label", "train.error", high=0.0)
+    yield every("in plain float64, no output is further than 0.01 from its label", _OFF, high=0.01)
     yield _exactly("one direction for all: 2 n + d weights", _WEIGHTS, _TWO, 2 * n + d, "Theorem 1")
     yield _exactly("a direction for each unit: n d + 2 n weights", _WEIGHTS, untied, n * d + 2 * n, "Livni et al. 2014")
     yield _exactly("slabs: 4 ceil(n / m) neurons, m points on a hyperplane", _NEURONS, baum, 4 * math.ceil(n / plane), "Bubeck et al. 2020")
     groups = math.isqrt(n - 1) + 1
     yield _exactly("three layers: d1 + d2 neurons with d1 d2 >= 4 n", _NEURONS, yun, 2 * (groups + math.ceil(n / groups)), "Yun et al. 2019")
     for other, name in ((untied, "a direction for each unit"), (baum, "slabs")):
-        yield ratio(f"of depth 2, one direction for all has fewer weights than {name}", _WEIGHTS, _TWO, other, high=1.0)
-    yield ratio("slabs have the fewest neurons: fewer than three layers", _NEURONS, baum, yun, high=1.0)
-    yield ratio("three layers have fewer neurons than one a point", _NEURONS, yun, untied, high=1.0)
+        yield every(f"of depth 2, one direction for all has fewer weights than {name}", _WEIGHTS, _TWO, other, ratio=True, high=1.0)
+    yield every("slabs have the fewest neurons: fewer than three layers", _NEURONS, baum, yun, ratio=True, high=1.0)
+    yield every("three layers have fewer neurons than one a point", _NEURONS, yun, untied, ratio=True, high=1.0)
     yield ratio("one direction for all points takes weights 100 times as large as a direction for each", _LARGEST, yun, untied, low=100.0)
 
 
@@ -55,4 +55,4 @@ def _named(construction: str, plane: int | None = None) -> dict[str, Any]:
 
 
 def _exactly(text: str, column: str, where: dict[str, Any], value: int, reference: str) -> Claim:
-    return mean(text, column, where, low=value, high=value, reference=reference)
+    return every(text, column, where, low=value, high=value, reference=reference)

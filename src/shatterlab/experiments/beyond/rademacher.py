@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from shatterlab import MLP, SGD, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, OneAgainstRest, Scale, SmallAlexNet, Training, Trial, grid, mean
+from shatterlab import MLP, SGD, Estimator, Experiment, Gaussian, KernelInterpolation, Linear, OneAgainstRest, Scale, SmallAlexNet, Training, Trial, grid
 from shatterlab.core import Learner, Seeds
+from shatterlab.design.claims import every, mean
 from shatterlab.design.settings import RANDOM, TRUE_AND_RANDOM
 from shatterlab.experiments._networks import digits_or_images
 from shatterlab.views import RademacherTable, Table
@@ -34,8 +35,8 @@ def experiment(scale: Scale) -> Experiment:
     trials = grid(Trial, dataset=[data], corruption=TRUE_AND_RANDOM[::-1], learner=learners, seeds=seeds)
     views = (RademacherTable(), Table(("model", "setting"), ("train.error", "test.error"), title="The same learners on random and on true labels"))
     claims = (
-        mean("a lookup table reaches 1 on every draw", "train.error", RANDOM | {"learner.estimator": _NEIGHBOUR}, high=0.0),
-        mean("a network with one hidden layer reaches 1", "train.error", RANDOM | {"learner.architecture.kind": "MLP"}, high=0.0, reference="Section 2.2"),
+        every("a lookup table reaches 1 on every draw", "train.error", RANDOM | {"learner.estimator": _NEIGHBOUR}, high=0.0),
+        every("a network with one hidden layer reaches 1", "train.error", RANDOM | {"learner.architecture.kind": "MLP"}, high=0.0, reference="Section 2.2"),
         mean("a decision stump does not", "train.error", RANDOM | {"learner.estimator": _TREE}, low=0.25),
     )
     return Experiment("rademacher", source, question, trials, views, claims, scale.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from shatterlab import Curve, DeepConstruction, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, grid, mean
+from shatterlab import Curve, DeepConstruction, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, every, grid
 
 _D = 50
 _DEPTH, _FORM = "learner.depth", "learner.form"
@@ -30,15 +30,15 @@ def experiment(scale: Scale) -> Experiment:
     carry, paper = {_FORM: "carry"}, {_FORM: "multiplexer"}
     last = depths[-1]
     exact = [
-        mean(f"carry, depth {k}: width {math.ceil(n / (k - 1)) + 3:,} at most, n/(k-1) + 3", "fit.width", carry | {_DEPTH: k}, high=math.ceil(n / (k - 1)) + 3)
+        every(f"carry, depth {k}: width {math.ceil(n / (k - 1)) + 3:,} at most, n/(k-1) + 3", "fit.width", carry | {_DEPTH: k}, high=math.ceil(n / (k - 1)) + 3)
         for k in depths
     ]
     claims = (
-        mean("every random label is reproduced at every depth", "train.error", high=0.0, reference=_COROLLARY),
-        mean("the certified error is at most 1e-6", "fit.certified_error", high=1e-6),
+        every("every random label is reproduced at every depth", "train.error", high=0.0, reference=_COROLLARY),
+        every("the certified error is at most 1e-6", "fit.certified_error", high=1e-6),
         *exact,
-        mean("carry: at most 4n + d + 5k weights", "fit.connections", carry, high=4 * n + _D + 5 * last),
-        mean(f"multiplexer: width at most 4n/k + 8 at depth {last}", "fit.width", paper | {_DEPTH: last}, high=4 * n / last + 8, reference=_COROLLARY),
-        mean("multiplexer: at most 8(n + d) + 64k weights, the order of n + d", "fit.connections", paper, high=8 * (n + _D) + 64 * last, reference=_COROLLARY),
+        every("carry: at most 4n + d + 5k weights", "fit.connections", carry, high=4 * n + _D + 5 * last),
+        every(f"multiplexer: width at most 4n/k + 8 at depth {last}", "fit.width", paper | {_DEPTH: last}, high=4 * n / last + 8, reference=_COROLLARY),
+        every("multiplexer: at most 8(n + d) + 64k weights, the order of n + d", "fit.connections", paper, high=8 * (n + _D) + 64 * last, reference=_COROLLARY),
     )
     return Experiment("corollary1", source, question, trials, views, claims, scale.name)

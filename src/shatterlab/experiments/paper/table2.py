@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from shatterlab import ColorJitter, Dataset, GeneratedPhotos, HorizontalFlip, InceptionV3, RandomResizedCrop, RMSProp, StreamedFolder, StreamedTraining, Trial
-from shatterlab.design.claims import Claim, difference, mean, ratio
+from shatterlab.design.claims import Claim, difference, every, mean, ratio
 from shatterlab.design.experiment import Experiment, Scale, grid
 from shatterlab.design.settings import TRUE_AND_RANDOM
 from shatterlab.references import published
@@ -134,5 +134,5 @@ def _claims(scale: Scale) -> Iterator[Claim]:
     text = "under random labels, test accuracy is chance"
     yield mean(text, "test.accuracy", random, low=chance - margin, high=chance + margin, scales=_LARGER, reference=TABLE)
     if scale.name == "laptop":
-        text = "random labels of 64 photos, one a class, are fitted: more than 0.95"
-        yield mean(text, "train.accuracy", {"dataset.path": _SAMPLE.path}, low=0.95, reference=TABLE)
+        text = "random labels of 64 photos, one a class, are fitted up to the accuracy of 0.96 at which training ends"
+        yield every(text, "train.accuracy", {"dataset.path": _SAMPLE.path}, low=0.96, reference=TABLE)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shatterlab import Augmentation, Claim, ComparisonTable, Experiment, HorizontalFlip, LearningCurves, PublishedLine, Rotation, Scale, Training, mean
+from shatterlab import Augmentation, Claim, ComparisonTable, Experiment, HorizontalFlip, LearningCurves, PublishedLine, Rotation, Scale, Training, every, mean
 from shatterlab.experiments._networks import CHANCE, Net, balanced, nets, replicates, where
 from shatterlab.references import published
 
@@ -76,7 +76,7 @@ def _claims(columns: Mapping[Line, dict[str, Any]], networks: Mapping[str, str])
             yield mean(text, "train.accuracy", line, high=0.9, scales=("paper",), reference=TABLE)
         else:
             text = f"{networks[model]} fits random labels with {regularizer}: training accuracy is at least 0.99"
-            yield mean(text, "train.accuracy", line, low=0.99, reference=TABLE)
+            yield every(text, "train.accuracy", line, low=0.99, reference=TABLE)
         if kind in ("random_cropping", "augmentation_flip_rotate25"):
             text = f"and online, over augmented batches: at least 0.99 with {regularizer}"
             yield mean(text, ONLINE, line, low=0.99, scales=("paper",), reference=TABLE)

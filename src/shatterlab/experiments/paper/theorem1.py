@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shatterlab import CIFAR10, MNIST, Curve, Digits, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, TwoLayerConstruction, grid, mean
+from shatterlab import CIFAR10, MNIST, Curve, Digits, Experiment, GaussianCloud, RandomLabels, Scale, Table, Trial, TwoLayerConstruction, every, grid
 from shatterlab.core import Dataset
 
 _D = 50
@@ -32,15 +32,15 @@ def experiment(scale: Scale) -> Experiment:
         Table(("dataset.kind", "train.n"), ("fit.weights", "fit.smallest_gap", "fit.largest_weight", "fit.float32_reproduces"), title="What it is made of"),
     )
     counts = [
-        mean(f"{n:,} points of {_D} values take {w:,} weights", "fit.weights", _REAL | {"dataset.examples": n}, low=w, high=w, reference=_THEOREM)
+        every(f"{n:,} points of {_D} values take {w:,} weights", "fit.weights", _REAL | {"dataset.examples": n}, low=w, high=w, reference=_THEOREM)
         for n, w in ((n, 2 * n + _D) for n in sizes)
     ]
     largest = levels | {"dataset.examples": sizes[-1]}
     claims = (
-        mean("every random label is reproduced", "train.error", high=0.0, reference=_THEOREM),
+        every("every random label is reproduced", "train.error", high=0.0, reference=_THEOREM),
         *counts,
-        mean("on pixels of few levels the certified error is at most 1e-10", "fit.certified_error", levels, high=1e-10),
-        mean("on real values it is at most 1e-6", "fit.certified_error", _REAL, high=1e-6),
-        mean(f"of {sizes[-1]:,} images, float32 is off by at least 0.5 on one", "fit.float32_error", largest, low=0.5, scales=("laptop", "paper")),
+        every("on pixels of few levels the certified error is at most 1e-10", "fit.certified_error", levels, high=1e-10),
+        every("on real values it is at most 1e-6", "fit.certified_error", _REAL, high=1e-6),
+        every(f"of {sizes[-1]:,} images, float32 is off by at least 0.5 on one", "fit.float32_error", largest, low=0.5, scales=("laptop", "paper")),
     )
     return Experiment("theorem1", source, question, trials, views, claims, scale.name)

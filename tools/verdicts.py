@@ -1,0 +1,102 @@
+"""Writes the tables of verdicts on the pages of docs/, judged anew from the committed rows: what a page says is what the code says of its rows.
+
+    python tools/verdicts.py           writes them
+    python tools/verdicts.py NAME      prints the table of one experiment
+
+A page marks the place with `<!-- verdicts: NAME -->` and `<!-- end of verdicts -->`; tests/experiments/test_judged_results.py compares.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from shatterlab import experiments
+from shatterlab.core import Row
+from shatterlab.design.experiment import Scale
+from shatterlab.report import sections
+from shatterlab.store.database import Store
+
+TOP = Path(__file__).resolve().parents[1]
+RESULTS = TOP / "benchmarks" / "results"
+EVIDENCE = {  # experiment -> the file under benchmarks/results with its rows
+    **dict.fromkeys(("figure1a", "figure1b", "figure1c"), "figure1.sqlite"),
+    **dict.fromkeys(("depth_against_width", "number_format"), "figure1_others.sqlite"),
+    **dict.fromkeys(("table1", "figure2b", "table4", "weight_decay", "double_descent", "implicit_regularizers"), "regularization.sqlite"),
+    **dict.fromkeys(("table2", "figure2a"), "photos.sqlite"),
+    **dict.fromkeys(("table3", "kernel_randomizations", "section5_sgd", "section5_bad_interpolants"), "kernels.csv"),
+    **dict.fromkeys(("ledger", "stability", "rademacher", "ratt", "convergence"), "complexity.csv"),
+    **dict.fromkeys(("theorem1", "corollary1", "memorizing_networks", "capacity"), "expressivity.csv"),
+}
+_MARKS = re.compile(r"(<!-- verdicts: (\w+) -->\n).*?(<!-- end of verdicts -->)", re.DOTALL)
+
+
+def rows_of(file: str) -> list[Row]:
+    """The committed rows: of a store, read from a copy, or of an exported table without curves."""
+    source = RESULTS / file
+    if source.suffix == ".csv":
+        with source.open(encoding="utf-8", newline="") as lines:
+            return [Row({name: _scalar(text) for name, text in line.items() if text != ""}) for line in csv.DictReader(lines)]
+    with tempfile.TemporaryDirectory() as folder, Store(Path(shutil.copy(source, folder)), create=False) as store:
+        return store.rows(arrays=False)
+
+
+def _scalar(text: str) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def table(name: str, rows: list[Row]) -> str:
+    """The claims of an experiment at laptop scale as a table in Markdown."""
+    experiment = experiments.find(name)(Scale.named("laptop"))
+    lines = ["| claim | verdict | measured | claimed | n | why |", "| --- | --- | --- | --- | --- | --- |"]
+    for claim in sections.claims(experiment, experiment.select(rows)):
+        cells = (claim.text, claim.verdict, claim.interval, claim.claimed, str(claim.n) if claim.n else "", claim.reason)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def rewritten(page: str, known: dict[str, list[Row]]) -> str:
+    """A page with its tables of verdicts judged anew.
+
+    Args:
+        page: its text.
+        known: rows by file, filled as files are read.
+    """
+
+    def anew(match: re.Match[str]) -> str:
+        file = EVIDENCE[match[2]]
+        known.setdefault(file, [])
+        known[file] = known[file] or rows_of(file)
+        return match[1] + table(match[2], known[file]) + match[3]
+
+    return _MARKS.sub(anew, page)
+
+
+def main() -> None:
+    """Writes the pages, or prints one table."""
+    if len(sys.argv) > 1:
+        print(table(sys.argv[1], rows_of(EVIDENCE[sys.argv[1]])))
+        return
+    known: dict[str, list[Row]] = {}
+    for page in (*sorted((TOP / "docs").glob("*.md")), TOP / "README.md"):
+        before = page.read_text(encoding="utf-8")
+        after = rewritten(before, known)
+        if after != before:
+            page.write_text(after, encoding="utf-8")
+            print(f"rewritten: {page.relative_to(TOP)}")
+
+
+if __name__ == "__main__":
+    main()
