@@ -60,9 +60,9 @@ def _scalar(text: str) -> Any:
 def table(name: str, rows: list[Row]) -> str:
     """The claims of an experiment at laptop scale as a table in Markdown."""
     experiment = experiments.find(name)(Scale.named("laptop"))
-    lines = ["| claim | verdict | measured | claimed | n | why |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = ["| claim | verdict | measured | n | why |", "| --- | --- | --- | --- | --- |"]
     for claim in sections.claims(experiment, experiment.select(rows)):
-        cells = (claim.text, claim.verdict, claim.interval, claim.claimed, str(claim.n) if claim.n else "", claim.reason)
+        cells = (claim.text, claim.verdict, claim.interval, str(claim.n) if claim.n else "", claim.reason)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
