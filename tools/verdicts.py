@@ -3,7 +3,8 @@
     python tools/verdicts.py           writes them
     python tools/verdicts.py NAME      prints the table of one experiment
 
-A page marks the place with `<!-- verdicts: NAME -->` and `<!-- end of verdicts -->`; tests/experiments/test_judged_results.py compares.
+A page marks the place with `<!-- verdicts: NAME -->` and `<!-- end of verdicts -->`, the table of a view with `<!-- view: NAME, columns, title -->` and
+`<!-- end of view -->` (columns by number, as in 1-4 6; "all"); tests/experiments/test_judged_results.py compares.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ EVIDENCE = {  # experiment -> the file under benchmarks/results with its rows
     **dict.fromkeys(("table2", "figure2a"), "photos.sqlite"),
     **dict.fromkeys(("table3", "kernel_randomizations", "section5_sgd", "section5_bad_interpolants"), "kernels.csv"),
     **dict.fromkeys(("ledger", "stability", "rademacher", "ratt", "convergence"), "complexity.csv"),
-    **dict.fromkeys(("theorem1", "corollary1", "memorizing_networks", "capacity"), "expressivity.csv"),
+    **dict.fromkeys(("theorem1", "corollary1", "memorizing_networks"), "expressivity.csv"),
 }
 _MARKS = re.compile(r"(<!-- verdicts: (\w+) -->\n).*?(<!-- end of verdicts -->)", re.DOTALL)
+_SIMULATION = re.compile(r"(<!-- simulation -->\n).*?(<!-- end of simulation -->)", re.DOTALL)
+_VIEWS = re.compile(r"(<!-- view: (\w+), ([^,\n]*), ([^\n]*) -->\n).*?(<!-- end of view -->)", re.DOTALL)
 
 
 def rows_of(file: str) -> list[Row]:
@@ -67,6 +70,28 @@ def table(name: str, rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def view_table(name: str, columns: str, title: str, rows: list[Row]) -> str:
+    """Some columns of the view of that title as a table in Markdown, its notes below."""
+    experiment = experiments.find(name)(Scale.named("laptop"))
+    grid = next(view for view in experiment.views if view.title.startswith(title)).grid(experiment.select(rows))
+    kept = [int(column) - 1 for column in columns.split()] if columns != "all" else list(range(len(grid.headers)))
+    lines = [[line[i].replace("|", "\\|") for i in kept] for line in (grid.headers, *grid.rows)]
+    lines.insert(1, ["---"] * len(kept))
+    notes = "".join(f"\n{note}\n" for note in grid.notes)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n" + notes
+
+
+def simulation() -> str:
+    """The simulation of benchmarks/verdicts.py as tables in Markdown."""
+    lines = (RESULTS / "verdicts.txt").read_text(encoding="utf-8").splitlines()
+    cases = [match for line in lines if (match := re.fullmatch(r"(\w+(?: \w+)?)\s{2,}(.*?)((?:\s+\d+\.\d){5})((?:\s+\d+\.\d){5})", line))]
+    heads = ["| kind | law of the replicates | coverage: n = 2 | 3 | 5 | 10 | 20 | at the border: n = 2 | 3 | 5 | 10 | 20 |", "| --- " * 12 + "|"]
+    rows = [f"| {match[1].strip()} | {match[2].strip()} | {' | '.join((match[3] + match[4]).split())} |" for match in cases]
+    families = [re.split(r"\s{2,}", line.strip()) for line in lines if "all false at the border" in line]
+    family = ["", "| family, judged together | some claim called reproduced: n = 3 | n = 5 |", "| --- | --- | --- |"]
+    return "\n".join([*heads, *rows, *family, *(f"| {' | '.join(cells)} |" for cells in families)]) + "\n"
+
+
 def rewritten(page: str, known: dict[str, list[Row]]) -> str:
     """A page with its tables of verdicts judged anew.
 
@@ -75,13 +100,15 @@ def rewritten(page: str, known: dict[str, list[Row]]) -> str:
         known: rows by file, filled as files are read.
     """
 
-    def anew(match: re.Match[str]) -> str:
-        file = EVIDENCE[match[2]]
-        known.setdefault(file, [])
-        known[file] = known[file] or rows_of(file)
-        return match[1] + table(match[2], known[file]) + match[3]
+    def evidence(name: str) -> list[Row]:
+        file = EVIDENCE[name]
+        if file not in known:
+            known[file] = rows_of(file)
+        return known[file]
 
-    return _MARKS.sub(anew, page)
+    page = _SIMULATION.sub(lambda match: match[1] + simulation() + match[2], page)
+    page = _MARKS.sub(lambda match: match[1] + table(match[2], evidence(match[2])) + match[3], page)
+    return _VIEWS.sub(lambda match: match[1] + view_table(match[2], match[3], match[4], evidence(match[2])) + match[5], page)
 
 
 def main() -> None:

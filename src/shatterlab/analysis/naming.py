@@ -132,7 +132,7 @@ def number(value: float | None, column: str = "", unit: bool = True) -> str:
 def with_interval(estimate: float, low: float, high: float, column: str = "") -> str:
     """An estimate with the ends of its interval, all to the second significant digit of the interval's half-width."""
     half = (high - low) / 2
-    if is_fraction(column) or not math.isfinite(half) or half <= 0 or half < 1e-6:
+    if is_fraction(column) or not math.isfinite(half) or half < 1e-6 or 0 < abs(estimate) < half / 100:
         return f"{number(estimate, column)} [{number(low, column, unit=False)}, {number(high, column, unit=False)}]"
     places = max(0, 1 - math.floor(math.log10(half)))
     return f"{estimate:,.{places}f} [{low:,.{places}f}, {high:,.{places}f}]"

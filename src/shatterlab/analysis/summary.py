@@ -132,15 +132,16 @@ def caveats(groups: Mapping[tuple[Any, ...], Sequence[Row]], columns: Sequence[s
     """What a reader must know before believing a cell: mixed configurations, censored and absent values."""
     differing = mixed(groups.values())
     notes = [f"Not replicates only: rows that differ in {', '.join(differing)} share a line."] if differing else []
+    geometric: list[str] = []
     for column in columns:
         summaries = [summarize(rows, column) for rows in groups.values()]
         if any(summary.bounds for summary in summaries):
             notes.append(f"{heading(column)}: ≥ counts runs that had not got there when they ended; no mean is taken over them.")
-        if any(len(summary.values) > 1 and is_geometric(summary.quantity, summary.values) for summary in summaries):
-            notes.append(f"{heading(column)}: means are geometric.")
+        if any(len(set(summary.values)) > 1 and is_geometric(summary.quantity, summary.values) for summary in summaries):
+            geometric.append(heading(column))
         reasons = dict.fromkeys(summary.reason for summary in summaries if summary.reason and not summary.values)
         notes += [f"{heading(column)}: - means {reason}." for reason in reasons]
-    return notes
+    return notes + ([f"Geometric means: {', '.join(geometric)}."] if geometric else [])
 
 
 def left_out(count: int, why: str) -> list[str]:

@@ -126,7 +126,7 @@ def _chance(noise: Sequence[Row]) -> str:
     if result.verdict == "equivalent":
         return f"{sentence}, chance ({_percent(chance)}) to within {100 * CHANCE_MARGIN:.0f} points"
     if result.verdict == "different" and mean > chance:
-        return f"{sentence}, ABOVE chance ({_percent(chance)}): look for examples that are in both splits, or labels that leak into inputs"
+        return f"{sentence}, above chance ({_percent(chance)}), which random labels cannot teach: check how the test split is scored"
     if result.verdict == "different":
         return f"{sentence}, below chance ({_percent(chance)})"
     return f"{sentence}; whether that is chance ({_percent(chance)}) needs more replicates"
