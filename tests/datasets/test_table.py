@@ -89,6 +89,14 @@ def test_inputs_are_finite_and_columns_say_what_they_stand_for():
     assert splits.train.names == ("u", "v") and splits.split_text == "The test split is a quarter of the examples, drawn with class shares kept."
 
 
+def test_values_that_float32_cannot_tell_apart_or_hold_come_back_exactly():
+    columns = {"tick": 1e12 + np.arange(N) / 8, "huge": np.where(np.arange(N) % 2, 1e300, 1.0), "edge": np.where(np.arange(N) % 2, np.finfo("f4").min, 1.0)}
+    frame = made()[["number", "y"]].assign(**columns)
+    rows = kept(DataTable.of(frame, "y").load())[0]
+    expected = frame[frame.number.isin(rows.number)].reset_index(drop=True)
+    assert rows.equals(expected.drop(columns="y"))
+
+
 def test_a_pipeline_on_text_and_gaps_runs_as_a_trial():
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import RandomForestClassifier

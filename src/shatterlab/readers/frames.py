@@ -153,7 +153,7 @@ def _holds(exact: np.ndarray[Any, Any], rounded: np.ndarray[Any, Any], floats: b
     if not floats:
         return bool(np.abs(exact).max() <= _WHOLE)
     constant = exact.min() == exact.max()
-    return bool(np.isfinite(rounded).all() and (constant or np.abs(exact - rounded).max() <= _ROUNDING * exact.std()))
+    return bool((np.abs(rounded) < -MISSING).all() and (constant or np.abs(exact - rounded).max() <= _ROUNDING * exact.std()))
 
 
 def digest_of(frame: pd.DataFrame, owner: str) -> str:
