@@ -50,12 +50,13 @@ def told_of(*rows):
 
 
 def test_a_recipe_that_fits_noise():
-    rows = [made(0.0, 1.0, 0.95, seed=r, epochs=10) for r in range(3)]
+    rows = [made(0.0, 1.0, 0.95, seed=r, epochs=10, **{"test.n": 200}) for r in range(3)]
     rows += [made(1.0, 1.0, test, seed=r, epochs=21) for r, test in enumerate((0.09, 0.1, 0.11))]
     assert told_of(*rows) == (
-        "MLP: fits random labels: 3 of 3 (P(fit) >= 0.29 at 95 %); 2.1x slower than true labels; "
+        "MLP: test accuracy on true labels is 95.0 % [92.9, 96.6], always answering the majority class gives 10.0 %: the score is real; "
+        "fits random labels: 3 of 3 (P(fit) >= 0.29 at 95 %); 2.1x slower than true labels; "
         "test accuracy then is 10.0 %, chance (10.0 %) to within 5 points; "
-        "so a perfect training score cannot by itself certify generalization for this recipe."
+        "so a perfect training score certifies nothing for this recipe; what it has learned is in the test score."
     )
 
 
@@ -65,13 +66,51 @@ def test_a_recipe_that_does_not():
     told = told_of(*rows)
     assert "does not fit random labels within 50 epochs: 0 of 3 (P(fit) <= 0.71 at 95 %), training accuracy on them reaches 30.0 %" in told
     assert "slower" not in told  # nothing was reached, so nothing is divided
-    assert "about 30.0 % is what memory alone reaches on this sample and budget" in told
+    assert "training accuracy is 100.0 % on true and 30.0 % on random labels, which is what memory alone reaches" in told
     assert "certify" not in told
 
 
 def test_a_recipe_that_learns_nothing_is_not_called_honest():
     rows = [made(level, 0.2, 0.1, seed=r, ended="budget") for level in (0.0, 1.0) for r in range(3)]
-    assert "but true labels are not fitted either (training accuracy 20.0 %): raise the epochs or the learning rate" in told_of(*rows)
+    told = told_of(*rows)
+    assert "training accuracy is 20.0 % on true and 20.0 % on random labels, which is what memory alone reaches; and nothing shows that it has learned" in told
+    assert told.endswith("true labels are not fitted either: more epochs or another learning rate may fit more of both.")
+
+
+def test_advice_fits_what_has_no_epochs():
+    rows = [made(level, accuracy, 0.9, seed=r, epochs=None, ended="") for level, accuracy in ((0.0, 0.99), (1.0, 0.62)) for r in range(3)]
+    told = told_of(*rows)
+    assert "training accuracy is 99.0 % on true and 62.0 % on random labels" in told and "epochs" not in told and "rate" not in told
+
+
+SIGNAL = {"real": 0.97, "not shown": 0.905, "below": 0.6}
+
+
+@pytest.mark.parametrize("fits", [True, False], ids=["fits noise", "does not"])
+@pytest.mark.parametrize("signal", SIGNAL)
+def test_every_cell_of_signal_and_memory_has_its_own_words(signal, fits):
+    """Nine in ten labels are equal: an accuracy near 0.9 shows nothing."""
+    more = {"test.n": 300, "classes": 2, "baseline.test.accuracy": 0.9}
+    rows = [Row({**made(0.0, 1.0, SIGNAL[signal] + 0.002 * r, seed=r), **more}) for r in range(3)]
+    rows += [Row({**made(1.0, 1.0 if fits else 0.6, 0.5, seed=r, ended="interpolation" if fits else "budget"), **more}) for r in range(3)]
+    (finding,) = findings(rows)
+    assert finding.signal == signal
+    words = {"real": "the score is real", "not shown": "is not shown by 3 replicates", "below": "the score is BELOW that"}
+    assert [word in finding.text for word in words.values()] == [name == signal for name in words]
+    assert ("certifies nothing" in finding.text, "60.0 % on random labels" in finding.text) == (fits, not fits)
+    assert ("nothing shows that it has learned" in finding.text) == (signal != "real")
+
+
+def test_no_score_is_called_real_where_the_data_give_labels_away():
+    x = np.random.default_rng(0).normal(size=(120, 4))
+    y = np.arange(120) % 2
+    from sklearn.tree import DecisionTreeClassifier
+
+    leaky = sl.audit(DecisionTreeClassifier(), (np.c_[x, y], y), replicates=2, levels=())
+    assert "the data may give labels away, see below" in leaky.verdict and "is real" not in leaky.verdict
+    assert "In the data: Column 4 alone gives every test label" in leaky.verdict
+    noise = sl.audit(DecisionTreeClassifier(), (x, y), replicates=2, levels=())
+    assert "is not shown by 2 replicates" in noise.verdict and "In the data" not in noise.verdict
 
 
 def test_divergence_is_not_taken_for_a_small_budget():
@@ -83,9 +122,9 @@ def test_divergence_is_not_taken_for_a_small_budget():
     assert "raise" not in told
 
 
-def test_test_accuracy_above_chance_is_an_alarm():
+def test_test_accuracy_above_chance_cannot_come_from_random_labels():
     rows = [made(1.0, 1.0, test, seed=r) for r, test in enumerate((0.3, 0.31, 0.29))]
-    assert "test accuracy then is 30.0 %, ABOVE chance (10.0 %): look for examples that are in both splits" in told_of(*rows)
+    assert "test accuracy then is 30.0 %, above chance (10.0 %), which random labels cannot teach: check how the test split is scored" in told_of(*rows)
 
 
 def test_a_wide_spread_decides_nothing_about_chance():
@@ -104,7 +143,7 @@ def test_each_recipe_has_its_own_finding():
     rows = [made(1.0, 1.0, 0.1), Row({**made(1.0, 0.5, 0.1, ended="budget"), "learner.architecture.kind": "Linear", "key": "other"})]
     assert [(found.model, found.fitted, found.replicates) for found in findings(rows)] == [("MLP", 1, 1), ("Linear", 0, 1)]
     lines = verdict(findings(rows))
-    assert lines[0] == "1 of 2 recipes fit random labels (MLP): for these a perfect training score cannot by itself certify generalization."
+    assert lines[0] == "The score of 0 of 2 recipes is real. 1 of 2 fit random labels (MLP): for these a perfect training score certifies nothing."
     assert [line.partition(":")[0] for line in lines[1:]] == ["MLP", "Linear"]
 
 
@@ -137,7 +176,7 @@ def test_a_live_factory_a_forest_and_a_recipe_on_the_user_s_own_data(blobs):
     audited = sl.audit(net, str(blobs), replicates=2, levels=(1.0,), epochs=300, lr=0.1)
     assert [row["status"] for row in audited.rows] == ["ok"] * len(audited.rows)
     assert audited.findings[0].fitted == 2
-    assert audited.verdict.startswith("net: fits random labels: 2 of 2")
+    assert audited.verdict.startswith("net: test accuracy on true labels is ") and "fits random labels: 2 of 2" in audited.verdict
 
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.neighbors import KNeighborsClassifier

@@ -6,25 +6,29 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from shatterlab.analysis.data_findings import DataFinding, findings_in
 from shatterlab.analysis.naming import model as model_name
+from shatterlab.analysis.summary import SHOWN_FROM
 from shatterlab.core import Dataset, Learner, PixelCorruption, Row, Runtime, Seeds
-from shatterlab.core.errors import InvalidPart
+from shatterlab.core.errors import InvalidPart, printable
 from shatterlab.corruptions.labels import PartialLabels
 from shatterlab.design.claims import difference, every
 from shatterlab.design.experiment import Experiment, grid, once
 from shatterlab.design.settings import FIVE_SETTINGS, LABELS, RANDOM, TRUE, TRUE_AND_RANDOM
 from shatterlab.learners.training import Training
-from shatterlab.statistics import clopper_pearson, equivalence, mean_interval, ratio_interval
+from shatterlab.statistics import clopper_pearson, ratio_interval, share_interval
 from shatterlab.store.database import Store
 from shatterlab.studies.model_and_data import dataset
 from shatterlab.studies.run import OnRow, Study, StudyResult
-from shatterlab.trials.trial import Trial
+from shatterlab.trials.trial import Trial, sample
 from shatterlab.views import Curve, LearningCurves, Table
 
 CHANCE_MARGIN = 0.05  # of test accuracy: what still counts as chance, stated before looking
 _LEVEL = 0.95
+_LEAKS = ("equal across splits", "one column gives the label")
+Signal = Literal["real", "not shown", "below", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,14 @@ class Finding:
         fitted: replicates with random labels whose training error is zero.
         replicates: replicates with random labels that ended.
         sentences: the verdict, the main sentence first.
+        signal: whether the test score on true labels is above always answering the majority class: "real", "not shown", "below" or "unknown".
     """
 
     model: str
     fitted: int
     replicates: int
     sentences: tuple[str, ...]
+    signal: Signal = "unknown"
 
     @property
     def text(self) -> str:
@@ -49,13 +55,18 @@ class Finding:
         return f"{self.model}: {'; '.join(self.sentences)}."
 
 
-def findings(rows: Iterable[Row]) -> list[Finding]:
-    """One finding a recipe, in the order of the rows."""
+def findings(rows: Iterable[Row], leaks: bool = False) -> list[Finding]:
+    """One finding a recipe, in the order of the rows.
+
+    Args:
+        rows: of an audit.
+        leaks: whether the data themselves may give test labels away, so that no score on them is called real.
+    """
     recipes: dict[str, list[Row]] = {}
     for row in rows:
         recipe = {column: value for column, value in row.items() if column.startswith("learner.")}
         recipes.setdefault(json.dumps(recipe, sort_keys=True), []).append(row)
-    return [_finding(members) for members in recipes.values()]
+    return [_finding(members, leaks) for members in recipes.values()]
 
 
 def verdict(findings: Sequence[Finding]) -> list[str]:
@@ -64,11 +75,12 @@ def verdict(findings: Sequence[Finding]) -> list[str]:
     if len(findings) == 1:
         return lines
     fit = [finding.model for finding in findings if finding.fitted]
-    conclusion = f" ({', '.join(fit)}): for these a perfect training score cannot by itself certify generalization" if fit else ""
-    return [f"{len(fit)} of {len(findings)} recipes fit random labels{conclusion}.", *lines]
+    real = sum(finding.signal == "real" for finding in findings)
+    conclusion = f" ({', '.join(fit)}): for these a perfect training score certifies nothing" if fit else ""
+    return [f"The score of {real} of {len(findings)} recipes is real. {len(fit)} of {len(findings)} fit random labels{conclusion}.", *lines]
 
 
-def _finding(rows: Sequence[Row]) -> Finding:
+def _finding(rows: Sequence[Row], leaks: bool) -> Finding:
     name = model_name(rows[0])
     ended = [row for row in rows if row["status"] in ("ok", "diverged")]
     true, noise = _by_seed(ended, 0.0), _by_seed(ended, 1.0)
@@ -79,8 +91,9 @@ def _finding(rows: Sequence[Row]) -> Finding:
     if not noise:
         return Finding(name, 0, 0, ("no verdict: no trial with random labels ended", *problems))
     fitted = sum(_fits(row) for row in noise.values())
-    sentences = [_fitting(fitted, noise), *_slowdown(true, noise), _chance(list(noise.values())), _conclusion(fitted, true, noise), *problems]
-    return Finding(name, fitted, len(noise), tuple(sentences))
+    signal, score = _score([row for row in true.values() if row["status"] == "ok"], leaks)
+    sentences = [*score, _fitting(fitted, noise), *_slowdown(true, noise), _chance(list(noise.values())), *_conclusion(signal, fitted, true, noise), *problems]
+    return Finding(name, fitted, len(noise), tuple(sentences), signal)
 
 
 def _by_seed(rows: Iterable[Row], level: float) -> dict[Any, Row]:
@@ -90,6 +103,29 @@ def _by_seed(rows: Iterable[Row], level: float) -> dict[Any, Row]:
 
 def _fits(row: Mapping[str, Any]) -> bool:
     return bool(row["status"] == "ok" and row["train.error"] == 0)
+
+
+def _score(true: Sequence[Row], leaks: bool) -> tuple[Signal, list[str]]:
+    """Is the score real: the test accuracy on true labels against always answering the majority class."""
+    known = [row for row in true if isinstance(row.get("test.accuracy"), float)]
+    if not known:
+        return "unknown", []
+    scores = [float(str(row["test.accuracy"])) for row in known]
+    guesses = [float(str(row.get("baseline.test.accuracy", 1 / int(str(row["classes"]))))) for row in known]
+    examples = {row.get("test.n") for row in known}
+    of = int(str(examples.pop())) if len(examples) == 1 and None not in examples else None
+    mean, guess = sum(scores) / len(scores), sum(guesses) / len(guesses)
+    interval = share_interval(scores, of, _LEVEL)
+    if len(known) == 1 and of:
+        interval = clopper_pearson(round(scores[0] * of), of, _LEVEL)
+    printed = len(known) >= SHOWN_FROM and interval.method != "no spread"
+    spread = f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]" if printed else ""
+    sentence = f"test accuracy on true labels is {_percent(mean)}{spread}, always answering the majority class gives {_percent(guess)}"
+    if interval.low > guess:
+        return ("unknown" if leaks else "real"), [f"{sentence}: the score is {'above that, but the data may give labels away, see below' if leaks else 'real'}"]
+    if interval.high < guess:
+        return "below", [f"{sentence}: the score is BELOW that"]
+    return "not shown", [f"{sentence}: that the score is more than that is not shown by {len(known)} replicate{'s' if len(known) > 1 else ''}"]
 
 
 def _fitting(fitted: int, noise: Mapping[Any, Row]) -> str:
@@ -120,29 +156,39 @@ def _slowdown(true: Mapping[Any, Row], noise: Mapping[Any, Row]) -> list[str]:
 def _chance(noise: Sequence[Row]) -> str:
     chance = 1 / int(str(noise[0]["classes"]))
     values = [float(str(row["test.accuracy"])) for row in noise]
-    result = equivalence(values, chance, CHANCE_MARGIN, _LEVEL)
-    mean = sum(values) / len(values)
-    sentence = f"test accuracy then is {_percent(mean)}"
-    if result.verdict == "equivalent":
+    sizes = {row.get("test.n") for row in noise}
+    of = int(str(sizes.pop())) if len(sizes) == 1 and None not in sizes else None
+    narrow, wide = (share_interval(values, of, level) for level in (2 * _LEVEL - 1, _LEVEL))  # two one-sided tests; one two-sided
+    sentence = f"test accuracy then is {_percent(sum(values) / len(values))}"
+    if len(values) > 1 and narrow.inside(chance - CHANCE_MARGIN, chance + CHANCE_MARGIN):
         return f"{sentence}, chance ({_percent(chance)}) to within {100 * CHANCE_MARGIN:.0f} points"
-    if result.verdict == "different" and mean > chance:
-        return f"{sentence}, above chance ({_percent(chance)}), which random labels cannot teach: check how the test split is scored"
-    if result.verdict == "different":
-        return f"{sentence}, below chance ({_percent(chance)})"
+    if len(values) > 1 and wide.disjoint(chance - CHANCE_MARGIN, chance + CHANCE_MARGIN):
+        side = "above" if wide.low > chance else "below"
+        return f"{sentence}, {side} chance ({_percent(chance)}), which random labels cannot teach: check how the test split is scored"
     return f"{sentence}; whether that is chance ({_percent(chance)}) needs more replicates"
 
 
-def _conclusion(fitted: int, true: Mapping[Any, Row], noise: Mapping[Any, Row]) -> str:
-    learned = sum(_fits(row) for row in true.values())
+def _conclusion(signal: Signal, fitted: int, true: Mapping[Any, Row], noise: Mapping[Any, Row]) -> list[str]:
+    """How much could be memory, and what that means; advice on epochs only to what has them."""
+    if any(row["status"] == "diverged" for row in true.values()):
+        return ["but training diverges on true labels too: lower the learning rate before reading more into it"]
+    means = {"real": "what it has learned is in the test score", "unknown": "the test score on true labels says what it has learned"}
+    learned = means.get(signal, "and nothing shows that it has learned")
     if fitted:
-        return "so a perfect training score cannot by itself certify generalization for this recipe"
-    if true and not learned:
-        if any(row["status"] == "diverged" for row in true.values()):
-            return "but training diverges on true labels too: lower the learning rate before reading more into it"
-        best = max(float(str(row["train.accuracy"])) for row in true.values())
-        return f"but true labels are not fitted either (training accuracy {_percent(best)}): raise the epochs or the learning rate before reading more into it"
-    memory = mean_interval([float(str(row["train.accuracy"])) for row in noise.values()], _LEVEL)
-    return f"so of its training score, about {_percent(memory.estimate)} is what memory alone reaches on this sample and budget"
+        return [f"so a perfect training score certifies nothing for this recipe; {learned}"]
+    memory = _mean(noise.values())
+    if not true:
+        return [f"so about {_percent(memory)} of any labels is what memory alone reaches on this sample"]
+    sentence = (
+        f"training accuracy is {_percent(_mean(true.values()))} on true and {_percent(memory)} on random labels, which is what memory alone reaches; {learned}"
+    )
+    weak = not any(map(_fits, true.values())) and any(row.get("fit.epochs") for row in true.values())
+    return [sentence, *(["true labels are not fitted either: more epochs or another learning rate may fit more of both"] if weak else [])]
+
+
+def _mean(rows: Iterable[Row]) -> float:
+    values = [float(str(row["train.accuracy"])) for row in rows]
+    return sum(values) / len(values)
 
 
 def _percent(fraction: float) -> str:
@@ -155,17 +201,23 @@ QUESTION = "Does this recipe fit noise as well as it fits the data, and what doe
 
 @dataclass(frozen=True)
 class Audit(StudyResult):
-    """The result of an audit."""
+    """The result of an audit.
+
+    Args:
+        data_findings: what is wrong with the data, seen before anything was trained.
+    """
+
+    data_findings: tuple[DataFinding, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
         """The verdict on each recipe."""
-        return findings(self.rows)
+        return findings(self.rows, any(found.kind in _LEAKS for found in self.data_findings))
 
     @property
     def verdict(self) -> str:
-        """One line a recipe, after a summary where there are several."""
-        return "\n".join(verdict(self.findings))
+        """One line a recipe, after a summary where there are several; then what was found in the data."""
+        return "\n".join([*verdict(self.findings), *(f"In the data: {printable(found.sentence)}" for found in self.data_findings)])
 
 
 def audit(
@@ -216,8 +268,10 @@ def audit(
     """
     source = dataset(data, target=target, group=group, time=time, split=split)
     study = Study("audit", model, source, recipe, store, workers, runtime, on_row, reproduce)
-    columns = study.train.columns
-    return study.result(Audit, plan(study.learners(), study.dataset, replicates, levels, pixels=not (columns and columns.problems)))
+    splits = sample(study.dataset, runtime, Seeds.replicate(0))
+    pixels = not (splits.train.columns and splits.train.columns.problems)
+    planned = plan(study.learners(), study.dataset, replicates, levels, pixels=pixels)
+    return study.result(Audit, planned, data_findings=tuple(findings_in(splits)))
 
 
 def plan(recipes: Sequence[Learner], data: Dataset, replicates: int = 5, levels: Sequence[float] = LEVELS, pixels: bool = True) -> Experiment:

@@ -179,10 +179,16 @@ def _results(fit: Fit, examples: Examples, known: Evaluation | None) -> dict[str
 
 
 def _facts(splits: Splits) -> dict[str, Scalar]:
-    facts: dict[str, Scalar] = {"classes": splits.train.classes}
+    facts: dict[str, Scalar] = {"classes": splits.train.classes, **_baseline(splits)}
     if splits.train.names:
         facts["class_names"] = canonical(splits.train.names)
     return facts | ({"split_text": splits.split_text} if splits.split_text else {})
+
+
+def _baseline(splits: Splits) -> dict[str, Scalar]:
+    """The accuracy of always answering the class that most true training labels have."""
+    majority = int(torch.bincount(splits.train.labels, minlength=splits.train.classes).argmax())
+    return {f"baseline.{name}.accuracy": float((split.labels == majority).double().mean()) for name, split in (("train", splits.train), ("test", splits.test))}
 
 
 def _oracle(curves: Iterable[tuple[int, int, str, float | None]]) -> dict[str, Scalar]:
