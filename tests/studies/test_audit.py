@@ -176,7 +176,7 @@ def test_a_live_factory_a_forest_and_a_recipe_on_the_user_s_own_data(blobs):
     audited = sl.audit(net, str(blobs), replicates=2, levels=(1.0,), epochs=300, lr=0.1)
     assert [row["status"] for row in audited.rows] == ["ok"] * len(audited.rows)
     assert audited.findings[0].fitted == 2
-    assert audited.verdict.startswith("net: test accuracy on true labels is ") and "fits random labels: 2 of 2" in audited.verdict
+    assert audited.verdict.startswith("net: test accuracy on true labels is ") and "Fits random labels: 2 of 2" in audited.verdict
 
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.neighbors import KNeighborsClassifier
@@ -188,7 +188,7 @@ def test_a_live_factory_a_forest_and_a_recipe_on_the_user_s_own_data(blobs):
 
     audited = sl.audit(sl.Recipe("shatterlab.learners.recipe:nearest_class_mean", output="values"), str(blobs), replicates=2)
     assert audited.findings[0].fitted == 0  # three means cannot memorize 90 labels
-    assert "does not fit random labels" in audited.verdict
+    assert "Does not fit random labels" in audited.verdict
 
 
 def test_an_audit_is_saved_and_told(blobs, tmp_path):

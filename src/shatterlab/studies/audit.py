@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shatterlab.analysis.data_findings import DataFinding, findings_in
+from shatterlab.analysis.naming import capital
 from shatterlab.analysis.naming import model as model_name
 from shatterlab.analysis.summary import SHOWN_FROM
 from shatterlab.core import Dataset, Learner, PixelCorruption, Row, Runtime, Seeds
@@ -70,10 +71,11 @@ def findings(rows: Iterable[Row], leaks: bool = False) -> list[Finding]:
 
 
 def verdict(findings: Sequence[Finding]) -> list[str]:
-    """One line a recipe, after a summary where there are several."""
-    lines = [finding.text for finding in findings]
+    """Of one recipe its sentences, the main one first; of several a summary, then one line each."""
     if len(findings) == 1:
-        return lines
+        first, *rest = findings[0].sentences
+        return [f"{findings[0].model}: {first}.", *(f"{capital(sentence)}." for sentence in rest)]
+    lines = [finding.text for finding in findings]
     fit = [finding.model for finding in findings if finding.fitted]
     real = sum(finding.signal == "real" for finding in findings)
     conclusion = f" ({', '.join(fit)}): for these a perfect training score certifies nothing" if fit else ""
@@ -216,7 +218,7 @@ class Audit(StudyResult):
 
     @property
     def verdict(self) -> str:
-        """One line a recipe, after a summary where there are several; then what was found in the data."""
+        """The sentences on one recipe, or a summary and a line each for several; then what was found in the data."""
         return "\n".join([*verdict(self.findings), *(f"In the data: {printable(found.sentence)}" for found in self.data_findings)])
 
 
