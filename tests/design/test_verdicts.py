@@ -34,9 +34,9 @@ def p_of(values, bound):
 def test_the_p_value_is_that_of_the_t_test_against_the_nearer_bound():
     values = [0.5, 0.6, 0.8, 0.7]
     for low, high, nearer in [(0.4, None, 0.4), (0.4, 5, 0.4), (None, 0.9, 0.9), (0.9, None, 0.9), (None, 0.3, 0.3), (0.0, 0.9, 0.9)]:
-        assert mean("t", "my.score", low=low, high=high).judge(rows(*values)).p == pytest.approx(p_of(values, nearer), rel=1e-5)
+        assert mean("t", "my.score", low=low, high=high).judge(rows(*values)).p == pytest.approx(p_of(values, nearer), rel=4e-5)  # twenty bisections
     assert smallest_p(lambda level: True) == 0 and smallest_p(lambda level: False) == 1
-    assert smallest_p(lambda level: level <= 0.9) == pytest.approx(0.1)
+    assert smallest_p(lambda level: level <= 0.9) == pytest.approx(0.1, rel=4e-5)
 
 
 def test_holm_decides_over_a_family():
@@ -66,7 +66,7 @@ def test_what_holds_alone_may_not_hold_among_many_and_says_so():
     claim = mean("t", "my.score", low=0.42)
     assert claim.judge(rows(*values)).verdict == "reproduced"
     judged = judge_together([claim] * 4, rows(*values))[0]
-    assert judged.verdict == "undecided" and judged.p == pytest.approx(p, rel=1e-5)
+    assert judged.verdict == "undecided" and judged.p == pytest.approx(p, rel=4e-5)
     sentence = "the 95 % interval lies inside what is claimed (p = {:.2g}, {:.2g} with Holm's correction for 4 claims); my.score is read as a real number"
     assert judged.reason == sentence.format(p, 4 * p)
 

@@ -115,7 +115,8 @@ def test_nothing_but_what_the_parent_process_sends_is_unpickled():
     assert places["shatterlab.core.live_code.receive"] == {"executors/_worker.py"}
     # a reader that refuses all but arrays, and the name of an exception
     assert places["pickle"] <= {"training/checkpoint.py"}
-    assert not places.keys() & {"dill", "joblib", "marshal", "shelve"}
+    assert {name for name in places if name.partition(".")[0] == "joblib"} == {"joblib.hash"}  # which reads nothing
+    assert not places.keys() & {"dill", "marshal", "shelve"}
     for file in SOURCE.rglob("*.py"):
         text = file.read_text()
         assert text.count("torch.load(") == text.count("weights_only=True") and "allow_pickle=True" not in text, file

@@ -128,7 +128,7 @@ def told(scale, wrong=""):
         learner, kernel, spread = trial.learner, trial.learner.kernel, 1e-4 * trial.seeds.init
         error, norm = 0.012, 220.0**2
         if kernel.kind == "Gabor":
-            error, norm = 0.012 if wrong == "gabor error" else 0.006, 220.0**2 if wrong == "gabor norm" else 390.0**2
+            error, norm = 0.012 if wrong == "gabor error" else 0.006, 220.0**2 * (1 + spread) if wrong == "gabor norm" else 390.0**2
         elif kernel.kind == "RandomConvolution":
             short = 0.0 if wrong == "filters" else 0.1 * (1 - kernel.filters / sizes.filters[-1])
             error = (0.17 if learner.ridge == 0 or wrong == "ridge of the net" else 0.15) + short

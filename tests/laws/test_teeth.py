@@ -285,7 +285,7 @@ class SparesClassThree(Redrawn):
         return np.where(labels == 3, labels, super().labels(labels, classes, rng))
 
 
-@breaks("keeps_its_transition")
+@breaks("draws_labels_one_by_one", "keeps_its_transition")
 @dataclass(frozen=True)
 class NeverDrawsClassZero(Redrawn):
     """Says uniform, and draws from 1 .. k - 1."""
@@ -314,7 +314,7 @@ class ChangesFewer(sl.PartialLabels):
         )
 
 
-@breaks("keeps_its_transition")
+@breaks("draws_labels_one_by_one", "keeps_its_transition")
 @dataclass(frozen=True)
 class LoadedCoin(sl.RandomSigns):
     """Says that its coin is fair, and lets heads come three times in four."""

@@ -35,7 +35,9 @@ def digits():
 @pytest.fixture(scope="module")
 def eight_bit(digits):
     """The same digits as counts out of 255, which radial kernels keep as codes."""
-    return replace(digits, **{name: replace(part, inputs=(part.inputs * 240).round().div(255)) for name, part in vars(digits).items()})
+    return replace(
+        digits, **{name: replace(part, inputs=(part.inputs * 240).round().div(255)) for name, part in (("train", digits.train), ("test", digits.test))}
+    )
 
 
 def targets_of(examples):

@@ -187,7 +187,7 @@ def ratio_interval(a: Values, b: Values, level: float = 0.95) -> Interval:
     Example:
         >>> interval = ratio_interval([20, 40, 80], [10, 10, 40])
         >>> round(interval.low, 3), round(interval.estimate, 3), round(interval.high, 3)
-        (0.935, 2.52, 6.79)
+        (0.932, 2.52, 6.81)
     """
     first, second = _pairs(a, b, "ratio_interval")
     if min(first.min(), second.min()) <= 0:

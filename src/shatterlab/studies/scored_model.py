@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import joblib
 import numpy as np
+from joblib import hash as content_hash
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import check_scoring, get_scorer_names
@@ -82,7 +82,7 @@ class ScoredModel:
         return X[np.ix_(positions, train)] if self.pairwise else _at(X, positions), _at(y, positions)
 
     def _score_of(self, data: tuple[Any, ...], watch: bool) -> float:
-        before = joblib.hash([_content(each) for each in data]) if watch else None
+        before = content_hash([_content(each) for each in data]) if watch else None
         with user_code(f"{OWNER}: the model"):
             if self.scorer is None:
                 score = self.model(*data)
@@ -91,7 +91,7 @@ class ScoredModel:
                 fitted = clone(self.model)
                 fitted.fit(X_train, y_train)
                 score = self.scorer(fitted, X_test, y_test)
-        if watch and joblib.hash([_content(each) for each in data]) != before:
+        if watch and content_hash([_content(each) for each in data]) != before:
             raise DataError(f"{OWNER}: a model that leaves its data as they are is required, its first fit changed them. Let it work on copies (copy=True).")
         if not isinstance(score, int | float | np.integer | np.floating) or not math.isfinite(score):
             got = str(float(score)) if isinstance(score, int | float | np.number) else f"a {type(score).__name__}"

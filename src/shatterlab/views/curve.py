@@ -43,7 +43,7 @@ class Curve(View):
     Example:
         >>> rows = [Row({"corruption.level": 1.0, "test.error": error}) for error in (0.89, 0.91)]
         >>> print(Curve("corruption.level", "test.error").text(rows).splitlines()[-1])
-        1                2  90.0 % [77.3, 102.7]
+        1                2  90.0 % (n = 2)
     """
 
     x: str
