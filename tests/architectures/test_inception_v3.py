@@ -56,6 +56,14 @@ def test_the_grids_of_the_published_table():
     assert [tuple(each.shape) for each in network.with_auxiliary(images)] == [(2, 1000)] * 2
 
 
+def test_a_mean_at_the_border_does_not_count_padded_zeros():
+    """TensorFlow's means are over the places inside the image; with padded zeros a corner of ones would have the mean 4/9, an edge 6/9."""
+    means = [module for module in without_memory(InceptionV3()).modules() if isinstance(module, nn.AvgPool2d)]
+    assert len(means) == 9  # in each block but the two that halve the grid
+    for mean in means:
+        assert torch.equal(mean(torch.ones(1, 1, 5, 4)), torch.ones(1, 1, 5, 4))
+
+
 def test_small_images_and_widths():
     with seeded(0, torch.device("cpu")):  # of such narrow layers every unit may be dead, with other weights
         network = InceptionV3(width=0.05, init="he").build((3, 75, 75), 7).eval()

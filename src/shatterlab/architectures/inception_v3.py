@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch  # noqa: F401 (for the example)
 from torch import Tensor, nn
@@ -27,7 +27,8 @@ class InceptionV3(Architecture):
     """Inception v3 with its auxiliary classifier: 23.8 million weights for 1,000 classes, 27.2 million with the auxiliary one.
 
     A stem of five convolutions and two poolings; three blocks at 35 x 35, four with 7x7 filters factorized at 17 x 17, two at 8 x 8 (of a 299 x 299 image), a
-    reduction between each; global mean, dropout, one linear layer. Every convolution is without bias and followed by batch norm and ReLU.
+    reduction between each; global mean, dropout, one linear layer. Every convolution is without bias and followed by batch norm and ReLU;
+    a mean at the border is over the places inside the image, as TensorFlow's.
 
     `forward` gives the scores, `with_auxiliary(images)` the auxiliary scores too, from the last 17 x 17 grid (smaller ones are pooled to 5 x 5).
 
@@ -49,6 +50,8 @@ class InceptionV3(Architecture):
         >>> sum(parameter.numel() for parameter in network.parameters())
         23834568
     """
+
+    version: ClassVar[int] = 2  # 1 counted padded zeros in its averages
 
     auxiliary: bool = True
     dropout: float = 0.2
@@ -210,4 +213,4 @@ class Blocks:
         return nn.Sequential(*self._chain(channels, layers), ends)
 
     def _pooled(self, channels: int, outputs: int) -> nn.Sequential:
-        return nn.Sequential(nn.AvgPool2d(3, stride=1, padding=1), *self._chain(channels, [(outputs, 1)]))
+        return nn.Sequential(nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False), *self._chain(channels, [(outputs, 1)]))
