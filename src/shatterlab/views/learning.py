@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from shatterlab.analysis.columns import quantity
 from shatterlab.analysis.curves import MeanPoint, Path, mean_path, path, thinned
 from shatterlab.analysis.naming import counted, heading, model, number, text_of
 from shatterlab.analysis.replicates import by_configuration, ended_well, grouped, selected
@@ -57,7 +58,7 @@ class LearningCurves(View):
         lines = []
         for (label, name, _), members in groups.items():
             paths = [drawn for row in members if ended_well(row) and (drawn := self._path(row))]
-            ends = [Summary(tuple(drawn[i][1] for drawn in paths), trials=len(paths)).text(self.y) for i in (0, -1)]
+            ends = [Summary(tuple(drawn[i][1] for drawn in paths), trials=len(paths), quantity=quantity(self.y)).text(self.y) for i in (0, -1)]
             epochs = sorted({drawn[-1][0] for drawn in paths})
             ran = "-" if not epochs else f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
             lines.append((label, *([name] if several else []), standing(members), ran, *ends))
