@@ -326,7 +326,7 @@ def test_real_images_with_random_labels_are_fitted_and_test_accuracy_is_not(here
     audit = ("audit", "--data", "CIFAR10", "--examples", 300, "--model", "MLP", "--replicates", 2, "--levels", 0, 1, "--workers", 2)
     assert shatterlab(*audit) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "MLP: fits random labels: 2 of 2" in told
+    assert "Fits random labels: 2 of 2" in told
     assert "Self-checks: passed in 10 of 10 trials" in told
 
 
