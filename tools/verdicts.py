@@ -2,6 +2,7 @@
 
     python tools/verdicts.py           writes them
     python tools/verdicts.py NAME      prints the table of one experiment
+    python tools/verdicts.py --logs    writes the claims of benchmarks/results/NAME.txt anew; where a store has the rows with their curves, the whole text
 
 A page marks the place with `<!-- verdicts: NAME -->` and `<!-- end of verdicts -->`, the table of a view with `<!-- view: NAME, columns, title -->` and
 `<!-- end of view -->` (columns by number, as in 1-4 6; "all"); tests/experiments/test_judged_results.py compares.
@@ -14,6 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +41,14 @@ _SIMULATION = re.compile(r"(<!-- simulation -->\n).*?(<!-- end of simulation -->
 _VIEWS = re.compile(r"(<!-- view: (\w+), ([^,\n]*), ([^\n]*) -->\n).*?(<!-- end of view -->)", re.DOTALL)
 
 
-def rows_of(file: str) -> list[Row]:
+def rows_of(file: str, arrays: bool = False) -> list[Row]:
     """The committed rows: of a store, read from a copy, or of an exported table without curves."""
     source = RESULTS / file
     if source.suffix == ".csv":
         with source.open(encoding="utf-8", newline="") as lines:
             return [Row({name: _scalar(text) for name, text in line.items() if text != ""}) for line in csv.DictReader(lines)]
     with tempfile.TemporaryDirectory() as folder, Store(Path(shutil.copy(source, folder)), create=False) as store:
-        return store.rows(arrays=False)
+        return store.rows(arrays=arrays)
 
 
 def _scalar(text: str) -> Any:
@@ -68,6 +70,18 @@ def table(name: str, rows: list[Row]) -> str:
         cells = (claim.text, claim.verdict, claim.interval, str(claim.n) if claim.n else "", claim.reason)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def write_logs() -> None:
+    """Writes benchmarks/results/NAME.txt of every experiment with evidence: whole from a store, from a table without curves its verdict and claims."""
+    for name, file in EVIDENCE.items():
+        log, experiment = RESULTS / f"{name}.txt", experiments.find(name)(Scale.named("laptop"))
+        if file.endswith(".sqlite"):
+            log.write_text(sections.text_report(experiment, experiment.select(rows_of(file, arrays=True))) + "\n", encoding="utf-8")
+            continue
+        judged = sections.text_report(replace(experiment, views=()), experiment.select(rows_of(file))).partition("\n\nTrials: ")[0]
+        views = log.read_text(encoding="utf-8").partition("\n\nClaims\n")[2].partition("\n\n")[2]
+        log.write_text(f"{judged}\n\n{views}", encoding="utf-8")
 
 
 def view_table(name: str, columns: str, title: str, rows: list[Row]) -> str:
@@ -112,7 +126,10 @@ def rewritten(page: str, known: dict[str, list[Row]]) -> str:
 
 
 def main() -> None:
-    """Writes the pages, or prints one table."""
+    """Writes the pages or the logs, or prints one table."""
+    if sys.argv[1:] == ["--logs"]:
+        write_logs()
+        return
     if len(sys.argv) > 1:
         print(table(sys.argv[1], rows_of(EVIDENCE[sys.argv[1]])))
         return

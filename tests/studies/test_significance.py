@@ -32,11 +32,8 @@ from shatterlab.studies.significance import p_text
 RNG = np.random.default_rng
 
 
-def test(*arguments, **options):
+def judged(*arguments, **options):
     return sl.significance(*arguments, **{"tell": None, "permutations": 39} | options)
-
-
-test.__test__ = False  # not one of pytest's
 
 
 class Means(ClassifierMixin, BaseEstimator):
@@ -96,22 +93,22 @@ def test_the_numbers_are_those_of_scikit_learn(model, data, options):
     """Score, null and p, bit for bit, on the same permutations: a pipeline, a search, regression, any metric, a Gram matrix."""
     count = 19
     score, null, p = permutation_test_score(model, *data, n_permutations=count, random_state=0, **options)
-    ours = test(model, *data, permutations=as_scikit_learn_permutes(len(data[1]), count), sequential=False, **options)
+    ours = judged(model, *data, permutations=as_scikit_learn_permutes(len(data[1]), count), sequential=False, **options)
     assert ours.score == score and ours.null.tolist() == null.tolist() and ours.p == p
 
 
 def test_workers_change_no_number():
     data = noise(40, seed=3)
-    alone, crew = (test(Means(), *data, permutations=99, workers=workers, cv=2) for workers in (0, 2))
+    alone, crew = (judged(Means(), *data, permutations=99, workers=workers, cv=2) for workers in (0, 2))
     assert alone.stopped and alone.null.tolist() == crew.null.tolist() and alone.p == crew.p
-    assert test(Means(), *data, permutations=99, cv=2, seed=1).null.tolist() != alone.null.tolist()
+    assert judged(Means(), *data, permutations=99, cv=2, seed=1).null.tolist() != alone.null.tolist()
 
 
 @pytest.mark.parametrize("sequential", [True, False])
 def test_p_is_super_uniform_over_audits_of_noise(sequential):
     """500 audits: P(p <= a) <= a for all a by a one-sided Kolmogorov-Smirnov bound with false alarms of 1e-6."""
     n = 500
-    p = np.sort([test(separation, *noise(20, 1, seed), seed=seed, permutations=19, sequential=sequential).p for seed in range(n)])
+    p = np.sort([judged(separation, *noise(20, 1, seed), seed=seed, permutations=19, sequential=sequential).p for seed in range(n)])
     assert (np.arange(1, n + 1) / n - p).max() <= math.sqrt(math.log(1e6) / 2 / n)
     assert abs(p.mean() - 0.52) < 0.1  # and no larger than it must be
 
@@ -121,9 +118,9 @@ def test_p_is_super_uniform_with_cross_validation_and_fixed_splits():
     X, y = noise(60)
     splits = list(StratifiedKFold(10).split(X, y))
     for cv in (splits, PredefinedSplit(np.repeat(range(10), 6)), 5):
-        assert test(DummyClassifier(), X, y, cv=cv, permutations=19).p == 1
-    assert test(DummyClassifier(), X, y, cv=splits, permutations=as_scikit_learn_permutes(60, 19)).p == 0.05  # what is guarded against
-    assert test(DummyClassifier(), X[:20], y[:20], held_out=(X[20:], y[20:])).p == 1
+        assert judged(DummyClassifier(), X, y, cv=cv, permutations=19).p == 1
+    assert judged(DummyClassifier(), X, y, cv=splits, permutations=as_scikit_learn_permutes(60, 19)).p == 0.05  # what is guarded against
+    assert judged(DummyClassifier(), X[:20], y[:20], held_out=(X[20:], y[20:])).p == 1
 
 
 def test_power_is_that_of_the_formula():
@@ -131,7 +128,7 @@ def test_power_is_that_of_the_formula():
     runs, found = 200, 0
     for seed in range(runs):
         X, y = signal(60, 1, seed, shift=0.7)
-        found += test(separation, X, y, seed=seed, permutations=99).verdict == "real"
+        found += judged(separation, X, y, seed=seed, permutations=99).verdict == "real"
     wanted = stats.norm.cdf(0.7 * math.sqrt(15) - stats.norm.ppf(0.95))
     low, high = stats.binom.ppf([1e-4, 1 - 1e-4], runs, wanted)
     assert low - 0.02 * runs <= found <= high
@@ -148,13 +145,13 @@ def grouped(seed=0, groups=12, each=8):
 def test_a_permutation_that_ignores_groups_lies_and_one_of_groups_does_not():
     X, y, subject = grouped()
     model, folds = KNeighborsClassifier(1), KFold(4, shuffle=True, random_state=0)
-    lie = test(model, X, y, cv=folds)
-    honest = test(model, X, y, cv=folds, groups=subject)
+    lie = judged(model, X, y, cv=folds)
+    honest = judged(model, X, y, cv=folds, groups=subject)
     assert lie.score == honest.score > 0.95
     assert lie.verdict == "real" and lie.independent
     assert honest.verdict == "not shown" and honest.p > 0.5 and not honest.independent
     assert "with labels moved between 12 groups as wholes" in honest.text()
-    apart = test(model, X, y, groups=subject)  # folds that keep subjects together by default
+    apart = judged(model, X, y, groups=subject)  # folds that keep subjects together by default
     assert apart.score < 0.9 and apart.verdict != "real"
 
 
@@ -162,7 +159,7 @@ def test_labels_that_vary_within_groups_are_permuted_there():
     X, y = signal(40)
     groups = np.repeat(np.arange(4), 10)
     seen = []
-    result = test(lambda X, y: seen.append(y.copy()) or separation(X, y), X, y, groups=groups, strata=groups // 2)
+    result = judged(lambda X, y: seen.append(y.copy()) or separation(X, y), X, y, groups=groups, strata=groups // 2)
     assert all(each.reshape(4, 10).sum(1).tolist() == [5, 5, 5, 5] for each in seen)
     assert len({each.tobytes() for each in seen}) > 30
     assert result.change == "with labels permuted within each group and stratum"
@@ -171,7 +168,7 @@ def test_labels_that_vary_within_groups_are_permuted_there():
 def test_strata_are_kept():
     X, y = noise(40)
     strata, seen = np.where(y, "a", np.where(np.arange(40) < 20, "a", "b")), []
-    result = test(lambda X, y: seen.append(y.copy()) or 0.0, X, y, strata=strata)
+    result = judged(lambda X, y: seen.append(y.copy()) or 0.0, X, y, strata=strata)
     assert all(each[strata == "b"].sum() == 0 for each in seen) and result.change == "with labels permuted within each stratum"
 
 
@@ -180,11 +177,11 @@ def test_time_is_shifted_circularly():
     time = pd.Series(pd.Timestamp("2020-01-01") + pd.to_timedelta(RNG(0).permutation(n), "D"))
     X, y = noise(n)
     y = (np.arange(n) < 11).astype(int)
-    result = test(lambda X, y: seen.append(y[np.argsort(time)].tolist()) or separation(X, y), X, y, time=time, permutations=99, sequential=False)
+    result = judged(lambda X, y: seen.append(y[np.argsort(time)].tolist()) or separation(X, y), X, y, time=time, permutations=99, sequential=False)
     rotations = {tuple(np.roll(y[np.argsort(time)], shift)) for shift in range(n)}
     assert {tuple(each) for each in seen} == rotations and len(seen) == n == result.permutations + 1
     assert result.complete and result.smallest_p == 1 / n and result.change == "with labels shifted in time"
-    assert test(separation, X, y, time=True).change == "with labels shifted in time"
+    assert judged(separation, X, y, time=True).change == "with labels shifted in time"
 
 
 def test_a_slow_series_fools_permutations_and_not_shifts():
@@ -192,8 +189,8 @@ def test_a_slow_series_fools_permutations_and_not_shifts():
     fooled = shifted = 0
     for seed in range(40):
         walk, other = RNG(seed).normal(size=(2, 100)).cumsum(1)
-        fooled += test(lambda X, y: abs(np.corrcoef(X[:, 0], y)[0, 1]), walk[:, None], other, seed=seed).p <= 0.05
-        shifted += test(lambda X, y: abs(np.corrcoef(X[:, 0], y)[0, 1]), walk[:, None], other, seed=seed, time=True).p <= 0.05
+        fooled += judged(lambda X, y: abs(np.corrcoef(X[:, 0], y)[0, 1]), walk[:, None], other, seed=seed).p <= 0.05
+        shifted += judged(lambda X, y: abs(np.corrcoef(X[:, 0], y)[0, 1]), walk[:, None], other, seed=seed, time=True).p <= 0.05
     assert fooled > 25 and shifted < 12
 
 
@@ -206,11 +203,11 @@ def test_features_selected_before_the_splits_are_caught_by_passing_the_whole_pro
         best = SelectKBest(f_classif, k=10).fit_transform(X, y)
         return np.mean([Means().fit(best[train], y[train]).score(best[test], y[test]) for train, test in KFold(4).split(best)])
 
-    caught = test(leaky, X, y)
+    caught = judged(leaky, X, y)
     assert caught.score > 0.75 and caught.p > 0.05 and not caught.verdict.startswith("real")
     best = SelectKBest(f_classif, k=10).fit_transform(X, y)
-    assert test(Means(), best, y, cv=KFold(4)).verdict == "real"  # the lie: the selection is not repeated
-    right = test(make_pipeline(SelectKBest(f_classif, k=10), Means()), X, y, cv=KFold(4))
+    assert judged(Means(), best, y, cv=KFold(4)).verdict == "real"  # the lie: the selection is not repeated
+    right = judged(make_pipeline(SelectKBest(f_classif, k=10), Means()), X, y, cv=KFold(4))
     assert right.score < 0.75 and not right.verdict.startswith("real")
 
 
@@ -222,12 +219,12 @@ def test_a_function_of_two_samples_is_scored_on_the_splits_or_on_held_out_data()
         sizes.append((len(X_train), len(y_test)))
         return Means().fit(X_train, y_train).score(X_test, y_test) * penalty
 
-    assert test(fit_and_score, X, y, cv=5).verdict == "real" and set(sizes) == {(48, 12)}
+    assert judged(fit_and_score, X, y, cv=5).verdict == "real" and set(sizes) == {(48, 12)}
     sizes.clear()
-    held = test(fit_and_score, X[:40], y[:40], held_out=(X[40:], y[40:]))
+    held = judged(fit_and_score, X[:40], y[:40], held_out=(X[40:], y[40:]))
     assert held.verdict == "real" and set(sizes) == {(40, 20)} and held.change == "with labels permuted within each part of the splits"
     assert held.score == Means().fit(X[:40], y[:40]).score(X[40:], y[40:]) and held.baseline is None
-    assert test(Means(), X[:40], y[:40], held_out=(X[40:], y[40:])).null.tolist() == held.null.tolist()
+    assert judged(Means(), X[:40], y[:40], held_out=(X[40:], y[40:])).null.tolist() == held.null.tolist()
 
 
 def frames():
@@ -238,17 +235,17 @@ def frames():
 
 def test_frames_sparse_matrices_lists_and_any_labels_give_the_same_numbers():
     X, y, frame, words = frames()
-    plain = test(Means(), X, y, permutations=19, cv=2)
+    plain = judged(Means(), X, y, permutations=19, cv=2)
     variants = [(frame, words), (X, y.astype(bool)), (X, words.to_numpy()), (frame, words.astype("category")), (X.tolist(), list(words)), (X, y.astype(float))]
     for inputs, labels in variants:
-        assert test(Means(), inputs, labels, permutations=19, cv=2).null.tolist() == plain.null.tolist()
+        assert judged(Means(), inputs, labels, permutations=19, cv=2).null.tolist() == plain.null.tolist()
     tree = DecisionTreeClassifier(random_state=0)
-    assert test(tree, sparse.coo_matrix(X), y, cv=2).null.tolist() == test(tree, X.astype(np.float32), y, cv=2).null.tolist()
+    assert judged(tree, sparse.coo_matrix(X), y, cv=2).null.tolist() == judged(tree, X.astype(np.float32), y, cv=2).null.tolist()
     tuples = [("class", int(each)) for each in y]
-    assert test(lambda a, b, c, d: float(isinstance(b[0], tuple)), X, tuples).score == 1.0
-    parts = test(Means(), frame[:40], words[:40], held_out=(frame[40:], words[40:]))
-    assert parts.null.tolist() == test(Means(), X[:40], y[:40], held_out=(X[40:], y[40:])).null.tolist()
-    assert test(tree, sparse.csr_array(X)[:40], y[:40], held_out=(sparse.csr_array(X)[40:], y[40:])).verdict == "real"
+    assert judged(lambda a, b, c, d: float(isinstance(b[0], tuple)), X, tuples).score == 1.0
+    parts = judged(Means(), frame[:40], words[:40], held_out=(frame[40:], words[40:]))
+    assert parts.null.tolist() == judged(Means(), X[:40], y[:40], held_out=(X[40:], y[40:])).null.tolist()
+    assert judged(tree, sparse.csr_array(X)[:40], y[:40], held_out=(sparse.csr_array(X)[40:], y[40:])).verdict == "real"
 
 
 def test_an_index_cannot_undo_the_permutation():
@@ -259,10 +256,10 @@ def test_an_index_cannot_undo_the_permutation():
         joined = X.assign(label=y)
         return joined[joined.label == "ill"].a.mean() - joined[joined.label == "well"].a.mean()
 
-    result = test(by_index, frame, words)
+    result = judged(by_index, frame, words)
     assert result.null.max() < result.score and result.verdict == "real"
     seen = []
-    test(lambda X, y: seen.append((type(X), list(X.columns), y.index.equals(X.index))) or 0.0, frame, words)
+    judged(lambda X, y: seen.append((type(X), list(X.columns), y.index.equals(X.index))) or 0.0, frame, words)
     assert set(map(str, seen)) == {str((pd.DataFrame, ["a", "b", "c"], True))}
 
 
@@ -271,12 +268,12 @@ def test_test_2_tells_dependence_between_features_from_single_features():
     X = rng.normal(size=(200, 2))
     tree = DecisionTreeClassifier(max_depth=4, random_state=0)
     both = (X[:, 0] * X[:, 1] > 0).astype(int)
-    assert test(tree, X, both, test="features within class", cv=2).verdict == "uses dependence between features"
-    alone = test(tree, X, (X[:, 0] > 0).astype(int), test="features within class", cv=2)
+    assert judged(tree, X, both, test="features within class", cv=2).verdict == "uses dependence between features"
+    alone = judged(tree, X, (X[:, 0] > 0).astype(int), test="features within class", cv=2)
     assert alone.verdict == "not shown" and alone.text().splitlines()[1].startswith("Your model is not shown to use dependence between features")
-    frame = test(tree, pd.DataFrame(X, columns=["a", "b"]), both, test="features within class", cv=2)
+    frame = judged(tree, pd.DataFrame(X, columns=["a", "b"]), both, test="features within class", cv=2)
     assert frame.verdict == "uses dependence between features" and frame.change == "with features permuted within each class"
-    stratified = test(lambda X, y: float(np.isfinite(X).all()), X.reshape(200, 2, 1), both, test="features within class", strata=np.arange(200) // 100)
+    stratified = judged(lambda X, y: float(np.isfinite(X).all()), X.reshape(200, 2, 1), both, test="features within class", strata=np.arange(200) // 100)
     assert stratified.change == "with features permuted within each class and stratum" and stratified.p == 1
 
 
@@ -284,7 +281,7 @@ def test_test_2_tells_dependence_between_features_from_single_features():
 
 
 def test_noise_says_that_nothing_is_shown():
-    result = test(Means(), *noise(seed=1), permutations=99)
+    result = judged(Means(), *noise(seed=1), permutations=99)
     assert result.verdict == "not shown"
     assert re.fullmatch(
         r"test accuracy [\d.]+ %; always answering the majority class gives [\d.]+ %; with permuted labels at best [\d.]+ %, half the time at most [\d.]+ %: "
@@ -296,7 +293,7 @@ def test_noise_says_that_nothing_is_shown():
 
 
 def test_signal_says_that_it_is_real():
-    result = test(Means(), *signal(), permutations=199, cv=2)
+    result = judged(Means(), *signal(), permutations=199, cv=2)
     assert (result.verdict, result.p, result.smallest_p, result.permutations, result.exceedances) == ("real", 0.005, 0.005, 199, 0)
     assert "p = 0.005 (199 permutations).\nYour score is real. p can be no smaller with 199 permutations" in result.text()
     assert result.detectable < result.score
@@ -304,23 +301,23 @@ def test_signal_says_that_it_is_real():
 
 def test_a_test_that_stops_at_the_last_permutation_counts_right():
     scores = iter([0.5, *[0.1] * 9, *[0.9] * 10])
-    result = test(lambda X, y: next(scores), *signal(), permutations=19)
+    result = judged(lambda X, y: next(scores), *signal(), permutations=19)
     assert (result.exceedances, result.p, result.stopped) == (10, 10 / 19, False)
 
 
 def test_few_permutations_say_what_more_would_tell():
-    result = test(Means(), *signal(), permutations=19)
+    result = judged(Means(), *signal(), permutations=19)
     assert (result.verdict, result.p) == ("real", 0.05)
     assert "Your score is real. p can be no smaller with 19 permutations: permutations=999 would tell how small it is." in result.text()
     scores = iter([0.9, 0.95, *[0.5] * 18])  # one of 19 is as high
-    open_ = test(lambda X, y: next(scores), *signal(), permutations=19)
+    open_ = judged(lambda X, y: next(scores), *signal(), permutations=19)
     assert (open_.verdict, open_.p) == ("undecided", 0.1)
     assert "this is undecided: the share of all permutations that score as high lies between 0.0013 and 0.26. Take permutations=199." in open_.text()
 
 
 def test_imbalance_alone_is_not_real():
     X = RNG(0).normal(size=(200, 3))
-    result = test(GaussianNB(), X, np.arange(200) % 10 == 0, cv=2)
+    result = judged(GaussianNB(), X, np.arange(200) % 10 == 0, cv=2)
     assert result.score >= 0.85 and result.baseline == 0.9 and result.verdict == "not shown"
     assert "always answering the majority class gives 90.0 %" in result.text()
 
@@ -328,7 +325,7 @@ def test_imbalance_alone_is_not_real():
 def test_a_significant_score_below_the_majority_class_is_of_no_use():
     rng = RNG(0)
     y = np.arange(300) % 10 == 0
-    result = test(Means(), rng.normal(size=(300, 1)) + y[:, None], y, cv=2)
+    result = judged(Means(), rng.normal(size=(300, 1)) + y[:, None], y, cv=2)
     assert result.score < 0.85
     assert result.verdict == "real, but no better than the baseline"
     assert (
@@ -338,7 +335,7 @@ def test_a_significant_score_below_the_majority_class_is_of_no_use():
 
 def test_five_examples_can_show_nothing():
     told = []
-    result = test(DecisionTreeClassifier(), np.arange(5.0)[:, None], [0, 0, 0, 1, 1], permutations=999, tell=told.append)
+    result = judged(DecisionTreeClassifier(), np.arange(5.0)[:, None], [0, 0, 0, 1, 1], permutations=999, tell=told.append)
     assert result.verdict == "too few examples" and result.smallest_p == 0.1 and result.p >= 0.1 and result.permutations == 9
     assert "5 examples allow only 10 arrangements of their labels, so p is at least 0.1: no score can be shown to be real at p <= 0.05." in result.text()
     assert told == ["significance: at most 9 refits with permuted labels: p can be no smaller than 0.1, above 0.05: no score can be significant."]
@@ -346,31 +343,31 @@ def test_five_examples_can_show_nothing():
 
 def test_it_says_before_the_run_what_can_be_found():
     told = []
-    result = test(Means(), *signal(), permutations=59, cv=2, tell=told.append)
+    result = judged(Means(), *signal(), permutations=59, cv=2, tell=told.append)
     assert told[0] == "significance: at most 59 refits with permuted labels: p can be no smaller than 0.0167."
     assert re.fullmatch(r"significance: by the first 40 permutations a score above [\d.]+ % is significant, yours is [\d.]+ %\.", told[1])
     assert len(told) == 2 and result.verdict == "real"
 
 
 def test_regressors_are_compared_with_the_mean():
-    result = test(Ridge(), *DIABETES)
+    result = judged(Ridge(), *DIABETES)
     assert result.verdict == "real" and "always answering the mean gives -0." in result.text() and result.text().startswith("test r2 0.")
-    assert test(DecisionTreeRegressor(), RNG(0).normal(size=(60, 2)), RNG(1).normal(size=60)).verdict == "not shown"
+    assert judged(DecisionTreeRegressor(), RNG(0).normal(size=(60, 2)), RNG(1).normal(size=60)).verdict == "not shown"
 
 
 def test_metrics_have_their_names_and_baselines():
     X, y = signal()
     assert (
-        "test roc_auc 0." in (text := test(GaussianNB(), *signal(shift=1.0), scoring="roc_auc", cv=2).text())
+        "test roc_auc 0." in (text := judged(GaussianNB(), *signal(shift=1.0), scoring="roc_auc", cv=2).text())
         and "answering the class shares gives 0.5;" in text
     )
-    own = test(Means(), X, y, scoring=make_scorer(lambda true, predicted: float((true == predicted).sum())))
+    own = judged(Means(), X, y, scoring=make_scorer(lambda true, predicted: float((true == predicted).sum())))
     assert own.metric == "<lambda>" and own.score > 9
-    assert test(KMeans(2, n_init=1, random_state=0), X, y, cv=KFold(3)).baseline is None
+    assert judged(KMeans(2, n_init=1, random_state=0), X, y, cv=KFold(3)).baseline is None
 
 
 def test_forms_of_the_result(monkeypatch):
-    result = test(Means(), *signal(), permutations=19)
+    result = judged(Means(), *signal(), permutations=19)
     assert re.fullmatch(r"<Significance real: test accuracy [\d.]+ %, p = 0\.05, 19 permutations>", repr(result))
     assert result._repr_html_().startswith("<p><strong>real</strong>: test accuracy ")
     frame = result.to_frame()
@@ -458,12 +455,12 @@ REFUSED = {
 def test_a_mistake_is_refused_in_one_line(message):
     kind, model, inputs, labels, options = REFUSED[message]
     with pytest.raises(kind, match=f"^{re.escape(message)}$"):
-        test(model, inputs, labels, **options)
+        judged(model, inputs, labels, **options)
 
 
 def test_a_procedure_that_clears_its_labels_is_refused():
     with pytest.raises(sl.DataError, match=r"^significance: a model that leaves its data as they are is required, "):
-        test(clear_labels, X, Y.copy())
+        judged(clear_labels, X, Y.copy())
 
 
 def test_a_failure_on_permuted_labels_says_so():
@@ -475,6 +472,6 @@ def test_a_failure_on_permuted_labels_says_so():
     with pytest.raises(
         sl.UserCodeError, match=r"^significance: the model failed with RuntimeError: no such case \(with permuted labels; the data as they are "
     ):
-        test(fails_later, X, Y)
+        judged(fails_later, X, Y)
     with pytest.raises(sl.DataError, match=r"got nan\. .* The data as they are gave a score, those permuted labels did not\.$"):
-        test(lambda X, y: 1.0 if (y == Y).all() else math.nan, X, Y)
+        judged(lambda X, y: 1.0 if (y == Y).all() else math.nan, X, Y)

@@ -114,8 +114,7 @@ def _score(true: Sequence[Row], leaks: bool) -> tuple[Signal, list[str]]:
         return "unknown", []
     scores = [float(str(row["test.accuracy"])) for row in known]
     guesses = [float(str(row.get("baseline.test.accuracy", 1 / int(str(row["classes"]))))) for row in known]
-    examples = {row.get("test.n") for row in known}
-    of = int(str(examples.pop())) if len(examples) == 1 and None not in examples else None
+    of = _test_examples(known)
     mean, guess = sum(scores) / len(scores), sum(guesses) / len(guesses)
     interval = share_interval(scores, of, _LEVEL)
     if len(known) == 1 and of:
@@ -158,8 +157,7 @@ def _slowdown(true: Mapping[Any, Row], noise: Mapping[Any, Row]) -> list[str]:
 def _chance(noise: Sequence[Row]) -> str:
     chance = 1 / int(str(noise[0]["classes"]))
     values = [float(str(row["test.accuracy"])) for row in noise]
-    sizes = {row.get("test.n") for row in noise}
-    of = int(str(sizes.pop())) if len(sizes) == 1 and None not in sizes else None
+    of = _test_examples(noise)
     narrow, wide = (share_interval(values, of, level) for level in (2 * _LEVEL - 1, _LEVEL))  # two one-sided tests; one two-sided
     sentence = f"test accuracy then is {_percent(sum(values) / len(values))}"
     if len(values) > 1 and narrow.inside(chance - CHANCE_MARGIN, chance + CHANCE_MARGIN):
@@ -191,6 +189,11 @@ def _conclusion(signal: Signal, fitted: int, true: Mapping[Any, Row], noise: Map
 def _mean(rows: Iterable[Row]) -> float:
     values = [float(str(row["train.accuracy"])) for row in rows]
     return sum(values) / len(values)
+
+
+def _test_examples(rows: Iterable[Row]) -> int | None:
+    sizes = {row.get("test.n") for row in rows}
+    return int(str(sizes.pop())) if len(sizes) == 1 and None not in sizes else None
 
 
 def _percent(fraction: float) -> str:
