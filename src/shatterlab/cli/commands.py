@@ -10,20 +10,19 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter, validators
+from cyclopts import App, CycloptsError
 
 from shatterlab import __version__
-from shatterlab.cli.options import ExperimentOptions, Precision, RuntimeOptions, without_none
-from shatterlab.cli.terminal import ProgressLine, complain, end_as_interrupted, exit_code, interruptible, print_names, require_writable, workers_or_cores
+from shatterlab.cli.audit import audit
+from shatterlab.cli.options import STORE, ExperimentOptions, RuntimeOptions
+from shatterlab.cli.terminal import ProgressLine, complain, end_as_interrupted, exit_code, interruptible, print_names, workers_or_cores
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 
 EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
 3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 130 interrupted, 143 terminated, 129 hung up
 (finished trials stay in the store, the same command does the rest); 141 the reader of the output has closed it."""
 
-STORE = Path("shatterlab.sqlite")
 app = App(
     name="shatterlab",
     help="How much of what a model shows on its training data is learning, and how much is memory?",
@@ -36,82 +35,7 @@ data_app = App(name="data", help="The published data sets: which files are neede
 app.command(data_app)
 store_app = App(name="store", help="The files that hold rows: are they whole, keep what is, copy one that is in use.")
 app.command(store_app)
-
-
-@app.command
-def audit(
-    *,
-    model: str | None = None,
-    data: Path | str | None = None,
-    target: str | None = None,
-    group: str | None = None,
-    time: str | None = None,
-    split: str | None = None,
-    recipe: str | None = None,
-    arguments: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
-    replicates: int = 5,
-    levels: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (0.0, 0.25, 0.5, 0.75, 1.0),
-    epochs: int | None = None,
-    lr: float | None = None,
-    batch_size: int | None = None,
-    precision: Precision | None = None,
-    examples: int | None = None,
-    store: Path = STORE,
-    output: Path = Path("shatterlab-audit.html"),
-    workers: int | None = None,
-    device: str = "cpu",
-    trial_timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
-) -> int:
-    """Does your recipe fit noise as well as it fits the data? Trains it on both, and reports.
-
-    Args:
-        model: "module:factory" (a torch module's), "path/to/file.py:factory", a scikit-learn class as
-            "sklearn.ensemble:RandomForestClassifier", or an architecture of `shatterlab list`. Default: an MLP and a
-            small convolutional net.
-        data: An .npz, .csv or .parquet file, a folder of class folders, or a data set of `shatterlab list`. Default: digits.
-        target: The column of a table with the classes.
-        group: A column of a table, a patient's number, say, whose values each stay on one side of the split.
-        time: A column of a table that orders its rows: the latest quarter is the test split.
-        split: A column of a table that says train or test.
-        recipe: Your own training, "module:function", in place of a model.
-        arguments: An argument of a scikit-learn class, "n_estimators=200"; again for each further one.
-        replicates: Runs of each setting.
-        levels: Corruption levels of the sweep, in [0, 1]; 0 (true labels) and 1 (random labels) are always added.
-        epochs: Budget of a torch model. Default: 100, or 5,000 steps where these are more.
-        lr: Initial learning rate of a torch model. Default: 0.01; 0.05 for the two default nets.
-        batch_size: Examples a step of a torch model. Default: 64.
-        precision: Number format of a torch model's products. Default: float32.
-        examples: Keep only so many training examples, class-stratified.
-        store: Where rows are kept; rows already there are not computed again.
-        output: The report.
-        workers: Processes; default: one a core.
-        device: Where trials run: cpu or cuda.
-        trial_timeout: Seconds after which a trial is ended and counts as failed. Default: no limit.
-    """
-    from shatterlab.core import Runtime
-    from shatterlab.studies import model_and_data as user
-    from shatterlab.studies.audit import audit as run_audit
-
-    require_writable(output)
-    recipe_fields = without_none(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision)
-    learner, recipe_fields = user.model_from_options(model, recipe, recipe_fields, arguments=arguments)
-    with ProgressLine() as progress, interruptible(store):
-        result = run_audit(
-            learner,
-            user.dataset(data, examples, target=target, group=group, time=time, split=split),
-            replicates=replicates,
-            levels=levels,
-            store=store,
-            workers=workers_or_cores(workers),
-            runtime=Runtime(device=device, trial_timeout=trial_timeout),
-            on_row=progress,
-            reproduce=(shlex.join(["shatterlab", *sys.argv[1:]]),),
-            **recipe_fields,
-        )
-    result.save(output)
-    print(result.text())
-    print(f"\nReport: {output}")
-    return exit_code(result.rows)
+app.command(audit)
 
 
 @app.command

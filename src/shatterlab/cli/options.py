@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shatterlab.core import Dataset, Runtime
     from shatterlab.design.experiment import Experiment, Scale
 
+STORE = Path("shatterlab.sqlite")
 ScaleName = Literal["smoke", "laptop", "paper"]
 Precision = Literal["float32", "bfloat16"]
 
