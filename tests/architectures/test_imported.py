@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+import shatterlab as sl
 from shatterlab.architectures.imported import Imported
 from shatterlab.architectures.linear import linear_network
 from shatterlab.core import catalog
@@ -333,3 +334,24 @@ def test_an_ordered_mapping_and_a_bound_method_are_read():
 
     assert Imported(Maker(3).make) == Imported(Maker(3).make) != Imported(Maker(4).make)
     assert Imported(Maker(3).make).build((3,), 2)(torch.zeros(1, 3)).shape == (1, 2)
+
+
+class Wrapped(nn.Module):
+    """A network that answers as those of Hugging Face do."""
+
+    def __init__(self, width, classes):
+        super().__init__()
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, rows):
+        return {"loss": None, "logits": self.head(rows)}
+
+
+def test_a_network_whose_output_has_logits_trains_to_the_weights_of_one_that_returns_them():
+    rows = torch.rand(40, 6, generator=torch.Generator().manual_seed(0))
+    sample = sl.Examples(rows, torch.arange(40) % 3, 3)
+    fields = {"optimizer": sl.SGD(lr=0.1, weight_decay=0.01), "epochs": 3, "weight_decay_on": ("head.*",)}
+    fit = sl.Training(Imported(lambda shape, classes: Wrapped(shape[0], classes)), **fields).fit(sample)
+    fields["weight_decay_on"] = ("weight", "bias")
+    plain = sl.Training(Imported(lambda shape, classes: nn.Linear(shape[0], classes)), **fields).fit(sample)
+    assert torch.equal(fit.scores(rows), plain.scores(rows))

@@ -683,11 +683,18 @@ def test_a_recipe_is_given_a_sample_of_its_own_and_a_seed(recipe, small_images):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("def train(inputs, labels, classes, seed):\n    return 3\n", "returns a function from inputs to scores, got int. Return predict."),
-        ("def train(inputs, labels, classes, seed):\n    return lambda rows: [1]\n", "gives a tensor or an array, got list. Return n x k scores."),
+        (
+            "def train(inputs, labels, classes, seed):\n    return 3\n",
+            "or a function from inputs to scores, got int. Return predict.",
+        ),
+        (
+            "def train(inputs, labels, classes, seed):\n    return lambda rows: [1]\n",
+            "gives a tensor or an array, got list. Return n x k scores, or n whole",
+        ),
         ("def train(inputs, labels, classes, seed):\n    raise KeyError('lost')\n", "failed with KeyError: 'lost'"),
         ("def train(inputs, labels, classes, seed):\n    return lambda rows: rows @ torch.zeros(7)\n", "failed with RuntimeError: "),
-        ("def train(inputs, labels):\n    return 3\n", "failed with TypeError: train() takes 2 positional arguments but 4 were given"),
+        ("def train(X, y):\n    return lambda X: [5] * len(X)\n", "gives a tensor or an array, got list."),
+        ("def train(X, y):\n    return lambda X: np.full(len(X), 5)\n", "gives labels in 0 .. 4, got 5 to 5. Predict the labels of the training sample."),
     ],
 )
 def test_a_recipe_that_fails_says_so_in_one_line(text, message, recipe, small_images):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from shatterlab.core import Architecture, live_code, user_code
 from shatterlab.core.errors import InvalidPart, UnknownName, UserCodeError
+from shatterlab.core.model_outputs import scores_in
 
 _trained: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
 
@@ -23,7 +24,8 @@ class Imported(Architecture):
     """Any torch network, built by your own function or class.
 
     The factory is called with those of `shape`, `classes` (or `num_classes`), for images `channels`, and `height` with `width` that its signature names, and
-    with `arguments`, which take precedence. It draws its weights from torch's generator, which the learner seeds. Keys hold the code's fingerprint.
+    with `arguments`, which take precedence. It draws its weights from torch's generator, which the learner seeds. Keys hold the code's fingerprint. The network
+    gives a tensor of scores, or what holds them as `logits`.
 
     Args:
         factory: "module:name" or "path/to/file.py:name" of a function or a subclass of torch.nn.Module; in Python also the callable itself, which becomes
@@ -85,6 +87,7 @@ class Imported(Architecture):
         with user_code.user_code(f"{self.kind}: {self._name}"):
             network = factory(**arguments)
             if isinstance(network, nn.Module):
+                network.register_forward_hook(_scores_only)
                 _fill_lazy_layers(network, shape)
         return self._checked(network)
 
@@ -144,6 +147,10 @@ class Imported(Architecture):
             raise UserCodeError(f"{self.kind}: a fresh network is required from {self._name}, got {got}. Make every layer inside the factory.")
         _trained.update((id(parameter), parameter) for parameter in parameters)
         return network
+
+
+def _scores_only(network: nn.Module, inputs: Any, output: Any) -> Any:
+    return scores_in(output)
 
 
 def _fill_lazy_layers(network: nn.Module, shape: tuple[int, ...]) -> None:

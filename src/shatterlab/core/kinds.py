@@ -345,7 +345,7 @@ class Learner(Part, ABC):
     @property
     def takes_columns(self) -> bool:
         """Whether this learner, or the one inside it, takes text and missing values."""
-        return any(isinstance(part, Learner) and part.reads_columns for part in self.parts())
+        return self.reads_columns or any(part.takes_columns for part in self.parts() if isinstance(part, Learner) and part is not self)
 
     def require_inputs(self, train: Examples) -> None:
         """Refuses columns of text and missing values unless this learner takes them.

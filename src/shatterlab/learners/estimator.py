@@ -13,10 +13,10 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from shatterlab.core import Examples, Fit, Learner, Observer, Runtime, Seeds
-from shatterlab.core.columns import Columns
 from shatterlab.core.user_code import fingerprint, user_code
 from shatterlab.learners._arguments import built, places, written
 from shatterlab.learners._report import report_scores
+from shatterlab.learners._rows import table_rows
 
 
 @dataclass(frozen=True)
@@ -73,21 +73,17 @@ class Estimator(Learner):
         states = {name: seeds.integer("init", name) % 2**32 for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
         with threadpool_limits(runtime.threads), user_code(f"Estimator: {self.estimator}"):
             estimator.set_params(**states)
-            estimator.fit(_rows(train.inputs, train.columns), train.labels.numpy().copy())  # copies, which it may change
+            estimator.fit(table_rows(train.inputs, train.columns), train.labels.numpy().copy())  # copies, which it may change
         score = _scorer(estimator, train, self.estimator, runtime.threads)
         report_scores(observe, train, score, "probabilities")
         return Fit(score, "probabilities", estimator)
-
-
-def _rows(inputs: Tensor, columns: Columns | None) -> Any:
-    return inputs.flatten(1).numpy().copy() if columns is None else columns.rows(inputs)
 
 
 def _scorer(estimator: Any, train: Examples, name: str, threads: int) -> Any:
     columns = np.asarray(estimator.classes_, dtype=int)
 
     def score(inputs: Tensor) -> Tensor:
-        rows = _rows(inputs, train.columns)
+        rows = table_rows(inputs, train.columns)
         scores = np.zeros((len(rows), train.classes), dtype=np.float64)
         with threadpool_limits(threads), user_code(f"Estimator: {name}"):
             if hasattr(estimator, "predict_proba"):
