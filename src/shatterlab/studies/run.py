@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shatterlab.core import Dataset, Examples, Learner, Part, Row, Runtime, Seeds
-from shatterlab.core.errors import DataError, ShatterlabError
-from shatterlab.core.part import canonical
+from shatterlab.core import Dataset, Examples, Learner, Row, Runtime, Seeds
 from shatterlab.design.experiment import Experiment
 from shatterlab.executors.drive import InProcess, drive
 from shatterlab.executors.local import LocalPool
-from shatterlab.learners.training import Training
 from shatterlab.report import render, text_report, write
 from shatterlab.store.database import Store
-from shatterlab.studies.data_findings import unusable
 from shatterlab.studies.model_and_data import dataset, learners
-from shatterlab.trials.trial import Trial, sample
+from shatterlab.studies.preflight import preflight
+from shatterlab.trials.trial import sample
 
 OnRow = Callable[[Row, int, int], None]
 
@@ -147,39 +144,3 @@ def complete(
         executor.shutdown()
         if opened is not store:
             opened.close()
-
-
-def preflight(trials: Iterable[Trial], runtime: Runtime) -> None:
-    """Loads each data set and builds each model once, so that a mistake costs seconds and shows where it is.
-
-    What only some of the trials would fail with is left to their rows.
-
-    Raises:
-        ShatterlabError: what the first of them would fail with, where all of them would.
-    """
-    distinct = {(_family(trial), canonical(trial.learner.describe())): trial for trial in trials}
-    problems = [_problem(trial, runtime) for trial in distinct.values()]
-    first = next(filter(None, problems), None)
-    if first is not None and all(problems):
-        raise first
-
-
-def _problem(trial: Trial, runtime: Runtime) -> ShatterlabError | None:
-    try:
-        splits = sample(trial.dataset, runtime, trial.seeds)
-        train = splits.train
-        trial.learner.require_inputs(train)
-        for finding in unusable(trial.learner, splits):
-            raise DataError(f"Estimator: {finding.sentence}")
-        if isinstance(trial.learner, Training):
-            trial.learner.build(train, trial.seeds, runtime)
-        for part in trial.learner.parts():
-            Part.fingerprints(part)
-    except ShatterlabError as problem:
-        return problem
-    return None
-
-
-def _family(trial: Trial) -> str:
-    # subsamples of one data set are loaded once
-    return canonical({name: value for name, value in trial.dataset.describe().items() if name not in ("examples", "test_examples")})

@@ -93,7 +93,7 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
     """
     start = time.perf_counter()
     _reset_peak_memory()
-    with _threads(runtime.threads), _folder():
+    with surroundings(runtime):
         try:
             row = _completed(trial, runtime)
         except (Exception, SystemExit) as problem:  # a row, not a crash: the sweep goes on
@@ -240,28 +240,21 @@ class _Clock:
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+def surroundings(runtime: Runtime) -> Iterator[None]:
+    """The threads of a trial; afterwards those of before, and the working folder of before, which the user's code may have left."""
+    threads = torch.get_num_threads()
     try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[None]:
-    """Goes back to the working folder of before, which the user's code may have left."""
-    try:
-        before = os.getcwd()
+        folder = os.getcwd()
     except OSError:  # it was removed
-        before = None
+        folder = None
+    torch.set_num_threads(runtime.threads)
     try:
         yield
     finally:
-        if before is not None:
+        torch.set_num_threads(threads)
+        if folder is not None:
             with contextlib.suppress(OSError):
-                os.chdir(before)
+                os.chdir(folder)
 
 
 def _reset_peak_memory() -> None:
