@@ -24,11 +24,24 @@ TIME = "fit.epochs_to_interpolation"
         ("time", ["fit.epochs", "fit.steps", TIME, "fit.steps_to_loss_0.05"]),
         ("positive", ["train.loss", "fit.squared_norm", "seconds", "peak_memory", "fit.parameters", "measure.LogCoshCurvature.trace", "train.n"]),
         ("outcome", ["fit.separable", "fit.censored", "check.passed", "check.batches_equal_sample"]),
+        ("r2", ["train.r2", "test.r2", "baseline.test.r2", "my.r2"]),
+        ("positive", ["test.rmse", "baseline.train.rmse"]),
         ("real", ["gap", "measure.MemorizedBits.per_parameter", "measure.MaximumMargin.smallest_margin"]),
     ],
 )
 def test_a_column_is_of_one_kind(kind, columns):
     assert {column: quantity(column) for column in columns} == dict.fromkeys(columns, kind) and all(map(is_known, columns))
+
+
+def test_the_mean_of_r2_has_students_interval_which_ends_at_1():
+    values = [0.9, 0.95, 0.99]
+    interval = mean_interval_of("r2", values, [(value, value) for value in values], None, 0.95)
+    low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert (interval.low, interval.high, interval.estimate) == (pytest.approx(low), 1.0, pytest.approx(np.mean(values))) and high > 1
+    below = [-3.0, 0.1, 0.2]
+    assert mean_interval_of("r2", below, [(value, value) for value in below], None, 0.95).low == pytest.approx(
+        stats.t.interval(0.95, 2, np.mean(below), stats.sem(below))[0]
+    )
 
 
 def test_what_the_registry_does_not_know_is_a_real_number():

@@ -409,7 +409,7 @@ REFUSED = {
     ),
     "fractions": (
         {"x": _X, "y": _Y + 0.5},
-        "Arrays: mine.npz: labels are whole numbers or text, got 0.5 at position 0 of y. A quantity to be predicted is regression: use sl.significance.",
+        "Arrays: mine.npz: labels are whole numbers or text, got 0.5 at position 0 of y. A quantity to be predicted is regression: use a regressor, or bin it.",
     ),
     "NaN label": (
         {"x": _X, "y": np.array([0, 1, np.nan, 0, 1, 0])},
@@ -417,7 +417,7 @@ REFUSED = {
     ),
     "a quantity in whole numbers": (
         {"x": np.zeros((60, 2)), "y": 1000 * np.arange(60)},
-        "Arrays: mine.npz: classes are required, got 60 distinct numbers in 60 examples. A quantity to be predicted is regression: use sl.significance.",
+        "Arrays: mine.npz: classes are required, got 60 distinct numbers in 60 examples. A quantity to be predicted is regression: use a regressor, or bin it.",
     ),
     "dates": (
         {"x": _X, "y": _Y.astype("datetime64[D]")},

@@ -236,7 +236,7 @@ REFUSED = {
     "no label": ("a,y\n1,u\n2,\n3,v\n", "t.csv: the target column 'y': a label in each row is required, 1 of 3 are missing, "
                  "the first in row 1. Drop such rows; empty cells, NA, None and NaN of a .csv file are missing."),
     "a quantity": ("a,y\n1,0.5\n2,1.5\n", "t.csv: the target column 'y': labels are whole numbers or text, got 0.5 at position 0 of labels. "
-                   "A quantity to be predicted is regression: use sl.significance."),
+                   "A quantity to be predicted is regression: use a regressor, or bin it."),
     "infinity": ("a,y\n1,0\ninf,1\n", "t.csv: column 'a': finite numbers are required, got infinity in row 1. Clean or drop it."),
     "nothing else": ("s,y\ntrain,0\ntest,1\n", "t.csv: a column besides target, group, time and split is required, got none. Add features."),
 }  # fmt: skip

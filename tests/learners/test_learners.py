@@ -625,7 +625,11 @@ def test_an_estimator_without_probabilities_gives_its_prediction_a_one(small_ima
 @pytest.mark.parametrize(
     ("learner", "error", "text"),
     [
-        (sl.Estimator("math:sqrt"), InvalidPart, "Estimator: a class with fit, predict and get_params is required, got 'math:sqrt'. Name a classifier."),
+        (
+            sl.Estimator("math:sqrt"),
+            InvalidPart,
+            "Estimator: a class with fit, predict and get_params is required, got 'math:sqrt'. Name a classifier or a regressor.",
+        ),
         (sl.Estimator("sklearn.tree:DecisionTree"), UnknownName, "Estimator: sklearn.tree: a known name is required, got 'DecisionTree'. Did you mean "),
         (
             sl.Estimator("sklearn.tree:DecisionTreeClassifier", {"depth": 3}),

@@ -11,13 +11,15 @@ from typing import Any, Literal
 
 from shatterlab.statistics import Interval, clopper_pearson, interval_of_bounds, share_interval
 
-Quantity = Literal["share", "time", "positive", "outcome", "real"]
+Quantity = Literal["share", "time", "positive", "outcome", "r2", "real"]
 Bounds = tuple[float, float]
 _EXAMPLES = {"train": "train.n", "test": "test.n", "oracle": "test.n", "validation": "train.n"}
 _PATTERNS: tuple[tuple[Quantity, str], ...] = (
     ("share", r"(.*\.)?(accuracy|error|top5_accuracy|online_accuracy|random_error|support|support_per_pair|leverage)"),
     ("time", r"fit\.(epochs|steps)(_to_.*)?"),
     ("outcome", r"check\..*(?<!_p)|fit\.(separable|interpolates|censored|diverged)|.*\.vacuous"),
+    ("r2", r"(.*\.)?r2"),
+    ("positive", r"(.*\.)?rmse"),
     ("real", r".*\.(saved|saved_bits|margin|mean_margin|smallest_margin|gap|per_parameter|overall)|.*gap"),
     ("positive", r"seconds.*|peak_memory|seeds\..*|.*\.n|classes"),
     ("positive", r".*(loss|norm|distance|difference|error|residual|trace|largest|smallest|mean|weight|weights|width|parameters|connections|neurons)"),
@@ -28,7 +30,7 @@ _PATTERNS: tuple[tuple[Quantity, str], ...] = (
 
 @functools.cache
 def quantity(column: str) -> Quantity:
-    """The kind of a column: a share of examples, a time in whole epochs or steps, a positive quantity, yes or no, or a real number.
+    """The kind of a column: a share of examples, a time in whole epochs or steps, a positive quantity, yes or no, an R2 (at most 1), or a real number.
 
     A column that the registry does not know is a real number (see `is_known`).
 
@@ -101,9 +103,9 @@ def mean_interval_of(kind: Quantity, values: Sequence[float], known: Sequence[Bo
     if kind == "share" and min(values) >= 0 and max(values) <= 1:
         return share_interval(values, of, level)
     lows, highs = [low for low, _ in known], [high for _, high in known]
-    least = 0.0 if kind in ("positive", "time") and min(values) >= 0 else -math.inf
+    limits = (0.0 if kind in ("positive", "time") and min(values) >= 0 else -math.inf, 1.0 if kind == "r2" and max(values) <= 1 else math.inf)
     scale: Literal["log", "linear"] = "log" if is_geometric(kind, values) else "linear"
-    interval = interval_of_bounds(lows, highs, level, scale, (least, math.inf))
+    interval = interval_of_bounds(lows, highs, level, scale, limits)
     return replace(interval, estimate=mean_of(kind, values)) if all(map(math.isfinite, highs)) else interval
 
 

@@ -69,12 +69,14 @@ class ProgressLine(logging.Handler):
 
 
 def _summary(row: Row) -> str:
-    from shatterlab.analysis.naming import model, setting
+    from shatterlab.analysis.naming import model, number, setting
 
     name = f"{model(row)}, {setting(row)}, seeds {row['seeds.order']}"
     if row["status"] == "failed":
         return f"{name}: {row['error']}"
-    figures = ", ".join(f"{split} {100 * value:.1f} %" for split in ("train", "test") if isinstance(value := row[f"{split}.accuracy"], float))
+    scores = [(split, row.get(f"{split}.{column}"), column) for split in ("train", "test") for column in ("accuracy", "r2")]
+    known = [(split, number(value, column), " R2" if column == "r2" else "") for split, value, column in scores if isinstance(value, float)]
+    figures = ", ".join(f"{split}{name} {value}" for split, value, name in known)
     diverged = " diverged," if row["status"] == "diverged" else ""
     return f"{name}:{diverged} {figures} ({row['seconds']:.1f} s)"
 

@@ -43,7 +43,7 @@ class Dataset(Part, ABC):
     """A training and a test split. A subclass writes `read`; `load` subsamples and checks every data set.
 
     Args:
-        examples: how many training examples to keep, class-stratified, drawn from the data stream (None: all).
+        examples: how many training examples to keep, class-stratified where there are classes, drawn from the data stream (None: all).
         test_examples: likewise for the test split.
     """
 
@@ -64,7 +64,7 @@ class Dataset(Part, ABC):
 
         Raises:
             DataError: a file is missing or damaged, a split is empty or too small, labels lie outside
-                0 .. k - 1, only one class occurs, or an input is not finite.
+                0 .. k - 1, only one class or target occurs, or an input is not finite.
         """
         splits = self.read(Path(root) if root is not None else None, seeds)
         for name, part in (("training", splits.train), ("test", splits.test)):
@@ -80,7 +80,8 @@ class Dataset(Part, ABC):
             return part
         if n > len(part):
             raise DataError(f"{self.kind}: {name} is at most {len(part)}, the size of the split, got {n}. Ask for fewer.")
-        return part.at(stratified(part.labels.numpy(), n, seeds.rng("data", name)))
+        strata = part.labels if part.values is None else part.labels * 0
+        return part.at(stratified(strata.numpy(), n, seeds.rng("data", name)))
 
     def _check(self, name: str, part: Examples) -> None:
         labels = part.labels
@@ -92,7 +93,8 @@ class Dataset(Part, ABC):
         if low < 0 or high >= part.classes:
             raise DataError(f"{self.kind}: labels are whole numbers in 0..{part.classes - 1}, the {name} split has {low}..{high}. Renumber the classes.")
         if part.classes < 2 or (name == "training" and low == high):
-            raise DataError(f"{self.kind}: at least two classes are required, the {name} split has only class {low}. Nothing can be told apart.")
+            what, only = ("classes", f"class {low}") if part.values is None else ("different targets", f"{part.targets[0]:g}")
+            raise DataError(f"{self.kind}: at least two {what} are required, the {name} split has only {only}. Nothing can be told apart.")
 
     def _check_finite(self, name: str, part: Examples) -> None:
         bad = [] if isinstance(part.inputs, Streamed) else (~part.inputs.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
@@ -137,11 +139,17 @@ class LabelCorruption(Corruption):
         """
         return None
 
+    def require_labels(self, train: Examples) -> None:
+        """Refuses the targets of a regression, unless this corruption only deals them out anew, or leaves them as they are."""
+        if not self.keeps_class_counts and getattr(self, "level", 1) != 0:
+            train.require_classes(self.kind, "Permute it: PermutedLabels.")
+
     def apply(self, splits: Splits, seeds: Seeds = Seeds()) -> Splits:
         import torch
 
         ready, train = self.fitted(splits.train, seeds), splits.train
         assert isinstance(ready, LabelCorruption)
+        self.require_labels(train)
         drawn = np.asarray(ready.labels(train.labels.numpy().copy(), train.classes, seeds.rng("corruption", "labels")))
         if drawn.shape != tuple(train.labels.shape) or drawn.min() < 0 or drawn.max() >= train.classes:
             required, got = f"{len(train)} labels in 0..{train.classes - 1}", f"shape {drawn.shape} in {drawn.min()}..{drawn.max()}"
@@ -347,14 +355,23 @@ class Learner(Part, ABC):
         """Whether this learner, or the one inside it, takes text and missing values."""
         return self.reads_columns or any(part.takes_columns for part in self.parts() if isinstance(part, Learner) and part is not self)
 
+    @property
+    def predicts_numbers(self) -> bool:
+        """Whether this learner is a regressor, whose targets are numbers (`Examples.targets`); by default it tells classes apart."""
+        return False
+
     def require_inputs(self, train: Examples) -> None:
-        """Refuses columns of text and missing values unless this learner takes them.
+        """Refuses columns of text and missing values unless this learner takes them, and a target that is not of its kind.
 
         Raises:
-            DataError: a column holds some; the text names it.
+            DataError: a column holds some, and the text names it; or the target is numbers for a classifier, classes for a regressor.
         """
         if not self.takes_columns:
             train.require_numbers(self.kind)
+        if not self.predicts_numbers:
+            train.require_classes(self.kind)
+        else:
+            train.require_targets(self.kind)
 
     @abstractmethod
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:

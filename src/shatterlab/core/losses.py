@@ -1,7 +1,8 @@
-"""Loss and accuracy of scores: one definition for every learner, split and figure."""
+"""Loss and accuracy of scores, loss and R2 of predictions: one definition for every learner, split and figure."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shatterlab.core import Examples
+from shatterlab.core import Examples, Scalar
 from shatterlab.core.errors import UserCodeError
 from shatterlab.core.lazy_inputs import chunks
 
@@ -103,6 +104,49 @@ def evaluation(
     count = torch.tensor(len(examples), dtype=torch.float64, device=loss.device)
     *sums, n = total(torch.stack([loss, correct, top5, count])).tolist()
     return Evaluation(sums[0] / n, sums[1] / n, sums[2] / n if examples.classes > TOP else None)
+
+
+def results_of(score: Callable[[Tensor], Tensor], examples: Examples, output: str) -> dict[str, Scalar]:
+    """The columns of one split: loss, accuracy, error and top-5 accuracy of classes; loss, R2 and RMSE of numbers, whose accuracy and error are None.
+
+    Args:
+        score: inputs -> scores, n x k; of a regression predictions, n x 1.
+        examples: the sample to score.
+        output: the meaning of the scores, as for `losses`; of a regression "targets".
+
+    Raises:
+        UserCodeError: the scores have another shape.
+    """
+    if examples.values is None:
+        return class_results(evaluation(score, examples, output))
+    predictions = torch.cat([score(inputs).detach().cpu().double() for _, inputs in chunks(examples.inputs, _BATCH, torch.get_num_threads())])
+    if predictions.shape != (len(examples), 1):
+        raise UserCodeError(f"scores: one prediction an example, {(len(examples), 1)}, is required, got {tuple(predictions.shape)}. Predict one target.")
+    return {"accuracy": None, "error": None, **number_results(predictions[:, 0], examples.targets)}
+
+
+def class_results(figures: Evaluation) -> dict[str, Scalar]:
+    """Loss, accuracy, error and, with more than 10 classes, top-5 accuracy as columns."""
+    columns: dict[str, Scalar] = {"loss": figures.loss, "accuracy": figures.accuracy, "error": 1 - figures.accuracy}
+    return columns if figures.top5 is None else columns | {"top5_accuracy": figures.top5}
+
+
+def number_results(predictions: Tensor, targets: Tensor) -> dict[str, Scalar]:
+    """Mean squared error (`loss`), its root, and R2 = 1 - SSE / SST about the mean of these targets (None where all are equal).
+
+    Args:
+        predictions: float64, shape (n,).
+        targets: likewise.
+
+    Example:
+        >>> number_results(torch.tensor([1.0, 2.0, 4.0]).double(), torch.tensor([1.0, 2.0, 3.0]).double())["r2"]
+        0.5
+    """
+    errors = float((predictions - targets).square().sum())
+    spread = float((targets - targets.mean()).square().sum())
+    constant = bool((targets == targets[0]).all())
+    loss = errors / len(targets)
+    return {"loss": loss, "r2": None if constant else 1 - errors / spread, "rmse": math.sqrt(loss)}
 
 
 def top_five(scores: Tensor, labels: Tensor) -> Tensor:

@@ -27,11 +27,12 @@ class Examples:
     Args:
         inputs: images (n x channels x height x width) in [0, 1], or table rows (n x d); float32. A streamed sample has a `Streamed`
             in place of the tensor: `inputs[indices]` reads these images from disk.
-        labels: int64 in 0 .. classes - 1, shape (n,).
-        classes: k, the number of classes, >= 2.
+        labels: int64 in 0 .. classes - 1, shape (n,); of a regression, positions in `values`.
+        classes: k, the number of classes, or of different targets, >= 2.
         levels: 255 where the source had 8-bit pixels (16 for scikit-learn's digits), else None.
         names: of the k classes, where they are not their numbers: data of the user's, to be escaped where they are shown.
         columns: of a `DataTable`: what its inputs stand for; None: inputs are numbers.
+        values: of a regression: the k different targets of both splits, increasing; float64, shape (k,). None: labels are classes.
     """
 
     inputs: Tensor
@@ -40,6 +41,7 @@ class Examples:
     levels: int | None = None
     names: tuple[str, ...] | None = None
     columns: Columns | None = None
+    values: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,10 +51,35 @@ class Examples:
         """The shape of one input: (channels, height, width) or (d,)."""
         return tuple(self.inputs.shape[1:])
 
+    @property
+    def targets(self) -> Tensor:
+        """Of a regression: the number to be predicted for each example; float64, shape (n,)."""
+        assert self.values is not None
+        return self.values[self.labels]
+
     def at(self, indices: Any) -> Examples:
         """The examples at these positions, in this order."""
         inputs: Any = self.inputs.at(indices) if isinstance(self.inputs, Streamed) else self.inputs[indices]
         return replace(self, inputs=inputs, labels=self.labels[indices])
+
+    def require_classes(self, owner: str, remedy: str = "Bin it, or use a regressor.") -> None:
+        """Refuses the targets of a regression.
+
+        Raises:
+            DataError: labels stand for numbers.
+        """
+        if self.values is not None:
+            raise DataError(f"{owner}: classes are required, got a target of numbers ({len(self.values)} distinct values). {remedy}")
+
+    def require_targets(self, owner: str) -> None:
+        """Refuses classes.
+
+        Raises:
+            DataError: labels are classes.
+        """
+        if self.values is None:
+            got = f"{self.classes} classes"
+            raise DataError(f"{owner}: a target of numbers is required for a regressor, got {got}. Use a classifier, or data whose task is 'numbers'.")
 
     def require_numbers(self, owner: str) -> None:
         """Refuses codes of text, dates and the like, and missing values.
@@ -140,7 +167,7 @@ class Progress:
     epoch: int
     step: int
     scores: Callable[[Tensor], Tensor]
-    output: Literal["logits", "probabilities", "values"] = "logits"
+    output: Literal["logits", "probabilities", "values", "targets"] = "logits"
     train_loss: float | None = None
     train_accuracy: float | None = None
     online_loss: float | None = None
@@ -169,9 +196,9 @@ class Fit:
     """A fitted model: its scoring function and facts about the fit.
 
     Args:
-        scores: inputs as `Examples` gives them -> n x k tensor on the CPU.
+        scores: inputs as `Examples` gives them -> n x k tensor on the CPU; of a regression n x 1.
         output: the meaning of the scores, which decides the loss: "logits" (cross-entropy), "probabilities"
-            (-log p), "values" (squared error to one-hot).
+            (-log p), "values" (squared error to one-hot), "targets" (predictions of a regression, squared error).
         model: the fitted torch module or estimator, where there is one.
         initial: parameters at initialization by name, where there are any.
         facts: scalars for the row's `fit.*` columns.
@@ -179,7 +206,7 @@ class Fit:
     """
 
     scores: Callable[[Tensor], Tensor]
-    output: Literal["logits", "probabilities", "values"]
+    output: Literal["logits", "probabilities", "values", "targets"]
     model: Any = None
     initial: Mapping[str, Tensor] | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict)

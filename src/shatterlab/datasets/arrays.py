@@ -13,7 +13,7 @@ import numpy as np
 from shatterlab.core import Dataset, Part, Seeds, Splits, live_code
 from shatterlab.core.errors import DataError
 from shatterlab.readers.array_archives import read_npz
-from shatterlab.readers.examples import QUARTER, as_examples, class_numbers, three_quarters
+from shatterlab.readers.examples import Task, target_of
 from shatterlab.readers.published_files import file_digest
 
 _PARTED = ("x_train", "y_train", "x_test", "y_test")
@@ -35,20 +35,23 @@ class Arrays(Dataset):
     Args:
         path: the .npz file; a relative path starts at the working folder. A name that begins with "live:" stands for arrays of this process (`Arrays.of`).
         classes: k, >= 2, where numbers are 0 .. k - 1 and some may be missing (None: the number of distinct labels).
+        task: "classes", or "numbers" where labels are numbers that a regressor predicts.
         examples: how many training examples to keep (None: all).
         test_examples: how many test examples to keep (None: all).
 
     Raises:
-        InvalidPart: classes is below 2.
+        InvalidPart: classes is below 2, or given for a task of numbers.
     """
 
     path: str
     classes: int | None = None
+    task: Task = "classes"
 
     def validate(self) -> None:
         super().validate()
         self.require(self.path, "path is the path of an .npz file", self.path)
         self.require(self.classes is None or self.classes >= 2, "classes is a whole number >= 2 or None", self.classes)
+        self.require(self.classes is None or self.task == "classes", "classes go with a task of classes", self.classes)
 
     @classmethod
     def of(cls, inputs: Any, labels: Any, **fields: Any) -> Arrays:
@@ -57,7 +60,7 @@ class Arrays(Dataset):
         Args:
             inputs: what `numpy.asarray` takes, copied.
             labels: likewise; text may be objects.
-            fields: `classes`, `examples`, `test_examples`.
+            fields: `classes`, `task`, `examples`, `test_examples`.
 
         Example:
             >>> Arrays.of([[0.0], [1.0], [2.0], [3.0]] * 4, ["a", "b", "c", "a"] * 4).load().train.names
@@ -85,16 +88,17 @@ class Arrays(Dataset):
         for x, y in pairs:
             arrays[x] = _inputs(arrays[x], x, owner)
             _paired(arrays[x], arrays[y], x, y, owner)
-        numbers, classes, names = class_numbers({y: arrays[y] for _, y in pairs}, self.classes, owner)
-        samples = [(arrays[x], numbers[y]) for x, y in pairs]
+        target, text = target_of({y: arrays[y] for _, y in pairs}, self.task, self.classes, owner), ""
+        samples = [(arrays[x], target.labels[y]) for x, y in pairs]
         if len(samples) == 1:
             [(inputs, labels)] = samples
-            samples = [(inputs[positions], labels[positions]) for positions in three_quarters(labels, seeds)]
+            parts, text = target.parted(labels, seeds)
+            samples = [(inputs[positions], labels[positions]) for positions in parts]
         else:
             _alike(arrays["x_train"], arrays["x_test"], owner)
         levels = 255 if samples[0][0].dtype == np.uint8 else None
-        train, test = (as_examples(inputs, labels, classes, levels, names) for inputs, labels in samples)
-        return Splits(train, test, split_text=QUARTER if len(pairs) == 1 else "")
+        train, test = (target.examples(inputs, labels, levels) for inputs, labels in samples)
+        return Splits(train, test, split_text=text)
 
     def _arrays(self) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
         """The arrays by name, and the name used in errors."""

@@ -49,6 +49,7 @@ class OneAgainstRest(Dataset):
         import torch
 
         splits = self.dataset.load(root, seeds)
+        splits.train.require_classes(self.kind)
         last = splits.train.classes - 1
         self.require(max(self.positive) <= last and len(self.positive) <= last, f"positive names some of the classes 0..{last} and not all", self.positive)
         positive = torch.tensor(self.positive)
@@ -92,6 +93,7 @@ class ForcedTest(Dataset):
         import torch
 
         splits = self.dataset.load(root, seeds)
+        splits.train.require_classes(self.kind)
         train, test = splits.train, splits.test
         known = {row.tobytes() for row in (train.inputs.flatten(1) + 0.0).numpy()}
         fresh = []

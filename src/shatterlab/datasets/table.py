@@ -11,7 +11,7 @@ import numpy as np
 
 from shatterlab.core import Dataset, Part, Seeds, Splits, live_code
 from shatterlab.core.errors import DataError, UnknownName
-from shatterlab.readers.examples import QUARTER, as_examples, class_numbers, three_quarters
+from shatterlab.readers.examples import Target, Task, target_of
 from shatterlab.readers.frames import checked_frame, digest_of, inputs_of, read_table, table_file
 from shatterlab.readers.published_files import file_digest
 
@@ -27,16 +27,17 @@ class DataTable(Dataset):
 
     Scikit-learn estimators get its rows as a data frame with names and types, so text, dates, categories and missing values are your pipeline's business; other
     learners need numbers in every column. Numbers are rounded to float32. The test split is what `split` says; else the rows with the latest quarter of `time`;
-    else whole groups with a quarter of the rows; else a quarter of the rows with class shares kept, drawn from the data stream like the groups. Columns that
-    `split`, `time` and `group` name are no inputs.
+    else whole groups with a quarter of the rows; else a quarter of the rows, class shares kept where there are classes, drawn from the data stream like the
+    groups. Columns that `split`, `time` and `group` name are no inputs.
 
     Args:
         path: the file; a relative path starts at the working folder. A name that begins with "live:" stands for a data frame of this process.
-        target: the column with the class of each row: text, true/false or whole numbers.
+        target: the column with the class of each row (text, true/false or whole numbers), or with the number to be predicted.
         group: a column, such as a patient's number, whose values each stay on one side.
         time: a column of dates or numbers that orders the rows.
         split: a column that says "train" or "test".
         form: what an estimator gets: a data "frame", an "array", or a "series" of one column.
+        task: "classes", or "numbers" where the target is numbers that a regressor predicts; they are kept in float64.
         examples: how many training examples to keep (None: all).
         test_examples: how many test examples to keep (None: all).
 
@@ -50,6 +51,7 @@ class DataTable(Dataset):
     time: str | None = None
     split: str | None = None
     form: Literal["frame", "array", "series"] = "frame"
+    task: Task = "classes"
 
     def validate(self) -> None:
         super().validate()
@@ -64,8 +66,8 @@ class DataTable(Dataset):
 
         Args:
             frame: copied, so that later changes do not matter.
-            target: the column with the classes.
-            fields: `group`, `time`, `split`, `form`, `examples`, `test_examples`.
+            target: the column with the classes or numbers.
+            fields: `group`, `time`, `split`, `form`, `task`, `examples`, `test_examples`.
 
         Raises:
             DataError: the frame has no rows, names a column twice or holds what cannot be compared.
@@ -102,15 +104,14 @@ class DataTable(Dataset):
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
         frame, owner = self.frame(), self.kind if live_code.is_live(self.path) else f"{self.kind}: {Path(self.path).name}"
         columns = {role: self._column(frame, role) for role in ("target", "group", "time", "split") if getattr(self, role) is not None}
-        target = columns["target"]
-        names = {"labels": labels_of(target, f"{owner}: the target column {self.target!r}")}
-        numbers, classes, texts = class_numbers(names, None, f"{owner}: the target column {self.target!r}")
+        named = f"{owner}: the target column {self.target!r}"
+        target = target_of({"labels": labels_of(columns["target"], named)}, self.task, None, named)
         features = frame.drop(columns=[column.name for column in columns.values()])
         if features.shape[1] == 0:
             raise DataError(f"{owner}: a column besides target, group, time and split is required, got none. Add features.")
         values, described = inputs_of(features, self.form, owner)
-        (train, test), text = self._positions(columns, numbers["labels"], seeds, owner)
-        parts = (replace(as_examples(values[rows], numbers["labels"][rows], classes, names=texts), columns=described) for rows in (train, test))
+        rows, text = self._positions(columns, target, seeds, owner)
+        parts = (replace(target.examples(values[each], target.labels["labels"][each]), columns=described) for each in rows)
         return Splits(*parts, split_text=text)
 
     def _column(self, frame: pd.DataFrame, role: str) -> pd.Series[Any]:
@@ -119,7 +120,7 @@ class DataTable(Dataset):
             raise UnknownName(f"{self.kind}: {role}", name, list(known)[:40])
         return frame[known[name]]
 
-    def _positions(self, columns: Mapping[str, pd.Series[Any]], labels: np.ndarray[Any, Any], seeds: Seeds, owner: str) -> tuple[_Positions, str]:
+    def _positions(self, columns: Mapping[str, pd.Series[Any]], target: Target, seeds: Seeds, owner: str) -> tuple[_Positions, str]:
         """Positions of the training and of the test rows, and what to say of them."""
         for role, part in (("split", _given), ("time", _latest), ("group", _whole_groups)):
             if role in columns:
@@ -128,7 +129,7 @@ class DataTable(Dataset):
                     raise DataError(f"{named}: a value in each row is required, {column.isna().sum()} are missing. Fill them.")
                 test, text = part(column, seeds, named)
                 return (np.flatnonzero(~test), np.flatnonzero(test)), text
-        return three_quarters(labels, seeds), QUARTER
+        return target.parted(target.labels["labels"], seeds)
 
 
 def labels_of(column: pd.Series[Any], owner: str) -> np.ndarray[Any, Any]:

@@ -97,7 +97,7 @@ def built(description: Any) -> Any:
             factory = resolve(place, "Estimator")
             classifier = inspect.isclass(factory) and all(hasattr(factory, name) for name in ("fit", "predict", "get_params"))
             if not classifier and not hasattr(factory, "transform"):
-                raise InvalidPart(f"Estimator: a class with fit, predict and get_params is required, got {place!r}. Name a classifier.")
+                raise InvalidPart(f"Estimator: a class with fit, predict and get_params is required, got {place!r}. Name a classifier or a regressor.")
             return _constructed(factory, place, rest)
     return {name: built(value) for name, value in description.items()}
 

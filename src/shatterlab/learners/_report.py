@@ -29,7 +29,9 @@ def report_values(observe: Observer | None, train: Examples, scores: Callable[[T
     observe(Progress(1, steps, scores, "values", loss, accuracy, last=True, batch=_whole(train)))
 
 
-def report_scores(observe: Observer | None, train: Examples, scores: Callable[[Tensor], Tensor], output: Literal["logits", "probabilities", "values"]) -> None:
+def report_scores(
+    observe: Observer | None, train: Examples, scores: Callable[[Tensor], Tensor], output: Literal["logits", "probabilities", "values", "targets"]
+) -> None:
     """Reports the only epoch of a fit without training figures: the observer computes them.
 
     Args:

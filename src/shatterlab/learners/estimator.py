@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from sklearn.base import is_regressor
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from shatterlab.core import Examples, Fit, Learner, Observer, Runtime, Seeds
+from shatterlab.core.errors import UserCodeError
 from shatterlab.core.user_code import fingerprint, user_code
 from shatterlab.learners._arguments import built, places, written
 from shatterlab.learners._report import report_scores
@@ -21,9 +24,10 @@ from shatterlab.learners._rows import table_rows
 
 @dataclass(frozen=True)
 class Estimator(Learner):
-    """A classifier of scikit-learn, or with its interface: `fit(X, y)` and `predict_proba(X)` or `predict(X)`.
+    """A classifier or regressor of scikit-learn, or with its interface: `fit(X, y)` and `predict_proba(X)` or `predict(X)`.
 
-    Scores are the probabilities of `predict_proba`, else 1 for the predicted class. Every `random_state`, at any depth, is set from the init stream.
+    Scores are the probabilities of `predict_proba`, else 1 for the predicted class; of a regressor its predictions. Every `random_state`, at any depth, is set
+    from the init stream.
     The rows of a `DataTable` are those of a data frame, with names and types; all other inputs are arrays of n x d float32.
 
     Args:
@@ -33,6 +37,11 @@ class Estimator(Learner):
     Raises:
         InvalidPart: the name is not that of a class with `fit` and `predict`.
         UserCodeError: the estimator fails.
+        DataError: a classifier gets a target of numbers, or a regressor classes.
+
+    Example:
+        >>> Estimator("sklearn.linear_model:Ridge", {"alpha": 2.0}).predicts_numbers
+        True
     """
 
     reads_columns = True
@@ -64,19 +73,34 @@ class Estimator(Learner):
         own = [text for text in inner if ":" not in text]  # of the user's own files; an installed package is named by its description
         return {"estimator": "+".join([fingerprint(self.estimator, "Estimator"), *own])}
 
+    @functools.cached_property
+    def predicts_numbers(self) -> bool:
+        """Whether the estimator is a regressor, also inside of a pipeline or a search."""
+        return _is_regressor(self.built())
+
     def built(self) -> Any:
         """A fresh, unfitted estimator of this configuration."""
         return built({"estimator": self.estimator, "arguments": self.arguments})
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
+        self.require_inputs(train)
         estimator = self.built()
+        labels = (train.targets if self.predicts_numbers else train.labels).numpy().copy()  # a copy, like the rows: it may change them
         states = {name: seeds.integer("init", name) % 2**32 for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
         with threadpool_limits(runtime.threads), user_code(f"Estimator: {self.estimator}"):
             estimator.set_params(**states)
-            estimator.fit(table_rows(train.inputs, train.columns), train.labels.numpy().copy())  # copies, which it may change
-        score = _scorer(estimator, train, self.estimator, runtime.threads)
-        report_scores(observe, train, score, "probabilities")
-        return Fit(score, "probabilities", estimator)
+            estimator.fit(table_rows(train.inputs, train.columns), labels)
+        output: Literal["probabilities", "targets"] = "targets" if self.predicts_numbers else "probabilities"
+        score = (_predictor if self.predicts_numbers else _scorer)(estimator, train, self.estimator, runtime.threads)
+        report_scores(observe, train, score, output)
+        return Fit(score, output, estimator)
+
+
+def _is_regressor(estimator: Any) -> bool:
+    try:
+        return bool(is_regressor(estimator))
+    except (AttributeError, TypeError, ValueError):  # an interface of before scikit-learn's tags
+        return bool(getattr(estimator, "_estimator_type", None) == "regressor")
 
 
 def _scorer(estimator: Any, train: Examples, name: str, threads: int) -> Any:
@@ -93,6 +117,18 @@ def _scorer(estimator: Any, train: Examples, name: str, threads: int) -> Any:
         return torch.from_numpy(scores)
 
     return score
+
+
+def _predictor(estimator: Any, train: Examples, name: str, threads: int) -> Any:
+    def predict(inputs: Tensor) -> Tensor:
+        with threadpool_limits(threads), user_code(f"Estimator: {name}"):
+            predictions = np.asarray(estimator.predict(table_rows(inputs, train.columns)), dtype=np.float64)
+        if predictions.size != len(inputs):
+            got = f"predictions of shape {predictions.shape} for {len(inputs)} rows"
+            raise UserCodeError(f"Estimator: {name}: one number for each row is required, got {got}. Predict one target.")
+        return torch.from_numpy(predictions.reshape(-1, 1).copy())
+
+    return predict
 
 
 def _without_nan(value: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from shatterlab.core import Examples, Seeds, stratified
 from shatterlab.core.errors import DataError
 
 _CLASSES = 20  # distinct numbers that are classes in any case; more are a quantity where they are most of the examples
-_QUANTITY = "A quantity to be predicted is regression: use sl.significance."
-QUARTER = "The test split is a quarter of the examples, drawn with class shares kept."
+_QUANTITY = "A quantity to be predicted is regression: use a regressor, or bin it."
+_QUARTER = "The test split is a quarter of the examples, drawn with class shares kept."
+_QUARTER_OF_NUMBERS = "The test split is a quarter of the examples, drawn at random."
 
+Task = Literal["classes", "numbers"]
 Labels = Mapping[str, np.ndarray[Any, Any]]
 
 
@@ -37,6 +40,57 @@ def as_examples(
     if levels is not None:
         inputs.div_(levels)
     return Examples(inputs, torch.from_numpy(labels.astype(np.int64)), classes, levels, names)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is to be predicted: classes, or the numbers of a regression.
+
+    Args:
+        labels: by name, int64 in 0 .. classes - 1, each of shape (n,).
+        classes: k, the number of classes, or of different numbers.
+        names: of the classes (None: their numbers).
+        values: of a regression, the k different numbers, increasing; float64. None: classes.
+    """
+
+    labels: Labels
+    classes: int
+    names: tuple[str, ...] | None = None
+    values: np.ndarray[Any, Any] | None = None
+
+    def examples(self, inputs: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], levels: int | None = None) -> Examples:
+        """Some inputs with their labels, as `as_examples` makes them."""
+        import torch
+
+        examples = as_examples(inputs, labels, self.classes, levels, self.names)
+        return examples if self.values is None else replace(examples, values=torch.from_numpy(self.values))
+
+    def parted(self, labels: np.ndarray[Any, Any], seeds: Seeds) -> tuple[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]], str]:
+        """Positions of three quarters for training and of the rest for the test, and a sentence that says so; class shares are kept, numbers have none."""
+        return three_quarters(labels if self.values is None else labels * 0, seeds), _QUARTER if self.values is None else _QUARTER_OF_NUMBERS
+
+
+def target_of(labels: Labels, task: Task, classes: int | None, owner: str) -> Target:
+    """The target that labels stand for.
+
+    Args:
+        labels: by name, each of shape (n,), n >= 1.
+        task: "classes" (see `class_numbers`), or "numbers": finite numbers of any type, kept in float64.
+        classes: k (None: the number of distinct labels); of classes only.
+        owner: name used in errors.
+
+    Raises:
+        DataError: a label is missing, or not of the task.
+    """
+    if task == "classes":
+        return Target(*class_numbers(labels, classes, owner))
+    labels = {name: _of_one_type(each, name, owner) for name, each in labels.items()}
+    for name, each in labels.items():
+        if each.dtype.kind in "US":
+            raise DataError(f"{owner}: numbers are required for a regressor, {name} holds text, such as {each[0]!s:.40}. Use a classifier.")
+    numbers = {name: each.astype(np.float64) for name, each in labels.items()}
+    values = np.unique(np.concatenate(list(numbers.values())))
+    return Target({name: np.searchsorted(values, each).astype(np.int64) for name, each in numbers.items()}, len(values), values=values)
 
 
 def three_quarters(labels: np.ndarray[Any, Any], seeds: Seeds) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -80,7 +134,7 @@ def class_numbers(labels: Labels, classes: int | None, owner: str) -> tuple[Labe
     Raises:
         DataError: a label is missing or neither text nor a whole number, there are more than k, or there are so many numbers that they are a quantity.
     """
-    labels = {name: _of_one_type(values, name, owner) for name, values in labels.items()}
+    labels = {name: _whole(_of_one_type(values, name, owner), name, owner) for name, values in labels.items()}
     texts = {name: values.dtype.kind in "US" for name, values in labels.items()}
     if any(texts.values()) and not all(texts.values()):
         got = ", ".join(f"{name} holds {'text' if text else 'numbers'}" for name, text in texts.items())
@@ -105,7 +159,7 @@ def _name(label: Any) -> str:
 
 
 def _of_one_type(values: np.ndarray[Any, Any], name: str, owner: str) -> np.ndarray[Any, Any]:
-    """The labels as an array of numbers or text that are all there and all whole."""
+    """The labels as an array of numbers or text that are all there."""
     if values.dtype.kind == "O":
         plain = [value.item() if isinstance(value, np.generic) else value for value in values.tolist()]
         kinds = {type(value) for value in plain}
@@ -121,6 +175,11 @@ def _of_one_type(values: np.ndarray[Any, Any], name: str, owner: str) -> np.ndar
         if len(broken):
             got = f"{values[broken[0]]} at position {broken[0]} of {name}"
             raise DataError(f"{owner}: a label for each example is required, got {got}. Clean or drop such examples.")
+    return values
+
+
+def _whole(values: np.ndarray[Any, Any], name: str, owner: str) -> np.ndarray[Any, Any]:
+    if values.dtype.kind == "f":
         broken = np.flatnonzero(values != np.floor(values))
         if len(broken):
             raise DataError(f"{owner}: labels are whole numbers or text, got {values[broken[0]]} at position {broken[0]} of {name}. {_QUANTITY}")

@@ -10,7 +10,7 @@ from shatterlab.core import Learner, Runtime, Seeds, Splits
 from shatterlab.core.columns import Column
 from shatterlab.core.errors import printable
 from shatterlab.learners.estimator import Estimator
-from shatterlab.studies.model_and_data import dataset, learners
+from shatterlab.studies.model_and_data import dataset, learners, with_task
 from shatterlab.trials.trial import sample
 
 _NAMED = 5
@@ -40,7 +40,7 @@ def data_findings(data: Any = None, model: Any = None, *, seeds: Seeds = Seeds()
         >>> print(data_findings((np.c_[x, y + 0.1], y))[0].sentence)
         Column 3 alone gives every test label: is it known before the label is, or made from it?
     """
-    splits = sample(dataset(data, **columns), runtime, seeds)
+    splits = sample(with_task(dataset(data, **columns), model), runtime, seeds)
     found = findings_in(splits)
     return [*(unusable(learners(model)[0], splits) if model is not None else ()), *found]
 

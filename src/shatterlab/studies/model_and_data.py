@@ -32,8 +32,7 @@ DIGITS = 300  # examples of the default data set: an audit of two nets then take
 
 def learners(model: Any = None, examples: int = DIGITS, owner: str = "audit", **recipe: Any) -> list[Learner]:
     """The learners that a model stands for, with a default budget for that many training examples."""
-    if hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type | Learner):
-        model = Estimator.of(model)
+    model = _estimator(model)
     if isinstance(model, Learner):
         if recipe:
             raise InvalidPart(f"{owner}: fields of Training go with a torch model, got {', '.join(recipe)} beside {model.kind}. Leave them out.")
@@ -126,6 +125,31 @@ def dataset(data: Any = None, examples: int | None = None, **columns: str | None
     if named and (isinstance(data, Dataset) or not isinstance(described, DataTable)):
         raise InvalidPart(f"audit: {', '.join(named)} name columns of a table, got {described.kind}. Leave them out.")
     return described if examples is None or isinstance(data, Dataset) else replace(described, examples=examples)
+
+
+def with_task(data: Dataset, model: Any) -> Dataset:
+    """The data set with its target as numbers where the model is a regressor; as it is for all others, and where it has only classes.
+
+    Args:
+        data: any data set; a `DataTable` and `Arrays` can hold numbers.
+        model: what `learners` takes.
+
+    Raises:
+        InvalidPart: an estimator cannot be written down.
+
+    Example:
+        >>> from sklearn.linear_model import Ridge
+        >>> with_task(Arrays("prices.npz"), Ridge()).task
+        'numbers'
+    """
+    learner = _estimator(model)
+    regressor = isinstance(learner, Learner) and learner.predicts_numbers
+    return replace(data, task="numbers") if regressor and isinstance(data, DataTable | Arrays) else data
+
+
+def _estimator(model: Any) -> Any:
+    """The learner of a live estimator; any other model as it is."""
+    return Estimator.of(model) if hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type | Learner) else model
 
 
 def _named(data: Path | str, columns: dict[str, str]) -> Dataset:

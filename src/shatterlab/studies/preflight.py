@@ -11,7 +11,7 @@ import numpy as np
 from shatterlab.architectures.imported import Imported
 from shatterlab.core import Examples, Learner, Part, Runtime, Seeds
 from shatterlab.core.errors import DataError, ShatterlabError
-from shatterlab.core.losses import evaluate
+from shatterlab.core.losses import results_of
 from shatterlab.core.part import canonical
 from shatterlab.core.user_code import user_code
 from shatterlab.learners.estimator import Estimator
@@ -52,13 +52,13 @@ def users_own(learner: Learner) -> Learner | None:
 
 
 def few(sample: Examples, most: int = _MOST) -> Examples:
-    """Equally many examples of each class, as far as there are so many.
+    """Equally many examples of each class, as far as there are so many; of numbers the first ones.
 
     Args:
         sample: to choose from.
         most: examples in all.
     """
-    labels = sample.labels.numpy()
+    labels = sample.labels.numpy() if sample.values is None else np.zeros(len(sample))
     order = np.argsort(labels, kind="stable")
     ordered = labels[order]
     rank = np.arange(len(labels)) - np.searchsorted(ordered, ordered)  # within its class
@@ -105,7 +105,7 @@ def _failure(learner: Learner, sample: Examples, seeds: Seeds, runtime: Runtime)
     try:
         with surroundings(runtime), user_code(f"{learner.kind}: the first try"):
             fit = learner.fit(sample, seeds, None, runtime)
-            evaluate(fit.scores, few(sample, _OF_A_NETWORK), fit.output)
+            results_of(fit.scores, few(sample, _OF_A_NETWORK), fit.output)
     except ShatterlabError as problem:
         return problem
     return None

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from shatterlab.core import Examples, Progress, Scalar
-from shatterlab.core.losses import Evaluation, evaluation
+from shatterlab.core.losses import Evaluation, results_of
 from shatterlab.trials.self_check import SelfCheck
 
 _CURVES = ("train_loss", "train_accuracy", "train_top5_accuracy", "online_loss", "online_accuracy", "validation_loss", "validation_accuracy", "learning_rate")
+_TESTED = ("loss", "accuracy", "top5_accuracy", "r2")
 
 
 class TrialObserver:
@@ -35,9 +36,9 @@ class TrialObserver:
         if progress.batch is not None:
             self.check.compare(progress.batch)
         if not progress.last and progress.epoch % self.every == 0:
-            loss, accuracy, top5 = evaluation(progress.scores, self.test, progress.output)
-            self.curves += [(*self.last, "test.loss", loss), (*self.last, "test.accuracy", accuracy)]
-            self.curves += [] if top5 is None else [(*self.last, "test.top5_accuracy", top5)]
+            for name, value in results_of(progress.scores, self.test, progress.output).items():
+                if name in _TESTED and isinstance(value, float):
+                    self.curves.append((*self.last, f"test.{name}", value))
 
     def state(self) -> dict[str, Any]:
         """The state that a learner stores in its checkpoints."""
@@ -48,9 +49,9 @@ class TrialObserver:
         self.curves, self.last = list(map(tuple, state["curves"])), tuple(state["last"])
         self.check.counts |= state.get("compared", {})
 
-    def finished(self, results: Mapping[str, Scalar]) -> list[tuple[int, int, str, float | None]]:
+    def finished(self, columns: Mapping[str, Scalar]) -> list[tuple[int, int, str, float | None]]:
         """The curves, ending with the final test figures; empty for a learner without epochs."""
         if not self.curves:
             return []
-        ends = [(*self.last, name, value) for name in ("test.loss", "test.accuracy") if isinstance(value := results[name], float)]
+        ends = [(*self.last, name, value) for name in ("test.loss", "test.accuracy", "test.r2") if isinstance(value := columns.get(name), float)]
         return self.curves + ends

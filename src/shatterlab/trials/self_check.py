@@ -18,8 +18,10 @@ _SAMPLED = 64  # inputs fingerprinted, evenly spaced through the split
 
 
 def fingerprint(examples: Examples) -> str:
-    """sha256 over all labels and 64 evenly spaced inputs, first 16 hexadecimal digits."""
+    """sha256 over all labels, of a regression with the numbers behind them, and 64 evenly spaced inputs; first 16 hexadecimal digits."""
     content = hashlib.sha256(examples.labels.numpy().tobytes())
+    if examples.values is not None:
+        content.update(examples.values.numpy().tobytes())
     content.update(_sampled(examples).contiguous().numpy().tobytes())
     return content.hexdigest()[:16]
 

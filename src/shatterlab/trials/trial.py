@@ -24,7 +24,7 @@ from shatterlab import __version__
 from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Row, Runtime, Scalar, Seeds, Splits
 from shatterlab.core.catalog import build
 from shatterlab.core.errors import DataError, InvalidPart, NotApplicable, ShatterlabError, UserCodeError
-from shatterlab.core.losses import Evaluation, evaluation
+from shatterlab.core.losses import Evaluation, class_results, number_results, results_of
 from shatterlab.core.part import canonical, digest
 from shatterlab.trials.machine_limits import machine_error, release_after
 from shatterlab.trials.observer import TrialObserver
@@ -173,20 +173,24 @@ def _load(description: str, identity: str, root: Path | None, seed: int) -> Spli
 
 
 def _results(fit: Fit, examples: Examples, known: Evaluation | None) -> dict[str, Scalar]:
-    loss, accuracy, top5 = known or evaluation(fit.scores, examples, fit.output)
-    results: dict[str, Scalar] = {"n": len(examples), "loss": loss, "accuracy": accuracy, "error": 1 - accuracy}
-    return results if top5 is None else results | {"top5_accuracy": top5}
+    return {"n": len(examples), **(class_results(known) if known else results_of(fit.scores, examples, fit.output))}
 
 
 def _facts(splits: Splits) -> dict[str, Scalar]:
-    facts: dict[str, Scalar] = {"classes": splits.train.classes, **_baseline(splits)}
+    k = splits.train.classes
+    facts: dict[str, Scalar] = {"classes": k} if splits.train.values is None else {"classes": None, "distinct_targets": k}
+    facts |= _baseline(splits)
     if splits.train.names:
         facts["class_names"] = canonical(splits.train.names)
     return facts | ({"split_text": splits.split_text} if splits.split_text else {})
 
 
 def _baseline(splits: Splits) -> dict[str, Scalar]:
-    """The accuracy of always answering the class that most true training labels have."""
+    """The accuracy of always answering the class that most true training labels have; of numbers, R2 and RMSE of the mean of the true training targets."""
+    if splits.train.values is not None:
+        mean = splits.train.targets.mean()
+        constant = {name: number_results(mean.expand(len(part)), part.targets) for name, part in (("train", splits.train), ("test", splits.test))}
+        return {f"baseline.{name}.{column}": columns[column] for name, columns in constant.items() for column in ("r2", "rmse")}
     majority = int(torch.bincount(splits.train.labels, minlength=splits.train.classes).argmax())
     return {f"baseline.{name}.accuracy": float((split.labels == majority).double().mean()) for name, split in (("train", splits.train), ("test", splits.test))}
 
@@ -207,6 +211,7 @@ def _measure(measures: tuple[Measure, ...], fit: Fit, train: Examples, diverged:
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for measure in measures:
         try:
+            train.require_classes(measure.kind, "No measure is defined for regression.")
             if diverged:
                 raise NotApplicable(f"{measure.kind}: a fit that did not diverge is required")
             values = measure.of(fit, train)
