@@ -185,3 +185,74 @@ def test_it_is_cheap():
     findings_in(images)
     findings_in(rows)
     assert time.process_time() - start < 3
+
+
+def regression(x, y, n_train=300):
+    x, y = torch.from_numpy(np.asarray(x, np.float32)), np.asarray(y, np.float64)
+    values, codes = np.unique(y, return_inverse=True)
+    labels, numbers = torch.from_numpy(codes), torch.from_numpy(values)
+    return Splits(*(Examples(x[part], labels[part], len(values), values=numbers) for part in (slice(n_train), slice(n_train, None))))
+
+
+def noisy(n=400):
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(n, 5)), rng.normal(size=n)
+
+
+def test_nothing_is_said_of_a_clean_regression():
+    x, y = noisy()
+    assert kinds(regression(x, y)) == [] and kinds(regression(x, x @ np.arange(5) + y)) == []
+
+
+@pytest.mark.parametrize("column", ["copy", "scaled", "logarithm", "bent"])
+def test_a_column_that_gives_the_number_away(column):
+    x, y = noisy()
+    x[:, 2] = {"copy": y, "scaled": 5 - 1000 * y, "logarithm": np.exp(y), "bent": y + 0.05 * x[:, 2]}[column]
+    found = only(regression(x, y))
+    assert found.kind == "one column gives the label"
+    assert found.sentence.startswith("Column 2 alone gives R2 0.99") or found.sentence.startswith("Column 2 alone gives R2 1.000")
+    assert found.sentence.endswith(" on the test split: is it known before the target is, or made from it?")
+    x[:, 2] = y + 0.3 * np.random.default_rng(0).normal(size=len(y))  # R2 of about 0.92: a good predictor is no leak
+    assert kinds(regression(x, y)) == []
+
+
+def test_a_column_of_identifiers_gives_no_number_away_and_one_of_few_values_may():
+    _, y = noisy()
+    town = np.arange(400) % 7
+    frame = pd.DataFrame({"id": [f"row {i}" for i in range(400)], "town": [f"town {i}" for i in town], "y": y})
+    assert [finding.kind for finding in findings_in(sl.DataTable.of(frame, "y", task="numbers").load())] == []
+    [found] = findings_in(sl.DataTable.of(frame.assign(y=town * 1.5 + 0.01 * y), "y", task="numbers").load())
+    assert found.sentence.startswith("Column 'town' alone gives R2 1.000 on the test split")
+
+
+def test_equal_inputs_with_different_numbers_bound_r2():
+    x, y = noisy()
+    x[:3] = x[0]
+    y[3] = y[4]
+    x[3] = x[4]  # equal numbers: nothing to say
+    found = only(regression(x, y))
+    means = np.r_[np.full(3, y[:3].mean()), y[3:300]]
+    bound = 1 - np.square(y[:300] - means).sum() / np.square(y[:300] - y[:300].mean()).sum()
+    assert (found.kind, found.severity, found.count) == ("equal with different labels", "note", 3)
+    assert (
+        found.sentence == f"3 training examples have equal inputs and different targets (positions 0, 1, 2): no model has an R2 above {bound:.3f} on the split."
+    )
+
+
+def test_test_targets_that_say_little():
+    x, y = noisy()
+    y[300:] = 2.5
+    assert only(regression(x, y)).sentence == "All test targets are 2.5: R2 is not defined on them."
+    x, y = noisy(320)
+    assert only(regression(x, y)).sentence == "The test split has 20 examples: R2 on so few says little."
+
+
+def test_findings_of_a_regressor_are_those_of_numbers():
+    from sklearn.linear_model import Ridge
+
+    x, y = noisy()
+    assert sl.data_findings((x, y), Ridge()) == []
+    x[:, 1] = y
+    assert [finding.kind for finding in sl.data_findings((x, y), Ridge())] == ["one column gives the label"]
+    with pytest.raises(DataError, match="use a regressor, or bin it"):
+        sl.data_findings((x, y))

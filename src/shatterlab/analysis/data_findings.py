@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +15,11 @@ from shatterlab.core.lazy_inputs import Streamed
 
 _NAMED = 5  # positions or columns that a sentence names
 _FEW = 30  # test examples below which an accuracy says little
-_RULE = 0.99  # accuracy of one column alone, from which on it is a leak
+_RULE = 0.99  # accuracy or R2 of one column alone, from which on it is a leak
 _LOOK = 4000  # examples on which a column is tried before it is tried on all
 _BINS = 256
 _WORDS = 2**22  # 32-bit words that are hashed at a time
+_Array = np.ndarray[Any, Any]
 _IDENTITY = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -54,13 +56,13 @@ def findings_in(splits: Splits) -> list[DataFinding]:
         firsts = equal_rows(train, test)
         found += _shared(firsts, len(train))
         for name, split, first in (("training", splits.train, firsts[: len(train)]), ("test", splits.test, firsts[len(train) :])):
-            found += _contradictions(name, split, first)
+            found += (_contradictions if split.values is None else _scatter)(name, split, first)
         found += _columns(splits, train, test, firsts[len(train) :] >= len(train)) if len(splits.train.shape) == 1 else _pixels(splits.train)
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda finding: order[finding.severity])
 
 
-def equal_rows(*parts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def equal_rows(*parts: _Array) -> _Array:
     """The position of the first row that equals each row, over all parts one after the other; 0 and -0 are equal.
 
     Rows are hashed to 64 bits and those with one hash compared, so the answer is exact; time is that of reading the rows once.
@@ -90,7 +92,7 @@ def equal_rows(*parts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return firsts
 
 
-def _hashes(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _hashes(rows: _Array) -> _Array:
     """64-bit sums of the words of each row, each times a random odd number; what collides is compared later."""
     n, d = rows.shape
     factors = np.random.default_rng(0).integers(2**63, size=d, dtype=np.uint64) * np.uint64(2) + _IDENTITY
@@ -102,7 +104,7 @@ def _hashes(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return hashes
 
 
-def _shared(firsts: np.ndarray[Any, Any], n: int) -> Iterator[DataFinding]:
+def _shared(firsts: _Array, n: int) -> Iterator[DataFinding]:
     shared = np.flatnonzero(firsts[n:] < n)
     if len(shared):
         pairs = ", ".join(f"test {i} = training {firsts[n + i]}" for i in shared[:_NAMED])
@@ -112,7 +114,7 @@ def _shared(firsts: np.ndarray[Any, Any], n: int) -> Iterator[DataFinding]:
         yield DataFinding("equal across splits", "warning", len(shared), sentence)
 
 
-def _contradictions(name: str, split: Examples, firsts: np.ndarray[Any, Any]) -> Iterator[DataFinding]:
+def _contradictions(name: str, split: Examples, firsts: _Array) -> Iterator[DataFinding]:
     """Inputs that occur with several labels: of such a group, only the most frequent label can be predicted."""
     labels = split.labels.numpy()
     _, groups, sizes = np.unique(firsts, return_inverse=True, return_counts=True)
@@ -127,8 +129,29 @@ def _contradictions(name: str, split: Examples, firsts: np.ndarray[Any, Any]) ->
         yield DataFinding("equal with different labels", "warning", int(torn.sum()), f"{got}: no model is right on more than {bound:.2f} % of the split.")
 
 
+def _scatter(name: str, split: Examples, firsts: _Array) -> Iterator[DataFinding]:
+    """Inputs that occur with several numbers: of such a group, only the mean can be predicted."""
+    targets = split.targets.numpy()
+    _, groups, sizes = np.unique(firsts, return_inverse=True, return_counts=True)
+    away = targets - (np.bincount(groups, targets) / sizes)[groups]
+    apart = (np.bincount(groups, split.labels.numpy()) / sizes)[groups] != split.labels.numpy()
+    torn = np.flatnonzero(np.isin(groups, groups[apart]))
+    if len(torn):
+        bound = 1 - float(away @ away) / float(np.square(targets - targets.mean()).sum())
+        positions = ", ".join(map(str, torn[:_NAMED])) + (", ..." if len(torn) > _NAMED else "")
+        got = f"{len(torn)} {name} examples have equal inputs and different targets (positions {positions})"
+        sentence = f"{got}: no model has an R2 above {bound:.3f} on the split."
+        yield DataFinding("equal with different labels", "note", len(torn), sentence)
+
+
 def _sizes(splits: Splits) -> Iterator[DataFinding]:
     train, test = splits.train, splits.test
+    if train.values is not None:
+        if len(test) < _FEW:
+            yield DataFinding("small test split", "warning", len(test), f"The test split has {len(test)} examples: R2 on so few says little.")
+        if len(test.labels.unique()) == 1:
+            yield DataFinding("one test class", "warning", 1, f"All test targets are {float(test.targets[0]):g}: R2 is not defined on them.")
+        return
     if len(test) < _FEW:
         sentence = f"The test split has {len(test)} examples: one of them is {100 / len(test):.1f} points of test accuracy."
         yield DataFinding("small test split", "warning", len(test), sentence)
@@ -153,41 +176,68 @@ def _pixels(train: Examples) -> Iterator[DataFinding]:
         yield DataFinding("pixels in 0..255", "warning", bright, f"Pixels reach {high:g}, those of images lie in [0, 1]: divide by 255, or save them as uint8.")
 
 
-def _columns(splits: Splits, train: np.ndarray[Any, Any], test: np.ndarray[Any, Any], fresh: np.ndarray[Any, Any]) -> Iterator[DataFinding]:
+def _columns(splits: Splits, train: _Array, test: _Array, fresh: _Array) -> Iterator[DataFinding]:
     names = [printable(repr(str(column.name))) for column in splits.train.columns.columns] if splits.train.columns else [str(j) for j in range(train.shape[1])]
     fixed = np.flatnonzero(train.max(0) == train.min(0))
     if len(fixed):
         which = ", ".join(names[j] for j in fixed[:_NAMED]) + (", ..." if len(fixed) > _NAMED else "")
         word = f"{len(fixed)} columns have" if len(fixed) > 1 else "1 column has"
         yield DataFinding("constant columns", "note", len(fixed), f"{word} one value in the whole training split: {which}.")
-    test, labels = test[fresh], (splits.train.labels.numpy(), splits.test.labels.numpy()[fresh])  # a copy of a training input shows no rule
+    numbers, k = splits.train.values is not None, splits.train.classes
+    labels = [(part.targets if numbers else part.labels).numpy() for part in (splits.train, splits.test)]
+    test, truth = test[fresh], labels[1][fresh]  # a copy of a training input shows no rule
     if len(test) < 2:
         return
-    most = int(np.bincount(labels[0], minlength=splits.train.classes).argmax())
-    needed = max(_RULE, 1 - float((labels[1] != most).mean()) / 5)  # a fifth of the errors of naming one class
+    rule, needed = (_explained, _RULE) if numbers else (functools.partial(_rule, k), _more_than_one_class(labels[0], truth))
     if needed >= 1:
         return
     for j in range(train.shape[1]):
         coded = bool(splits.train.columns and splits.train.columns.columns[j].values is not None)
-        accuracy = _one_column(train[:, j], labels[0], test[:, j], labels[1], splits.train.classes, coded, needed)
-        if accuracy > needed:
-            right = "every test label" if accuracy == 1 else f"{100 * accuracy:.1f} % of the test labels"
-            sentence = f"Column {names[j]} alone gives {right}: is it known before the label is, or made from it?"
-            yield DataFinding("one column gives the label", "warning", len(labels[1]), sentence)
+        score = _one_column(rule, train[:, j], labels[0], test[:, j], truth, coded, needed)
+        if score > needed:
+            right = f"R2 {score:.3f} on the test split" if numbers else "every test label" if score == 1 else f"{100 * score:.1f} % of the test labels"
+            sentence = f"Column {names[j]} alone gives {right}: is it known before the {'target' if numbers else 'label'} is, or made from it?"
+            yield DataFinding("one column gives the label", "warning", len(truth), sentence)
 
 
-def _one_column(
-    x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], z: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], classes: int, coded: bool, needed: float
-) -> float:
-    """Test accuracy of the best rule that sees one column; of a large sample, first on a part, on which a rule worth trying is nearly as good."""
+def _more_than_one_class(labels: _Array, truth: _Array) -> float:
+    """The accuracy of a rule that is a leak: it makes a fifth of the errors of naming one class, and at most 1 %."""
+    return max(_RULE, 1 - float((truth != np.bincount(labels).argmax()).mean()) / 5)
+
+
+def _one_column(rule: Callable[..., float], x: _Array, y: _Array, z: _Array, truth: _Array, coded: bool, needed: float) -> float:
+    """Test accuracy or R2 of the best rule that sees one column; of a large sample, first on a part, on which a rule worth trying is nearly as good."""
     if len(x) + len(z) > 2 * _LOOK:
         part, other = slice(None, None, -(-len(x) // _LOOK)), slice(None, None, -(-len(z) // _LOOK))
-        if _rule(x[part], y[part], z[other], truth[other], classes, coded) < needed - 0.03:
+        if rule(x[part], y[part], z[other], truth[other], coded) < needed - 0.03:
             return 0.0
-    return _rule(x, y, z, truth, classes, coded)
+    return rule(x, y, z, truth, coded)
 
 
-def _rule(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], z: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], classes: int, coded: bool) -> float:
+def _explained(x: _Array, y: _Array, z: _Array, truth: _Array, coded: bool) -> float:
+    """R2 of a line, and of the mean of each interval or coded value; the better one counts."""
+    spread = float(np.square(truth - truth.mean()).sum())
+    if not spread or x.min() == x.max():
+        return 0.0
+    x, z, guesses = x.astype(np.float64), z.astype(np.float64), []
+    edges = np.unique(x) if coded else _edges(x)
+    places, others = np.searchsorted(edges, x), np.searchsorted(edges, z)
+    counts = np.bincount(places, minlength=len(edges) + 1)
+    means = np.where(counts, np.bincount(places, y, minlength=len(counts)) / np.maximum(counts, 1), y.mean())
+    guesses.append(np.where(np.isin(z, edges) | (not coded), means[others], y.mean()))
+    if not coded:
+        away = x - x.mean()
+        guesses.append(y.mean() + (away @ (y - y.mean())) / (away @ away) * (z - x.mean()))
+    return 1 - min(float(np.square(truth - guess).sum()) for guess in guesses) / spread
+
+
+def _edges(x: _Array) -> _Array:
+    """The ends of up to 256 intervals with equally many values."""
+    edges: _Array = np.unique(np.quantile(x, np.linspace(0, 1, min(_BINS, max(2, len(x) // 10)) + 1)[1:-1], method="nearest"))
+    return edges
+
+
+def _rule(classes: int, x: _Array, y: _Array, z: _Array, truth: _Array, coded: bool) -> float:
     """The most frequent training label of each value, and, of numbers, of each of up to 256 intervals; the better one counts."""
     values, places = np.unique(x, return_inverse=True)
     best = 0.0
@@ -197,17 +247,17 @@ def _rule(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], z: np.ndarray[Any, A
     most = np.bincount(y, minlength=classes).argmax()
     best = float((np.where(known if coded else at >= 0, named[at], np.where(coded, most, named[0])) == truth).mean())
     if not coded and len(values) > 2:
-        edges = np.unique(np.quantile(x, np.linspace(0, 1, min(_BINS, max(2, len(x) // 10)) + 1)[1:-1], method="nearest"))
+        edges = _edges(x)
         named = _majority(np.searchsorted(edges, x), y, len(edges) + 1, classes)
         best = max(best, float((named[np.searchsorted(edges, z)] == truth).mean()))
     return best
 
 
-def _majority(places: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], count: int, classes: int) -> np.ndarray[Any, Any]:
+def _majority(places: _Array, labels: _Array, count: int, classes: int) -> _Array:
     """The most frequent label at each place."""
     if count * classes > 2**24:  # values that hardly repeat: the first label of each
         first = np.zeros(count, np.int64)
         first[places[::-1]] = labels[::-1]
         return first
-    most: np.ndarray[Any, Any] = np.bincount(places * classes + labels, minlength=count * classes).reshape(count, classes).argmax(1)
+    most: _Array = np.bincount(places * classes + labels, minlength=count * classes).reshape(count, classes).argmax(1)
     return most
