@@ -131,6 +131,7 @@ from shatterlab.measures.spectral import FrobeniusOverSpectral as FrobeniusOverS
 from shatterlab.measures.spectral import SpectralMargin as SpectralMargin
 from shatterlab.measures.spectral import SpectralNorms as SpectralNorms
 from shatterlab.optimizers.descent import Adam as Adam
+from shatterlab.optimizers.descent import AdamW as AdamW
 from shatterlab.optimizers.descent import RMSProp as RMSProp
 from shatterlab.optimizers.descent import SGD as SGD
 from shatterlab.sklearn import KernelInterpolator as KernelInterpolator

@@ -653,7 +653,8 @@ def test_folders_of_the_wrong_layout_are_refused(tmp_path):
 def test_a_folder_too_large_for_memory_is_refused_with_figures(tmp_path):
     folder = made_folder(tmp_path)
     assert refusal(ImageFolder(str(folder), size=20000).load) == (
-        f"ImageFolder: at most 4 GiB in memory is required, 16 images of 20000 x 20000 pixels take 71.5 GiB. Lower size, or keep fewer files in {folder}."
+        f"ImageFolder: at most 4 GiB in memory is required, 16 images of 20000 x 20000 pixels take 71.5 GiB. "
+        f"Lower size, keep fewer files in {folder}, or use StreamedFolder."
     )
     with pytest.raises(InvalidPart, match=r"^ImageFolder: size is a whole number >= 1, got 0$"):
         ImageFolder("photos", size=0)

@@ -8,7 +8,7 @@ import torch
 
 from shatterlab.core import catalog
 from shatterlab.core.errors import InvalidPart
-from shatterlab.optimizers.descent import SGD, Adam, RMSProp
+from shatterlab.optimizers.descent import SGD, Adam, AdamW, RMSProp
 
 START = np.array([1.0, -2.0, 0.5, 3.0])
 TARGET = np.array([0.3, 0.1, -1.0, 2.0])
@@ -39,6 +39,16 @@ def adam(part, rates):
     return theta
 
 
+def adam_w(part, rates):
+    theta, m, v = START.copy(), np.zeros(4), np.zeros(4)
+    b1, b2 = part.betas
+    for t, lr in enumerate(rates, 1):
+        g = gradient(theta)
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        theta = (1 - lr * part.weight_decay) * theta - lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + part.eps)
+    return theta
+
+
 def rms_prop(part, rates):
     theta, v, u = START.copy(), np.zeros(4), np.zeros(4)
     for lr in rates:
@@ -58,6 +68,8 @@ BY_HAND = [
     (Adam(lr=0.1), adam),
     (Adam(lr=0.1, betas=(0.5, 0.9), eps=0.1, weight_decay=0.3), adam),
     (Adam(lr=0.1, betas=(0.0, 0.0)), adam),
+    (AdamW(lr=0.1), adam_w),
+    (AdamW(lr=0.1, betas=(0.5, 0.9), eps=0.1, weight_decay=0.3), adam_w),
     (RMSProp(lr=0.1), rms_prop),
     (RMSProp(lr=0.1, alpha=0.5, momentum=0.0, eps=1.0, weight_decay=0.3), rms_prop),
 ]
@@ -93,6 +105,7 @@ def test_every_field_changes_the_steps():
     pairs = [
         (SGD(), [SGD(lr=0.02), SGD(momentum=0.5), SGD(nesterov=True), SGD(weight_decay=0.1)]),
         (Adam(), [Adam(lr=0.02), Adam(betas=(0.5, 0.999)), Adam(betas=(0.9, 0.9)), Adam(eps=0.1), Adam(weight_decay=0.1)]),
+        (AdamW(), [AdamW(lr=0.02), AdamW(betas=(0.5, 0.999)), AdamW(eps=0.1), AdamW(weight_decay=0.1)]),
         (RMSProp(), [RMSProp(lr=0.02), RMSProp(alpha=0.5), RMSProp(momentum=0.5), RMSProp(eps=0.1), RMSProp(weight_decay=0.1)]),
     ]
     for base, changed in pairs:
@@ -103,12 +116,13 @@ def test_every_field_changes_the_steps():
 def test_defaults_are_the_documented_ones():
     assert SGD() == SGD(lr=0.01, momentum=0.9, nesterov=False, weight_decay=0.0)
     assert Adam() == Adam(lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+    assert AdamW() == AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01) and AdamW() != Adam(weight_decay=0.01)
     assert RMSProp() == RMSProp(lr=0.001, alpha=0.9, momentum=0.9, eps=1e-8, weight_decay=0.0)
 
 
 def test_fused_kernels_are_used_where_torch_has_them():
     theta = [torch.ones(2, requires_grad=True)]
-    assert all(part.build(theta, fused=True).defaults["fused"] for part in (SGD(), Adam()))
+    assert all(part.build(theta, fused=True).defaults["fused"] for part in (SGD(), Adam(), AdamW()))
     assert "fused" not in RMSProp().build(theta, fused=True).defaults
 
 
@@ -132,6 +146,7 @@ def test_a_description_builds_an_equal_part(part):
         (lambda: Adam(betas=(0.9,)), "Adam: betas is 2 values, got (0.9,)"),
         (lambda: Adam(eps=0), "Adam: eps is a finite number > 0, got 0.0"),
         (lambda: Adam(weight_decay=float("inf")), "Adam: weight_decay is a finite number >= 0, got inf"),
+        (lambda: AdamW(weight_decay=-1), "AdamW: weight_decay is a finite number >= 0, got -1.0"),
         (lambda: RMSProp(lr=0), "RMSProp: lr is a finite number > 0, got 0.0"),
         (lambda: RMSProp(alpha=1), "RMSProp: alpha is in [0, 1), got 1.0"),
         (lambda: RMSProp(momentum=1), "RMSProp: momentum is in [0, 1), got 1.0"),

@@ -29,6 +29,10 @@ def audit(
     lr: float | None = None,
     batch_size: int | None = None,
     precision: Precision | None = None,
+    optimizer: str | None = None,
+    augmentation: tuple[str, ...] = (),
+    whiten: bool = True,
+    size: int | None = None,
     examples: int | None = None,
     store: Path = STORE,
     output: Path = Path("shatterlab-audit.html"),
@@ -48,13 +52,18 @@ def audit(
         time: A column of a table that orders its rows: the latest quarter is the test split.
         split: A column of a table that says train or test.
         recipe: Your own training, "module:function", in place of a model.
-        arguments: An argument of a scikit-learn class, "n_estimators=200"; again for each further one.
+        arguments: An argument of a scikit-learn class, "n_estimators=200", or a field of a torch model's optimizer or training,
+            "weight_decay=0.01"; again for each further one.
         replicates: Runs of each setting.
         levels: Corruption levels of the sweep, in [0, 1]; 0 (true labels) and 1 (random labels) are always added.
         epochs: Budget of a torch model. Default: 100, or 5,000 steps where these are more.
         lr: Initial learning rate of a torch model. Default: 0.01; 0.05 for the two default nets.
         batch_size: Examples a step of a torch model. Default: 64.
         precision: Number format of a torch model's products. Default: float32.
+        optimizer: Of a torch model: SGD, Adam, AdamW or RMSProp. Default: SGD.
+        augmentation: Of a torch model's training images: HorizontalFlip, say; again for each further one.
+        whiten: Whether a torch model's inputs are whitened (images) or standardized (columns).
+        size: Side in pixels of the square images of a folder. Default: 32. Large folders are read from disk batch by batch.
         examples: Keep only so many training examples, class-stratified.
         store: Where rows are kept; rows already there are not computed again.
         output: The report.
@@ -67,12 +76,13 @@ def audit(
     from shatterlab.studies.audit import audit as run_audit
 
     require_writable(output)
-    recipe_fields = without_none(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision)
+    recipe_fields = without_none(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision, optimizer=optimizer)
+    recipe_fields |= ({"augmentation": augmentation} if augmentation else {}) | ({} if whiten else {"whiten": False})
     learner, recipe_fields = user.model_from_options(model, recipe, recipe_fields, arguments=arguments)
     with ProgressLine() as progress, interruptible(store):
         result = run_audit(
             learner,
-            user.dataset(data, examples, target=target, group=group, time=time, split=split),
+            user.dataset(data, examples, size=size, target=target, group=group, time=time, split=split),
             replicates=replicates,
             levels=levels,
             store=store,

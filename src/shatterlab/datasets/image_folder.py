@@ -15,7 +15,7 @@ from shatterlab.readers.class_folders import Classes, folder_at, folder_fingerpr
 from shatterlab.readers.examples import as_examples, three_quarters
 from shatterlab.readers.photos import MOST_PIXELS, antialiased_square
 
-_LIMIT = 4 * 2**30  # bytes of float32 that one folder may take in memory
+_LIMIT = 4 * 2**30  # bytes of float32 that one folder may take in memory; the same on every machine, as data sets have keys
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,22 @@ class ImageFolder(Dataset):
         files = sorted(file for classes in self._sources().values() for file in labelled_files(classes)[0])
         return {"path": folder_fingerprint(folder_at(self.path, self.kind), files, self.kind)}
 
+    @property
+    def fits(self) -> bool:
+        """Whether all images take at most 4 GiB as float32; more go through a `StreamedFolder`."""
+        return self._bytes()[1] <= _LIMIT
+
+    def _bytes(self) -> tuple[int, int]:
+        """How many images there are, and the bytes that they take."""
+        n = sum(len(images) for classes in self._sources().values() for images in classes.values())
+        return n, n * 3 * self.size * self.size * 4
+
     def read(self, root: Path | None, seeds: Seeds) -> Splits:
-        splits = self._sources()
-        n = sum(len(images) for classes in splits.values() for images in classes.values())
-        needed = n * 3 * self.size * self.size * 4
+        splits, (n, needed) = self._sources(), self._bytes()
         if needed > _LIMIT:
             got = f"{n} images of {self.size} x {self.size} pixels take {needed / 2**30:.1f} GiB"
             required, folder = f"at most {_LIMIT / 2**30:.0f} GiB in memory is required", folder_at(self.path, self.kind)
-            raise DataError(f"{self.kind}: {required}, {got}. Lower size, or keep fewer files in {folder}.")
+            raise DataError(f"{self.kind}: {required}, {got}. Lower size, keep fewer files in {folder}, or use StreamedFolder.")
         parts = [self._decoded(classes) for classes in splits.values()]
         if len(parts) == 1:
             pixels, labels = parts[0]

@@ -1,1 +1,1 @@
-"""Optimizers of the training loop: SGD, Adam, RMSProp."""
+"""Optimizers of the training loop: SGD, Adam, AdamW, RMSProp."""

@@ -1,4 +1,4 @@
-"""Optimizers of the training loop: Adam and RMSProp, which scale the step of each weight, and stochastic gradient descent."""
+"""Optimizers of the training loop: Adam, AdamW and RMSProp, which scale the step of each weight, and stochastic gradient descent."""
 
 from __future__ import annotations
 
@@ -54,6 +54,36 @@ class Adam(Optimizer):
 
     def build(self, parameters: Sequence[Tensor], fused: bool = False) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=fused)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """AdamW: Adam whose weight decay shrinks the weights beside the step, not through the gradient.
+
+    theta <- (1 - lr w) theta, then Adam's step for the gradient without w theta.
+
+    Args:
+        lr: initial learning rate, > 0.
+        betas: b1 and b2, each in [0, 1).
+        eps: added to the root, > 0.
+        weight_decay: w, >= 0.
+
+    Source:
+        Loshchilov and Hutter 2019, algorithm 2, in the form of torch.optim.AdamW and with its defaults.
+
+    Example:
+        >>> theta = torch.ones(1, dtype=torch.float64, requires_grad=True)
+        >>> optimizer = AdamW(lr=0.5, weight_decay=0.1).build([theta])
+        >>> (3 * theta).sum().backward()
+        >>> optimizer.step()
+        >>> round(theta.item(), 6)  # (1 - 0.5 * 0.1) - 0.5
+        0.45
+    """
+
+    weight_decay: float = 0.01
+
+    def build(self, parameters: Sequence[Tensor], fused: bool = False) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=fused)
 
 
 @dataclass(frozen=True)

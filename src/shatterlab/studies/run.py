@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shatterlab.core import Dataset, Examples, Learner, Row, Runtime, Seeds
+from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.design.experiment import Experiment
 from shatterlab.executors.drive import InProcess, drive
 from shatterlab.executors.local import LocalPool
@@ -100,7 +101,8 @@ class Study:
         Args:
             most: training examples at most that the default budget is chosen for; None: all.
         """
-        return learners(self.model, min(len(self.train), most or len(self.train)), self.name, **self.recipe)
+        examples = min(len(self.train), most or len(self.train))
+        return learners(self.model, examples, self.name, isinstance(self.train.inputs, Streamed), **self.recipe)
 
     def result(self, kind: type[Result], experiment: Experiment, **fields: Any) -> Result:
         """Runs an experiment to its end.
