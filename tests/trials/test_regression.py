@@ -23,6 +23,7 @@ from readers.made_files import refusal
 from shatterlab.analysis.null_distribution import null_test
 from shatterlab.cli.terminal import _summary
 from shatterlab.core import Examples, LabelCorruption, Progress, Seeds
+from shatterlab.core.errors import InvalidPart
 from shatterlab.core.losses import number_results
 from shatterlab.learners.estimator import Estimator
 from shatterlab.statistics.permutations import monte_carlo_test, stopping_count
@@ -277,3 +278,39 @@ def test_the_progress_line_prints_r2_where_there_is_no_accuracy():
 def test_a_failing_regressor_is_a_row():
     row = sl.run(trial(Ridge(alpha=-1.0)))
     assert row["status"] == "failed" and row["error"].startswith("Estimator: sklearn.linear_model._ridge:Ridge")
+
+
+def fit_arrays(X, y):
+    """A recipe of numbers."""
+    return Ridge(0.1).fit(X, y)
+
+
+def fit_tensors(inputs, labels, seed):
+    """Least squares in float64, which gives a column."""
+    rows = torch.cat([inputs.double(), torch.ones(len(inputs), 1, dtype=torch.float64)], 1)
+    weights = torch.linalg.lstsq(rows, labels[:, None]).solution
+    return lambda queries: torch.cat([queries.double(), torch.ones(len(queries), 1, dtype=torch.float64)], 1) @ weights
+
+
+def fit_classes(inputs, labels, classes, seed):
+    """A recipe of classes."""
+    return lambda queries: torch.zeros(len(queries))
+
+
+def fit_two(X, y):
+    """Predicts one number too many."""
+    return lambda queries: np.zeros((len(queries), 2))
+
+
+def test_training_code_of_the_users_own_predicts_numbers():
+    arrays, tensors = (sl.run(trial(sl.Recipe(function, output="targets"))) for function in (fit_arrays, fit_tensors))
+    assert arrays["test.r2"] == pytest.approx(sl.run(trial(Ridge(0.1)))["test.r2"]) and tensors["test.r2"] > 0.3
+    with pytest.raises(
+        InvalidPart, match=r"^Recipe: arguments without classes are required for output='targets', .*fit_classes takes them\. Write def fit\(X, y\)\.$"
+    ):
+        sl.Recipe(fit_classes, output="targets").arguments()
+    assert sl.run(trial(sl.Recipe(fit_two, output="targets")))["error"].endswith(
+        "gives one number for each row, got shape (331, 2) for 331 rows. Predict one target."
+    )
+    message = "Recipe: a target of numbers is required for a regressor, got 10 classes. Use a classifier, or data whose task is 'numbers'."
+    assert refusal(lambda: sl.Recipe(fit_arrays, output="targets").fit(sl.Digits().load().train)) == message

@@ -23,6 +23,7 @@ from shatterlab.training.torch_seed import seeded
 
 OFFERED = ("X", "y", "inputs", "labels", "classes", "seed", "device")
 _IN_ORDER = ("inputs", "labels", "classes", "seed")
+_Output = Literal["logits", "probabilities", "values", "targets"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class Recipe(Learner):
     Args:
         function: "module:function" or "path/to/file.py:function"; in Python also the function itself.
         output: what the scores of a callable are: "logits", "probabilities" or "values". `predict_proba` gives probabilities, labels count as values (one-hot).
+            "targets" for regression: `y` and `labels` are the numbers in float64, there are no `classes`, and what predicts gives n numbers.
 
     Raises:
-        InvalidPart: the function has a required argument of another name, or takes no inputs.
+        InvalidPart: the function has a required argument of another name, takes no inputs, or takes classes where it predicts numbers.
         UserCodeError: the function fails, or what it returns does not predict.
 
     Example:
@@ -53,7 +55,7 @@ class Recipe(Learner):
     """
 
     function: str | Callable[..., Any]
-    output: Literal["logits", "probabilities", "values"] = "logits"
+    output: _Output = "logits"
 
     @classmethod
     def specimens(cls) -> tuple[Recipe, ...]:
@@ -71,21 +73,32 @@ class Recipe(Learner):
         """Whether the function takes X, which is a data frame where the data are a table."""
         return "X" in self.arguments()
 
+    @property
+    def predicts_numbers(self) -> bool:
+        """Whether the function is a regression's."""
+        return self.output == "targets"
+
     def arguments(self) -> tuple[str, ...]:
         """The names of the arguments that the function is called with; none where it gets inputs, labels, classes and seed in this order.
 
         Raises:
-            InvalidPart: it has a required argument of another name, or takes no inputs.
+            InvalidPart: it has a required argument of another name, takes no inputs, or takes classes where it predicts numbers.
         """
-        return _names(self._function(), self._name)
+        names = _names(self._function(), self._name)
+        if self.predicts_numbers and "classes" in (names or _IN_ORDER):
+            raise InvalidPart(f"Recipe: arguments without classes are required for output='targets', {self._name} takes them. Write def fit(X, y).")
+        return names
 
     def fit(self, train: Examples, seeds: Seeds = Seeds(), observe: Observer | None = None, runtime: Runtime = Runtime()) -> Fit:
         function, names, device = self._function(), self.arguments(), usable_device(runtime)
+        if self.predicts_numbers:
+            train.require_targets(self.kind)
+        labels = train.targets if self.predicts_numbers else train.labels
         offered: dict[str, Callable[[], Any]] = {
             "X": lambda: table_rows(train.inputs, train.columns),
-            "y": lambda: train.labels.numpy().copy(),
+            "y": lambda: labels.numpy().copy(),
             "inputs": train.inputs.clone,
-            "labels": train.labels.clone,
+            "labels": labels.clone,
             "classes": lambda: train.classes,
             "seed": lambda: seeds.integer("init", "recipe") % 2**31,
             "device": lambda: str(device),
@@ -102,9 +115,11 @@ class Recipe(Learner):
 
         def score(inputs: Tensor) -> Tensor:
             scores = answer(inputs)
+            if self.predicts_numbers:
+                return self._numbers(scores, len(inputs))
             return self._one_hot(scores, train.classes) if _are_labels(scores) else _placed(scores.float().cpu(), predictor, train.classes, output)
 
-        if output != "probabilities" and _are_labels(answer(train.inputs[:2])):
+        if output not in ("probabilities", "targets") and _are_labels(answer(train.inputs[:2])):
             output = "values"
         report_scores(observe, train, score, output)
         return Fit(score, output, predictor)
@@ -123,9 +138,9 @@ class Recipe(Learner):
         function: Callable[..., Any] = find(self._reference, "Recipe")
         return function
 
-    def _prediction(self, predictor: Any) -> tuple[Callable[[Any], Any], Literal["logits", "probabilities", "values"]]:
+    def _prediction(self, predictor: Any) -> tuple[Callable[[Any], Any], _Output]:
         """The method that predicts, or the callable itself, and what its scores are."""
-        if hasattr(predictor, "predict_proba"):
+        if hasattr(predictor, "predict_proba") and not self.predicts_numbers:
             return predictor.predict_proba, "probabilities"
         predict = getattr(predictor, "predict", predictor)
         if isinstance(predictor, type) or not callable(predict):
@@ -140,6 +155,12 @@ class Recipe(Learner):
             required = f"predict of {self._name} gives a tensor or an array"
             raise UserCodeError(f"Recipe: {required}, got {type(scores).__name__}. Return n x k scores, or n whole-number labels.")
         return scores.detach()
+
+    def _numbers(self, scores: Tensor, n: int) -> Tensor:
+        if scores.shape not in ((n,), (n, 1)):
+            got = f"got shape {tuple(scores.shape)} for {n} rows"
+            raise UserCodeError(f"Recipe: predict of {self._name} gives one number for each row, {got}. Predict one target.")
+        return scores.double().cpu().reshape(-1, 1)
 
     def _one_hot(self, labels: Tensor, classes: int) -> Tensor:
         labels = labels.long().cpu()
