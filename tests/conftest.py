@@ -118,3 +118,21 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Any:
             monkeypatch.setitem(catalog._outside, cls.__name__, cls)
 
     return register
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--disable-quic",
+    ]
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=quiet)
+        yield opened
+        opened.close()

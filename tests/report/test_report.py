@@ -7,16 +7,15 @@ import itertools
 import json
 import os
 import re
-import shutil
 import stat
 import time
 from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 import shatterlab as sl
+from browsing import Reader, Visit, charts, contrast
 from example_rows import made_row, made_rows
 from shatterlab.core.errors import ShatterlabError
 from shatterlab.core.values import Row
@@ -53,38 +52,6 @@ VERDICT = ("MLP: fits random labels: 1 of 3, so a perfect training score cannot 
 ROWS = [Row({**row, "train.n": 500, "test.n": 500}, row.curves) for row in made_rows()]
 
 
-class Reader(HTMLParser):
-    """Elements in order, the text outside scripts and styles, and whether tags nest."""
-
-    VOID = frozenset({"meta", "link", "br", "img", "input"})
-
-    def __init__(self, html):
-        super().__init__()
-        self.elements, self.words, self.open, self.scripts = [], [], [], []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if tag == "script":
-            self.scripts.append([dict(attrs), ""])
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "script":
-            self.scripts[-1][1] += data
-        elif not self.open or self.open[-1] != "style":
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
-
 @pytest.fixture(scope="module")
 def html():
     return render(EXPERIMENT, ROWS, verdict=VERDICT, reproduce=("shatterlab audit --scale smoke",), scale="smoke")
@@ -116,10 +83,6 @@ def test_headings_form_an_outline_and_charts_and_tables_have_names(read):
     assert named <= {attrs.get("id") for _, attrs in read.elements}
     assert all(spec["description"] for spec in charts(read))
     assert next(attrs for tag, attrs in read.elements if tag == "html") == {"lang": "en"}
-
-
-def charts(read):
-    return [json.loads(text) for attrs, text in read.scripts if attrs.get("type") == "application/json"]
 
 
 def test_the_claims_carry_their_intervals(read):
@@ -379,36 +342,6 @@ def test_a_read_only_folder_is_one_clear_line(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    quiet = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--disable-quic",
-    ]
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=quiet)
-        yield opened
-        opened.close()
-
-
-class Visit:
-    """A page as a browser shows it, with everything that it said and asked for."""
-
-    def __init__(self, browser, file, width=1200, **options):
-        self.said, self.asked = [], []
-        self.page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda problem: self.said.append(str(problem)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(file.as_uri())
-
-
-@pytest.fixture(scope="module")
 def file(html, tmp_path_factory):
     return write(tmp_path_factory.mktemp("report") / "report.html", html)
 
@@ -485,18 +418,6 @@ def test_in_a_browser_nothing_sticks_out_in_either_scheme(browser, file, width, 
     soft = opened.page.evaluate("getComputedStyle(document.querySelector('.chart svg .role-axis-label text')).fill")
     assert contrast(soft, paper) > 4.5
     opened.page.close()
-
-
-def contrast(first, second):
-    """WCAG 2 contrast of two CSS colours."""
-
-    def luminance(color):
-        parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    dark, light = sorted((luminance(first), luminance(second)))
-    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.browser

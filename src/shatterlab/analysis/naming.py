@@ -11,7 +11,7 @@ from typing import Any
 Columns = Mapping[str, Any]
 
 _PIXELS = {"ShuffledPixels": "shuffled pixels", "RandomPixels": "random pixels", "GaussianPixels": "Gaussian pixels"}
-_ORDER = ("true labels", "partially corrupted labels", "random labels", *_PIXELS.values())
+_ORDER = ("true labels", "partially corrupted labels", "random labels", "permuted labels", *_PIXELS.values())
 _HEADINGS = {
     "train.accuracy": "training accuracy",
     "train.error": "training error",
@@ -95,7 +95,9 @@ def model(row: Columns) -> str:
 
 
 def value_of(row: Columns, column: str) -> Any:
-    """The value of a column, or of "setting" and "model", which are made from several."""
+    """The value of a column, or of "setting", "model" and "equal seeds" (true of replicates, not of further permutations), which are made from several."""
+    if column == "equal seeds":
+        return len({row.get(f"seeds.{stream}") for stream in ("data", "corruption", "init", "order")}) == 1
     return setting(row) if column == "setting" else model(row) if column == "model" else row.get(column)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shatterlab.design.experiment import Experiment
 
 _WIDTH = 760  # pixels, axes and labels included
+_BESIDE = 70  # of them for the axis beside each of several panels
 _TITLE = 90  # characters a line of the title, which then stays inside of the width
 _SLUG = 60  # characters of a title in a file name
 _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"  # all of the same widths, one of them on every system
@@ -143,7 +144,9 @@ def _framed(spec: dict[str, Any], title: str) -> dict[str, Any]:
     heading = {"text": lines if len(lines) > 1 else title, "anchor": "start", "frame": "bounds", "fontSize": 15, "fontWeight": 600, "offset": 14}
     look = spec.get("config", {})
     config = {**look, "background": "white", "font": _FONT, "legend": {**look.get("legend", {}), **_LEGEND}}
-    return {**spec, "width": _WIDTH, "title": heading, "config": config, "padding": 12}
+    panels = spec.get("concat", ())
+    width = {"concat": [{**panel, "width": _WIDTH // len(panels) - _BESIDE} for panel in panels]} if panels else {"width": _WIDTH}
+    return {**spec, **width, "title": heading, "config": config, "padding": 12}
 
 
 def _svg(spec: dict[str, Any]) -> str:

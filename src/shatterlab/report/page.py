@@ -31,7 +31,9 @@ _LICENSES = ("vega.LICENSE", "vega-lite.LICENSE", "vega-embed.LICENSE", "bundled
 _TONES = {"reproduced": "good", "observed": "good", "contradicted": "bad", "undecided": "open", "too few trials": "open"}
 
 
-def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str] = (), reproduce: Sequence[str] = (), scale: str = "") -> str:
+def render(
+    experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str] = (), reproduce: Sequence[str] = (), scale: str = "", folded: bool = False
+) -> str:
     """The report of an experiment as one HTML page: verdict, claims, figures, tables, trials, self-checks, how to run it again.
 
     The page holds all that it needs; its content security policy forbids every request and every script but its own. Text and tables need no script.
@@ -42,6 +44,7 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
         verdict: the answer in plain words, the main sentence first; without one the claims are counted.
         reproduce: the commands that make this report again.
         scale: the name of the scale that the trials were run at.
+        folded: whether a reader has to open all but the verdict and the views that are not `aside`; claims then come after these.
     """
     rows = unique(rows)
     judged = sections.claims(experiment, rows)
@@ -55,8 +58,7 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
         "verdict": list(verdict) or sections.headline(judged, rows),
         "claims": judged,
         "tones": _TONES,
-        "charts": [figure for figure in figures if figure.spec],
-        "tables": [figure for figure in figures if not figure.spec],
+        **_drawn(figures, folded),
         "trials": sections.trials(rows),
         "mishaps": sections.mishaps(rows),
         "total": len(rows),
@@ -67,6 +69,7 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
         "same": same,
         "varying": varying,
         "replicates": sections.replicates(rows),
+        "permutations": sections.permutations(rows),
         "versions": sections.versions(rows),
         "finished": _finished(rows),
         "seconds": sum(float(value) for row in rows if isinstance(value := row.get("seconds"), int | float) and math.isfinite(value)),
@@ -79,6 +82,15 @@ def render(experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str
         "licenses": [(name, (_HERE / "vendor" / name).read_text("utf-8")) for name in _LICENSES] if len(scripts) > 1 else [],
     }
     return _environment().get_template("report.html.j2").render(context)
+
+
+def _drawn(figures: Sequence[sections.Figure], folded: bool) -> dict[str, Any]:
+    """The charts and tables to show at once, and those that are folded away."""
+    groups: dict[str, Any] = {"folded": folded, "legends": any('"legend": {' in json.dumps({**(figure.spec or {}), "config": None}) for figure in figures)}
+    for name in ("", "further_"):
+        members = [figure for figure in figures if (folded and figure.aside) == bool(name)]
+        groups |= {f"{name}charts": [figure for figure in members if figure.spec], f"{name}tables": [figure for figure in members if not figure.spec]}
+    return groups
 
 
 @functools.cache

@@ -65,12 +65,14 @@ class ClaimLine:
 
 @dataclass(frozen=True)
 class Figure:
-    """A view drawn: its chart, if it is one, and its numbers."""
+    """A view drawn: its chart, if it is one, its numbers, its place among the charts, and whether it may be folded away."""
 
     title: str
     caption: str
     spec: dict[str, Any] | None
     grid: Grid | None
+    place: int
+    aside: bool
 
 
 @dataclass(frozen=True)
@@ -167,10 +169,11 @@ def _interval(judged: Judgement) -> str:
 
 def figures(views: Iterable[View], rows: Sequence[Row]) -> list[Figure]:
     """Every view of the experiment, drawn; charts first come as they are declared."""
-    drawn = []
+    drawn: list[Figure] = []
     for view in views:
-        spec = view.spec(rows)
-        drawn.append(Figure(view.title, str((spec or {}).get("description", "")), _finite(spec), view.grid(rows)))
+        spec, place = view.spec(rows), 1 + sum(figure.spec is not None for figure in drawn)
+        aside = bool(getattr(view, "aside", False))  # a view of one's own need not inherit
+        drawn.append(Figure(view.title, str((spec or {}).get("description", "")), _finite(spec), view.grid(rows), place, aside))
     return drawn
 
 
@@ -183,7 +186,8 @@ def _finite(value: Any) -> Any:
 
 
 def trials(rows: Sequence[Row]) -> list[TrialLine]:
-    """The rows as lines of a table; of more than 1,000 those that went wrong and the first of the rest."""
+    """The rows but for further permutations, as lines of a table; of more than 1,000 those that went wrong and the first of the rest."""
+    rows = [row for row in rows if not _permutation(row) or row.get("status", "ok") != "ok"]
     shown = sorted(rows, key=lambda row: row.get("status", "ok") == "ok") if len(rows) > SHOWN else rows
     return [TrialLine(tuple(_cell(row, name) for name in TRIAL_COLUMNS), str(row.get("status", "ok")), str(row.get("key", ""))) for row in shown[:SHOWN]]
 
@@ -259,8 +263,17 @@ def _shortened(text: str, limit: int = 160) -> str:
 
 def replicates(rows: Sequence[Row]) -> list[str]:
     """The replicates that occur, as the table of trials names them, in the order of their seeds."""
-    names = {seeds(row): _replicate(row) for row in rows if None not in seeds(row)}
+    names = {seeds(row): _replicate(row) for row in rows if None not in seeds(row) and not _permutation(row)}
     return list(dict.fromkeys(names[four] for four in sorted(names)))
+
+
+def permutations(rows: Iterable[Row]) -> int:
+    """How many rows are further permutations of a permutation test, and no replicates."""
+    return sum(map(_permutation, rows))
+
+
+def _permutation(row: Row) -> bool:
+    return setting(row) == "permuted labels" and not value_of(row, "equal seeds")
 
 
 def versions(rows: Sequence[Row]) -> list[tuple[str, str]]:

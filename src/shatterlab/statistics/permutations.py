@@ -201,3 +201,13 @@ def smallest_significant(null: np.ndarray[Any, Any], level: float) -> float | No
     """
     allowed = math.floor(significant(level) * (len(null) + 1) + 1e-9)  # exceedances and the observed one
     return float(np.sort(null)[-allowed]) if allowed else None
+
+
+def p_text(p: float, alpha: float) -> str:
+    """A p-value in as many digits as put it on its own side of alpha.
+
+    Example:
+        >>> p_text(0.05001, 0.05), p_text(0.04999, 0.05)
+        ('0.05001', '0.05')
+    """
+    return next(text for digits in range(3, 18) if (float(text := f"{p:.{digits}g}") <= alpha) == (p <= alpha))

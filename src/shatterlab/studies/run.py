@@ -52,7 +52,7 @@ class StudyResult(ABC):
         Raises:
             ShatterlabError: the file cannot be written there.
         """
-        html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale)
+        html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale, folded=True)
         return Path(write(path, html))
 
 

@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from shatterlab.core.errors import DataError, InvalidPart, UserCodeError
 from shatterlab.core.user_code import user_code
 from shatterlab.statistics import clopper_pearson
-from shatterlab.statistics.permutations import Whole, fewest_draws, monte_carlo_test, significant, smallest_significant, stopping_count
+from shatterlab.statistics.permutations import Whole, fewest_draws, monte_carlo_test, p_text, significant, smallest_significant, stopping_count
 from shatterlab.studies.permutable import FEATURES, LABELS, Permutable, joined
 from shatterlab.studies.scored_model import OWNER, ScoredModel, scored_model
 
@@ -159,11 +159,6 @@ class Significance:
         real = "Your score is real." if self.test == LABELS else "Your model uses dependence between features: without it the score falls."
         few = self.exceedances == 0 and not self.complete and self.planned < 999
         return f"{real} p can be no smaller with {self.permutations} permutations: permutations=999 would tell how small it is." if few else real
-
-
-def p_text(p: float, alpha: float) -> str:
-    """A p-value in as many digits as put it on its own side of alpha."""
-    return next(text for digits in range(3, 18) if (float(text := f"{p:.{digits}g}") <= alpha) == (p <= alpha))
 
 
 def significance(

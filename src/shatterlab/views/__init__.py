@@ -11,9 +11,11 @@ from shatterlab.views.learning import LearningCurves
 from shatterlab.views.ranking_table import RankingTable
 from shatterlab.views.scatter import Scatter
 from shatterlab.views.tables import ComparisonTable, Effects, JudgedMeasures, LedgerSummary, LedgerTable, PublishedLine, RademacherTable, Table
+from shatterlab.views.true_and_permuted import TrueAndPermuted
 from shatterlab.views.view import Grid, View
 
 __all__ = [
     "ArrayCurves", "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "JudgedMeasures", "LearningCurves",
-    "LedgerSummary", "LedgerTable", "PublishedLine", "Quantity", "RademacherTable", "RankingTable", "Scatter", "Table", "View", "model", "setting",
+    "LedgerSummary", "LedgerTable", "PublishedLine", "Quantity", "RademacherTable", "RankingTable", "Scatter", "Table", "TrueAndPermuted", "View", "model",
+    "setting",
 ]  # fmt: skip

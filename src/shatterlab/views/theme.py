@@ -17,6 +17,7 @@ _SHAPES = ("circle", "square", "diamond", "cross")
 GREY, INK = "#7B8490", "#3C4650"
 HEIGHT = 330
 _LINE = 46  # pixels a category
+PANEL = 300  # pixels of one of several panels, unless the page has room for more
 PUBLISHED = "published"
 _SHORTEST = 10.0  # epochs that the frame may show at least, where there are published ones
 _TWO_LINES = "split(replace(datum.label, 'partially corrupted ', 'partially corrupted|'), '|')"  # the one long name
@@ -96,13 +97,27 @@ def shapes(field: str, names: Sequence[str], title: str) -> Any:
 
 def finished(chart: Any, datasets: Mapping[str, list[dict[str, Any]]], description: str, height: int = HEIGHT) -> dict[str, Any]:
     """The chart's specification with its data inside, in the look that all charts share."""
-    described = chart.properties(width="container", height=height, description=description, autosize={"type": "fit-x", "contains": "padding"})
+    fitted = chart.properties(width="container", height=height, autosize={"type": "fit-x", "contains": "padding"})
+    return _in_this_look(fitted, datasets, description)
+
+
+def side_by_side(panels: Mapping[str, Any], datasets: Mapping[str, list[dict[str, Any]]], description: str, height: int) -> dict[str, Any]:
+    """Charts beside each other, as `finished`: title of a panel, its lines apart by a newline -> the chart.
+
+    Vega-Lite fits no more than one chart to its container, so the page widens the panels, and puts one below the other where there is no room.
+    """
+    titled = [chart.properties(width=PANEL, height=height, title=title.split("\n")) for title, chart in panels.items()]
+    return _in_this_look(alt.concat(*titled, columns=len(titled), spacing=36), datasets, description)
+
+
+def _in_this_look(chart: Any, datasets: Mapping[str, list[dict[str, Any]]], description: str) -> dict[str, Any]:
     axis = {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal", "titlePadding": 10, "labelPadding": 6, "labelFlush": False}
     lines = {"gridColor": "#E3E7EC", "domainColor": GREY, "tickColor": GREY, "labelColor": INK, "titleColor": "#1D242B"}
     legend = {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 260, "orient": "top", "symbolSize": 90, "offset": 12}
     words = {"labelColor": INK, "titleColor": "#1D242B", "titleFontWeight": "normal", "columnPadding": 18, "rowPadding": 4}
     look = {"background": "transparent", "font": _FONT, "view": {"stroke": None}, "axis": {**axis, **lines}, "legend": {**legend, **words}}
-    return {**described.configure(**look).to_dict(), "datasets": dict(datasets)}
+    look["title"] = {"anchor": "start", "frame": "bounds", "fontSize": 13, "fontWeight": 600, "color": "#1D242B", "lineHeight": 18, "offset": 10}
+    return {**chart.properties(description=description).configure(**look).to_dict(), "datasets": dict(datasets)}
 
 
 @dataclass(frozen=True)

@@ -95,10 +95,12 @@ class View(ABC):
     Args:
         title: the heading; by default made from the columns.
         where: only rows whose columns have these values, or one of them where a sequence is given.
+        aside: whether the page of a study folds it away.
     """
 
     title: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
+    aside: bool = False
     width: ClassVar[int] = 100  # characters a line of text
 
     def __post_init__(self) -> None:

@@ -4,19 +4,51 @@ document.documentElement.classList.add("scripted");
 const NARROW = 620;
 const columnsFor = (width) => (width < NARROW ? 1 : width < 900 ? 2 : 3);
 
+const PANELS = 640;
+const columnsOf = (source, width) => (source.dataset.panels ? (width < PANELS ? 1 : Number(source.dataset.panels)) : columnsFor(width));
+
+// Vega-Lite fits a single chart to its container; panels beside each other share the width that their axes leave.
+async function widen(view, place) {
+  const shared = place.dataset.columns === "1" ? "width" : "childWidth";
+  for (let pass = 0; pass < 2; pass++) {
+    const over = place.querySelector("svg.marks").getBoundingClientRect().width - place.clientWidth;
+    if (Math.abs(over) < 2) return;
+    await view.resize().signal(shared, Math.floor(Math.max(80, view.signal(shared) - over / Number(place.dataset.columns)))).runAsync();
+  }
+}
+
+function named(place) {
+  const title = document.getElementById(place.id + "-h").textContent;
+  place.querySelector("summary")?.setAttribute("aria-label", "Save the chart: " + title);
+  for (const mark of place.querySelectorAll("[role=graphics-symbol]:not([aria-label])")) mark.setAttribute("aria-label", mark.getAttribute("aria-roledescription"));
+  for (const legend of place.querySelectorAll(".role-legend")) legend.setAttribute("role", "group");
+  for (const label of place.querySelectorAll(".role-legend-label text")) {
+    const text = label.textContent;
+    Object.entries({ tabindex: "0", role: "button", "aria-label": "Single out " + text }).forEach(([name, value]) => label.setAttribute(name, value));
+  }
+}
+
 async function draw(source) {
   const place = document.getElementById(source.dataset.chart);
-  const columns = columnsFor(place.clientWidth);
+  const spec = JSON.parse(source.textContent);
+  if (spec.concat) source.dataset.panels = Math.min(2, spec.concat.length);
+  const columns = columnsOf(source, place.clientWidth);
+  if (spec.concat) spec.columns = columns;
   const options = {
     renderer: "svg",
     ast: true,
     actions: { export: true, source: false, compiled: false, editor: false },
-    config: { legend: { columns, layout: { top: { anchor: "start", margin: 28 } } } },
+    config: { legend: { columns: columnsFor(place.clientWidth), layout: { top: { anchor: "start", margin: 28 } } } },
     downloadFileName: "shatterlab-" + source.dataset.chart,
   };
   try {
     place.dataset.columns = columns;
-    await vegaEmbed(place, JSON.parse(source.textContent), options);
+    const { view } = await vegaEmbed(place, spec, options);
+    if (spec.concat) {
+      source.widen = () => widen(view, place);
+      await source.widen();
+    }
+    named(place);
     place.dataset.drawn = "yes";
   } catch (problem) {
     place.textContent = "This chart could not be drawn (" + problem.message + "); its numbers are in the table below.";
@@ -24,13 +56,36 @@ async function draw(source) {
 }
 
 const sources = [...document.querySelectorAll("script[data-chart]")];
-const drawn = sources.reduce((before, source) => before.then(() => draw(source)), Promise.resolve());
-drawn.then(() => { document.documentElement.dataset.drawn = "yes"; });
+const folded = (source) => source.closest("details:not([open])") !== null;
+const rest = () => new Promise((go) => setTimeout(go)); // so that the page answers between two charts
+const inTurn = (list) => list.reduce((before, source) => before.then(() => draw(source)).then(rest), rest());
+inTurn(sources.filter((source) => !folded(source))).then(() => { document.documentElement.dataset.drawn = "yes"; });
+
+for (const part of document.querySelectorAll("details.part")) {
+  part.addEventListener("toggle", () => {
+    if (part.open) inTurn([...part.querySelectorAll("script[data-chart]")].filter((source) => !document.getElementById(source.dataset.chart).dataset.columns));
+  });
+}
+
+function reveal() {
+  const part = document.getElementById(location.hash.slice(1))?.closest("details:not([open])");
+  if (part) part.open = true;
+}
+addEventListener("hashchange", reveal);
+reveal();
+
+addEventListener("keydown", (event) => {
+  if (!event.target.matches?.(".role-legend-label text") || (event.key !== "Enter" && event.key !== " ")) return;
+  event.preventDefault();
+  event.target.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, view: window }));
+});
 
 addEventListener("resize", () => {
   for (const source of sources) {
     const place = document.getElementById(source.dataset.chart);
-    if (place.dataset.drawn && place.dataset.columns !== String(columnsFor(place.clientWidth))) draw(source);
+    if (!place.dataset.drawn || folded(source)) continue;
+    if (place.dataset.columns !== String(columnsOf(source, place.clientWidth))) draw(source);
+    else source.widen?.();
   }
 });
 
