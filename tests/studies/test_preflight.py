@@ -13,9 +13,9 @@ from torch import nn
 import shatterlab as sl
 from shatterlab.core.errors import InvalidPart, UserCodeError
 from shatterlab.learners.estimator import Estimator
-from shatterlab.studies import preflight as module
+from shatterlab.studies.first_try import few, users_own
 from shatterlab.studies.model_and_data import learners
-from shatterlab.studies.preflight import few, preflight
+from shatterlab.studies.preflight import preflight
 from shatterlab.trials.trial import Trial
 
 DATA = sl.Digits(examples=200, test_examples=40)
@@ -115,4 +115,4 @@ def test_equally_many_of_each_class_as_far_as_there_are():
     chosen = few(sl.Examples(torch.arange(203.0)[:, None], labels, 3), 20)
     assert sorted(chosen.labels.bincount().tolist()) == [3, 8, 9] and len(chosen) == 20
     assert few(chosen, 64).labels.tolist() == chosen.labels.tolist()
-    assert module.users_own(sl.Training(sl.MLP())) is None
+    assert users_own(sl.Training(sl.MLP())) is None

@@ -29,7 +29,8 @@ class DataFinding:
 
     Args:
         kind: "equal across splits", "equal with different labels", "constant columns", "one column gives the label", "small test split", "one test class",
-            "pixels in 0..255", "unequal classes" or "columns the model cannot take".
+            "pixels in 0..255", "unequal classes", "columns the model cannot take"; of a model "softmax before the loss", "sigmoid before the loss",
+            "constant scores", "one answer", ...
         severity: "error" where training must fail, "warning" where figures mislead, "note" where they have to be read with care.
         count: how many examples, columns or classes it concerns.
         sentence: for a person; names in it are data of the user's, to be escaped where they are shown.

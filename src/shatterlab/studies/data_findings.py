@@ -11,6 +11,7 @@ from shatterlab.core.columns import Column
 from shatterlab.core.errors import printable
 from shatterlab.learners.estimator import Estimator
 from shatterlab.studies.model_and_data import dataset, learners, with_task
+from shatterlab.studies.model_findings import model_findings
 from shatterlab.trials.trial import sample
 
 _NAMED = 5
@@ -21,13 +22,13 @@ def data_findings(data: Any = None, model: Any = None, *, seeds: Seeds = Seeds()
 
     Args:
         data: as `audit` takes it.
-        model: as `audit` takes it, to see whether it can take the columns (None: not asked).
+        model: as `audit` takes it, to see whether it can take the columns, and how its network answers before training (None: not asked).
         seeds: of the split, where the data are not split already.
         runtime: with the folder of the published data sets.
         columns: `target`, `group`, `time` and `split` of a table.
 
     Returns:
-        Errors first, then warnings and notes; none where the data are clean.
+        Those of the model first, then errors, warnings and notes of the data; none where both are clean.
 
     Raises:
         DataError: the data are missing, damaged or unusable.
@@ -41,8 +42,8 @@ def data_findings(data: Any = None, model: Any = None, *, seeds: Seeds = Seeds()
         Column 3 alone gives every test label: is it known before the label is, or made from it?
     """
     splits = sample(with_task(dataset(data, **columns), model), runtime, seeds)
-    found = findings_in(splits)
-    return [*(unusable(learners(model)[0], splits) if model is not None else ()), *found]
+    learner = learners(model)[0] if model is not None else None
+    return [*(() if learner is None else [*unusable(learner, splits), *model_findings(learner, splits)]), *findings_in(splits)]
 
 
 def unusable(learner: Learner, splits: Splits) -> list[DataFinding]:

@@ -6,23 +6,15 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
-
-from shatterlab.architectures.imported import Imported
 from shatterlab.core import Examples, Learner, Part, Runtime, Seeds
 from shatterlab.core.errors import DataError, ShatterlabError
 from shatterlab.core.losses import results_of
 from shatterlab.core.part import canonical
 from shatterlab.core.user_code import user_code
-from shatterlab.learners.estimator import Estimator
-from shatterlab.learners.recipe import Recipe
-from shatterlab.learners.streamed_training import StreamedTraining
 from shatterlab.learners.training import Training
 from shatterlab.studies.data_findings import unusable
+from shatterlab.studies.first_try import OF_A_NETWORK, few, quick, users_own
 from shatterlab.trials.trial import Trial, sample, surroundings
-
-_MOST = 64  # examples of a first try
-_OF_A_NETWORK = 8  # a step of a large network on photos takes a second an example
 
 
 def preflight(trials: Iterable[Trial], runtime: Runtime) -> None:
@@ -39,30 +31,6 @@ def preflight(trials: Iterable[Trial], runtime: Runtime) -> None:
     first = next(filter(None, problems), None)
     if first is not None and all(problems):
         raise first
-
-
-def users_own(learner: Learner) -> Learner | None:
-    """The learner, or the one inside it, that runs the user's code: a recipe, an estimator, or gradient steps on the user's network; None where none does."""
-    for part in learner.parts():
-        network = isinstance(part, Training | StreamedTraining) and any(isinstance(inner, Imported) or inner.outside_fingerprint for inner in part.parts())
-        if network or isinstance(part, Recipe | Estimator):
-            assert isinstance(part, Learner)
-            return part
-    return None
-
-
-def few(sample: Examples, most: int = _MOST) -> Examples:
-    """Equally many examples of each class, as far as there are so many; of numbers the first ones.
-
-    Args:
-        sample: to choose from.
-        most: examples in all.
-    """
-    labels = sample.labels.numpy() if sample.values is None else np.zeros(len(sample))
-    order = np.argsort(labels, kind="stable")
-    ordered = labels[order]
-    rank = np.arange(len(labels)) - np.searchsorted(ordered, ordered)  # within its class
-    return sample.at(np.sort(order[np.argsort(rank, kind="stable")][:most]))
 
 
 def _problem(trial: Trial, runtime: Runtime, tried: dict[tuple[str, str], ShatterlabError | None]) -> ShatterlabError | None:
@@ -89,11 +57,7 @@ def _problem(trial: Trial, runtime: Runtime, tried: dict[tuple[str, str], Shatte
 
 def _first_try(learner: Learner, train: Examples, seeds: Seeds, runtime: Runtime) -> ShatterlabError | None:
     """What fitting and scoring fails with on the whole training split, which is tried only where a few examples fail."""
-    most = _MOST
-    if isinstance(learner, Training):
-        learner, most = replace(learner, epochs=1, validation=0.0), _OF_A_NETWORK
-    elif isinstance(learner, StreamedTraining):
-        learner, most = replace(learner, epochs=1), _OF_A_NETWORK
+    learner, most = quick(learner)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a few examples
         if _failure(learner, few(train, most), seeds, runtime) is None:
@@ -105,7 +69,7 @@ def _failure(learner: Learner, sample: Examples, seeds: Seeds, runtime: Runtime)
     try:
         with surroundings(runtime), user_code(f"{learner.kind}: the first try"):
             fit = learner.fit(sample, seeds, None, runtime)
-            results_of(fit.scores, few(sample, _OF_A_NETWORK), fit.output)
+            results_of(fit.scores, few(sample, OF_A_NETWORK), fit.output)
     except ShatterlabError as problem:
         return problem
     return None
