@@ -22,7 +22,7 @@ import shatterlab as sl
 from readers.made_files import refusal
 from shatterlab.analysis.null_distribution import null_test
 from shatterlab.cli.terminal import _summary
-from shatterlab.core import Examples, LabelCorruption, Progress, Seeds
+from shatterlab.core import Examples, LabelCorruption, Progress, Row, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.core.losses import number_results
 from shatterlab.learners.estimator import Estimator
@@ -124,6 +124,13 @@ def test_the_permutation_test_is_that_of_scikit_learn_on_the_same_permutations()
     own = monte_carlo_test(score, scores, permutations, stopping_count(permutations, 0.95))
     p = (np.sum(np.array(scores) >= score) + 1) / (permutations + 1)  # the formula of permutation_test_score
     assert test.p == own.p == pytest.approx(p) == pytest.approx(1 / 31) and test.significant
+
+
+def test_rows_whose_targets_are_permuted_in_part_are_no_null():
+    rows = null_rows(Ridge(0.1), NOISY, 5)
+    partial = [Row({**row, "corruption.level": 0.25, "test.r2": 0.99}) for row in rows[1:]]
+    one, other = (null_test(each, 5, score="test.r2") for each in (rows, [*partial, *rows]))
+    assert one.null.tolist() == other.null.tolist() and one.p == other.p
 
 
 def test_p_of_pure_noise_is_as_good_as_uniform():

@@ -56,7 +56,8 @@ class NullTest:
 def null_test(rows: Iterable[Row], planned: int, score: str = "test.accuracy", level: float = 0.95, least: float = 0.0) -> NullTest | None:
     """The permutation test of one model; sequential, so that its result does not depend on how many permutations were run ahead.
 
-    The null are the rows of `PermutedLabels` whose data seed is that of the first replicate, in the order of their corruption seeds.
+    The null are the rows of `PermutedLabels`, of those that permute all labels, whose data seed is that of the first replicate, in the order of their
+    corruption seeds.
 
     Args:
         rows: of one model.
@@ -76,7 +77,8 @@ def null_test(rows: Iterable[Row], planned: int, score: str = "test.accuracy", l
     if not true:
         return None
     first = min(true, key=lambda row: int(str(row["seeds.data"])))
-    permuted = [row for row in known if row["corruption.kind"] == "PermutedLabels" and row["seeds.data"] == first["seeds.data"]]
+    whole = [row for row in known if row["corruption.kind"] == "PermutedLabels" and row.get("corruption.level") in (None, 1)]
+    permuted = [row for row in whole if row["seeds.data"] == first["seeds.data"]]
     permuted.sort(key=lambda row: int(str(row["seeds.corruption"])))
     draws = [float(value) if isinstance(value := row.get(score), float) and math.isfinite(value) else math.inf for row in permuted[:planned]]
     if not draws:
