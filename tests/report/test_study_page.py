@@ -14,7 +14,7 @@ from shatterlab.views import Curve, LearningCurves, Table, TrueAndPermuted
 
 LONG = "AVeryLongNameOfAPipelineWithManyStepsAndNoPlaceToBreakIt"
 VERDICT = ("MLP: the score is real.", "Fits random labels.")
-REPLICATES = {"equal seeds": True}
+REPLICATES = {"replicate": True}
 EXPERIMENT = Experiment(
     name="audit",
     source="Zhang et al. 2017, section 2.1",

@@ -140,7 +140,7 @@ def test_of_a_regression_the_mean_is_the_constant_answer():
 
 
 def test_tables_leave_further_permutations_aside():
-    table = Table(rows=("setting",), columns=("test.accuracy",), where={"equal seeds": True})
+    table = Table(rows=("setting",), columns=("test.accuracy",), where={"replicate": True})
     assert [line[:2] for line in table.grid(ROWS).rows] == [("true labels", "3"), ("permuted labels", "3")]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 Columns = Mapping[str, Any]
 
 _PIXELS = {"ShuffledPixels": "shuffled pixels", "RandomPixels": "random pixels", "GaussianPixels": "Gaussian pixels"}
-_ORDER = ("true labels", "partially corrupted labels", "random labels", "permuted labels", *_PIXELS.values())
+_ORDER = ("true labels", "partially corrupted labels", "random labels", "partially permuted labels", "permuted labels", *_PIXELS.values())
 _HEADINGS = {
     "train.accuracy": "training accuracy",
     "train.error": "training error",
@@ -66,6 +66,10 @@ def setting(row: Columns) -> Setting:
     if kind == "PartialLabels" and isinstance(level, int | float):
         name = {0.0: "true labels", 1.0: "random labels"}.get(float(level))
         return Setting(name, _ORDER.index(name)) if name else Setting(f"partially corrupted labels ({level:g})", 1, float(level))
+    if kind == "PermutedLabels" and isinstance(level, int | float):
+        whole = float(level) == 1
+        name = "permuted labels" if whole else f"partially permuted labels ({level:g})"
+        return Setting(name, _ORDER.index("permuted labels") - (not whole), None if whole else float(level))
     if kind is None:
         return Setting("-")
     name = _PIXELS.get(str(kind)) or _words(str(kind))
@@ -95,8 +99,8 @@ def model(row: Columns) -> str:
 
 
 def value_of(row: Columns, column: str) -> Any:
-    """The value of a column, or of "setting", "model" and "equal seeds" (true of replicates, not of further permutations), which are made from several."""
-    if column == "equal seeds":
+    """The value of a column, or of "setting", "model" and "replicate" (whether the four seeds are equal), which are made from several."""
+    if column == "replicate":
         return len({row.get(f"seeds.{stream}") for stream in ("data", "corruption", "init", "order")}) == 1
     return setting(row) if column == "setting" else model(row) if column == "model" else row.get(column)
 

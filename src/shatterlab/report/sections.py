@@ -273,7 +273,7 @@ def permutations(rows: Iterable[Row]) -> int:
 
 
 def _permutation(row: Row) -> bool:
-    return setting(row) == "permuted labels" and not value_of(row, "equal seeds")
+    return setting(row) == "permuted labels" and not value_of(row, "replicate")
 
 
 def versions(rows: Sequence[Row]) -> list[tuple[str, str]]:

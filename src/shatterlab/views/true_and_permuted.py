@@ -99,7 +99,7 @@ class TrueAndPermuted(View):
     def _replicates(self, own: Sequence[Row]) -> tuple[dict[str, list[Row]], list[str]]:
         groups, notes = {}, []
         for name in _LABELS:
-            groups[name], dropped = selected(own, {"setting": name, "equal seeds": True})
+            groups[name], dropped = selected(own, {"setting": name, "replicate": True})
             notes += dropped
         lost = sum(not ended_well(row) for members in groups.values() for row in members)
         notes += left_out(lost, "on true or permuted labels that diverged or failed")
