@@ -25,7 +25,7 @@ TIME = "fit.epochs_to_interpolation"
         ("positive", ["train.loss", "fit.squared_norm", "seconds", "peak_memory", "fit.parameters", "measure.LogCoshCurvature.trace", "train.n"]),
         ("outcome", ["fit.separable", "fit.censored", "check.passed", "check.batches_equal_sample"]),
         ("r2", ["train.r2", "test.r2", "baseline.test.r2", "my.r2"]),
-        ("positive", ["test.rmse", "baseline.train.rmse"]),
+        ("positive", ["test.rmse", "baseline.train.rmse", "test.r2_se"]),
         ("real", ["gap", "measure.MemorizedBits.per_parameter", "measure.MaximumMargin.smallest_margin"]),
     ],
 )

@@ -89,7 +89,7 @@ def test_the_task_leaves_keys_of_classes_alone_and_enters_those_of_numbers():
 
 ADVICE = "A quantity to be predicted is regression: use a regressor, or bin it."
 REFUSED = {
-    "text": (np.array(["cheap", "dear"] * 20), "Arrays: numbers are required for a regressor, y holds text, such as cheap. Use a classifier."),
+    "text": (np.array(["cheap", "dear"] * 20), "Arrays: numbers are required for a regressor, got text in y, such as cheap. Use a classifier."),
     "a gap": (np.r_[np.nan, PRICES[1:]], "Arrays: a label for each example is required, got nan at position 0 of y. Clean or drop such examples."),
     "infinity": (np.r_[PRICES[1:], np.inf], "Arrays: a label for each example is required, got inf at position 39 of y. Clean or drop such examples."),
     "one number": (np.full(40, 2.5), "Arrays: at least two different targets are required, the training split has only 2.5. Nothing can be told apart."),

@@ -103,7 +103,24 @@ def test_true_labels_are_learned_and_permuted_ones_only_memorized():
 def test_r2_is_none_where_all_targets_are_equal(predicted):
     results = number_results(torch.tensor(predicted).double(), torch.tensor([1.0, 1.0]).double())
     assert results["r2"] is None and results["rmse"] == pytest.approx(mean_squared_error([1.0, 1.0], predicted) ** 0.5)
-    assert number_results(torch.tensor([2.0]).double(), torch.tensor([5.0]).double()) == {"loss": 9.0, "r2": None, "rmse": 3.0}
+    assert number_results(torch.tensor([2.0]).double(), torch.tensor([5.0]).double()) == {
+        "loss": 9.0,
+        "r2": None,
+        "r2_se": None,
+        "rmse": 3.0,
+    }
+
+
+def test_the_standard_error_of_r2_is_that_of_the_jackknife_and_its_interval_covers():
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        x = rng.normal(size=100)
+        targets, predictions = x + rng.normal(size=100), 0.9 * x
+        results = number_results(torch.from_numpy(predictions), torch.from_numpy(targets))
+        covered += abs(results["r2"] - (1 - 1.01 / 2)) <= stats.t.ppf(0.975, 99) * results["r2_se"]
+    left_out = [r2_score(np.delete(targets, i), np.delete(predictions, i)) for i in range(100)]
+    assert results["r2_se"] == pytest.approx(np.std(left_out) * np.sqrt(99), rel=0.05)
+    assert 0.92 <= covered / 400 <= 0.98  # 94.4 % in 3,000 draws
 
 
 def null_rows(model, data, permutations):

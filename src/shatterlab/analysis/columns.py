@@ -19,7 +19,7 @@ _PATTERNS: tuple[tuple[Quantity, str], ...] = (
     ("time", r"fit\.(epochs|steps)(_to_.*)?"),
     ("outcome", r"check\..*(?<!_p)|fit\.(separable|interpolates|censored|diverged)|.*\.vacuous"),
     ("r2", r"(.*\.)?r2"),
-    ("positive", r"(.*\.)?rmse"),
+    ("positive", r"(.*\.)?(rmse|r2_se)"),
     ("real", r".*\.(saved|saved_bits|margin|mean_margin|smallest_margin|gap|per_parameter|overall)|.*gap"),
     ("positive", r"seconds.*|peak_memory|seeds\..*|.*\.n|classes"),
     ("positive", r".*(loss|norm|distance|difference|error|residual|trace|largest|smallest|mean|weight|weights|width|parameters|connections|neurons)"),

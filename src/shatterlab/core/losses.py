@@ -132,7 +132,9 @@ def class_results(figures: Evaluation) -> dict[str, Scalar]:
 
 
 def number_results(predictions: Tensor, targets: Tensor) -> dict[str, Scalar]:
-    """Mean squared error (`loss`), its root, and R2 = 1 - SSE / SST about the mean of these targets (None where all are equal).
+    """Mean squared error (`loss`), its root, and R2 = 1 - SSE / SST about the mean of these targets with its standard error (None where all are equal).
+
+    The standard error (`r2_se`) is that of a ratio of two means over the examples, by linearization, for n independent examples.
 
     Args:
         predictions: float64, shape (n,).
@@ -142,11 +144,14 @@ def number_results(predictions: Tensor, targets: Tensor) -> dict[str, Scalar]:
         >>> number_results(torch.tensor([1.0, 2.0, 4.0]).double(), torch.tensor([1.0, 2.0, 3.0]).double())["r2"]
         0.5
     """
-    errors = float((predictions - targets).square().sum())
-    spread = float((targets - targets.mean()).square().sum())
-    constant = bool((targets == targets[0]).all())
-    loss = errors / len(targets)
-    return {"loss": loss, "r2": None if constant else 1 - errors / spread, "rmse": math.sqrt(loss)}
+    errors, spread, n = (predictions - targets).square(), (targets - targets.mean()).square(), len(targets)
+    loss = float(errors.sum()) / n
+    columns: dict[str, Scalar] = {"loss": loss, "r2": None, "r2_se": None, "rmse": math.sqrt(loss)}
+    if bool((targets == targets[0]).all()):
+        return columns
+    ratio = float(errors.sum() / spread.sum())
+    away = (errors - ratio * spread) / spread.mean()
+    return columns | {"r2": 1 - ratio, "r2_se": math.sqrt(float(away.square().sum()) / (n * (n - 1)))}
 
 
 def top_five(scores: Tensor, labels: Tensor) -> Tensor:

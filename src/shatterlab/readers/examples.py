@@ -87,7 +87,7 @@ def target_of(labels: Labels, task: Task, classes: int | None, owner: str) -> Ta
     labels = {name: _of_one_type(each, name, owner) for name, each in labels.items()}
     for name, each in labels.items():
         if each.dtype.kind in "US":
-            raise DataError(f"{owner}: numbers are required for a regressor, {name} holds text, such as {each[0]!s:.40}. Use a classifier.")
+            raise DataError(f"{owner}: numbers are required for a regressor, got text in {name}, such as {each[0]!s:.40}. Use a classifier.")
     numbers = {name: each.astype(np.float64) for name, each in labels.items()}
     values = np.unique(np.concatenate(list(numbers.values())))
     return Target({name: np.searchsorted(values, each).astype(np.int64) for name, each in numbers.items()}, len(values), values=values)
