@@ -21,6 +21,7 @@ from shatterlab.analysis.replicates import unique
 from shatterlab.analysis.summary import LEVEL
 from shatterlab.core.values import Row
 from shatterlab.report import sections
+from shatterlab.views import Grid
 
 if TYPE_CHECKING:
     from shatterlab.design.experiment import Experiment
@@ -82,6 +83,17 @@ def render(
         "licenses": [(name, (_HERE / "vendor" / name).read_text("utf-8")) for name in _LICENSES] if len(scripts) > 1 else [],
     }
     return _environment().get_template("report.html.j2").render(context)
+
+
+def notebook(verdict: Sequence[str], title: str, grid: Grid | None) -> str:
+    """The verdict and one table as HTML for a notebook; it needs no script and no style of its own.
+
+    Args:
+        verdict: the answer in plain words, the main sentence first.
+        title: of the table.
+        grid: the table; None: no table.
+    """
+    return _environment().get_template("notebook.html.j2").render(verdict=list(verdict), title=title, grid=grid)
 
 
 def _drawn(figures: Sequence[sections.Figure], folded: bool) -> dict[str, Any]:

@@ -323,7 +323,8 @@ def text_report(experiment: Experiment, rows: Iterable[Row], verdict: Sequence[s
     if judged:
         parts.append("\n".join(["Claims", *map(_claim_text, judged)]))
     parts += [view.text(rows) for view in experiment.views]
-    parts.append(_ending(rows, checks(rows), unfinished(experiment, rows)))
+    ended, errors = ending(rows, unfinished(experiment, rows))
+    parts.append("\n".join([*ended, *(_wrapped(error, "  ") for error in errors)]))
     return "\n\n".join(parts)
 
 
@@ -337,10 +338,10 @@ def _claim_text(line: ClaimLine) -> str:
     return first + (f"\n{_wrapped(line.reason, '    ')}" if line.reason else "")
 
 
-def _ending(rows: Sequence[Row], checked: Checks, missing: int) -> str:
-    ended = ", ".join(f"{count} {status}" for status, count in counts(rows).items()) or "none"
+def ending(rows: Sequence[Row], missing: int) -> tuple[list[str], list[str]]:
+    """How the trials ended, in lines: how many with which status, and how many passed their self-checks; and each error once."""
+    checked, ended = checks(rows), ", ".join(f"{count} {status}" for status, count in counts(rows).items()) or "none"
     lines = [f"Trials: {ended}{f', {missing} not run yet' if missing else ''}."]
     if checked.checked:
         lines.append(f"Self-checks: passed in {checked.passed} of {checked.checked} trials.")
-    errors = dict.fromkeys(str(row["error"]) for row in rows if row.get("error"))
-    return "\n".join(lines + [_wrapped(error, "  ") for error in errors])
+    return lines, list(dict.fromkeys(str(row["error"]) for row in rows if row.get("error")))

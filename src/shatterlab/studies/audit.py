@@ -204,7 +204,7 @@ LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 QUESTION = "Does this recipe fit noise as well as it fits the data, and what does its training score then certify?"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit(StudyResult):
     """The result of an audit.
 

@@ -192,7 +192,7 @@ class Search:
         return replace(known[0], n=n) if known else Attempts(n, 0, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Capacity(StudyResult):
     """The capacity of each learner.
 

@@ -167,7 +167,7 @@ QUESTION = "Which quantity of learning theory tells the fit of true labels from 
 SOURCE = "Zhang et al. 2017, section 2.2; Jiang et al. 2020 (measures)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ledger(StudyResult):
     """The ledger of a model of the user's own."""
 

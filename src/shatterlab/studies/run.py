@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import functools
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from shatterlab.core import Dataset, Examples, Learner, Row, Runtime, Seeds
+from shatterlab.core.errors import InvalidPart, UnknownName
 from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.design.experiment import Experiment
 from shatterlab.executors.drive import InProcess, drive
 from shatterlab.executors.local import LocalPool
-from shatterlab.report import render, text_report, write
+from shatterlab.report import json_report, markdown_report, notebook, render, text_report, write
 from shatterlab.store.database import Store
 from shatterlab.studies.model_and_data import dataset, learners
 from shatterlab.studies.preflight import preflight
 from shatterlab.trials.trial import sample
 
+Form = Literal["html", "md", "json"]
+_FORMS: dict[str, Form] = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
 OnRow = Callable[[Row, int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudyResult(ABC):
     """Result of a study: verdict, text, HTML.
 
@@ -46,14 +50,81 @@ class StudyResult(ABC):
         """The report for a terminal: verdict first, then the tables."""
         return text_report(self.experiment, self.rows, self.verdict.splitlines())
 
-    def save(self, path: Path | str) -> Path:
-        """Writes the report as one self-contained HTML file.
+    @property
+    def findings(self) -> Sequence[Any]:
+        """The numbers behind the verdict: a dataclass for each model."""
+        return ()
+
+    def save(self, path: Path | str, form: Form | None = None) -> Path:
+        """Writes the report: one self-contained HTML file, Markdown with its tables, or JSON with findings and the scalars of every row.
+
+        Args:
+            path: the file.
+            form: "html", "md" or "json"; None: what the name ends in.
 
         Raises:
+            InvalidPart: the name ends in something else.
             ShatterlabError: the file cannot be written there.
         """
-        html = render(self.experiment, self.rows, verdict=self.verdict.splitlines(), reproduce=self.reproduce, scale=self.experiment.scale, folded=True)
-        return Path(write(path, html))
+        chosen, lines = form or form_of(path), self.verdict.splitlines()
+        if chosen == "html":
+            text = render(self.experiment, self.rows, verdict=lines, reproduce=self.reproduce, scale=self.experiment.scale, folded=True)
+        elif chosen == "md":
+            text = markdown_report(self.experiment, self.rows, lines, self.reproduce)
+        else:
+            text = json_report(self.experiment, self.rows, lines, self.findings, self.reproduce)
+        return Path(write(path, text))
+
+    def figure(self, which: int | str = 0) -> Any:
+        """A chart of the report, as Altair's, to be changed, shown or saved.
+
+        Args:
+            which: its place among the charts, or its title.
+
+        Raises:
+            InvalidPart: there is no chart at this place.
+            UnknownName: no chart has this title.
+        """
+        import altair  # takes a second
+
+        drawn = {view.title: spec for view in self.experiment.views if (spec := view.spec(self.rows)) is not None}
+        if isinstance(which, str) and which not in drawn:
+            raise UnknownName(f"{self.experiment.name}: chart", which, drawn)
+        if not isinstance(which, str) and not -len(drawn) <= which < len(drawn):
+            raise InvalidPart(f"{self.experiment.name}: a chart from 0 to {len(drawn) - 1} is required, got {which}. The titles: {', '.join(drawn) or 'none'}.")
+        return altair.Chart.from_dict(drawn[which] if isinstance(which, str) else list(drawn.values())[which])
+
+    def to_frame(self) -> Any:
+        """A pandas frame with one row a trial and a column for every scalar.
+
+        Raises:
+            InvalidPart: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            missing = "pandas is required for to_frame, it is not installed. Run `pip install 'shatterlab[frames]'`, or use `rows`."
+            raise InvalidPart(f"{self.experiment.name}: {missing}") from None
+        return pandas.DataFrame([dict(row) for row in self.rows])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.rows)} trials: {textwrap.shorten(self.verdict, 160)}>"
+
+    def _repr_html_(self) -> str:
+        title, grid = next(((view.title, grid) for view in self.experiment.views if (grid := view.grid(self.rows)) is not None), ("", None))
+        return notebook(self.verdict.splitlines(), title, grid)
+
+
+def form_of(path: Path | str) -> Form:
+    """The form of a report whose file ends so.
+
+    Raises:
+        InvalidPart: the name ends in something else.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMS:
+        raise InvalidPart(f"report: a file that ends in .html, .md or .json is required, got {Path(path).name!r}. Rename it, or name the format.")
+    return _FORMS[suffix]
 
 
 Result = TypeVar("Result", bound=StudyResult)

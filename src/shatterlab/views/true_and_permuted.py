@@ -23,6 +23,7 @@ _HEIGHT = 210
 _ABOVE = -17  # pixels: words above the frame
 _LABELS = ("true labels", "permuted labels")
 _CONSTANT = {"accuracy": "majority class", "r2": "mean"}
+_NAME = {"accuracy": "accuracy", "r2": "R2"}
 _NEEDED = ("status", "corruption.kind", "seeds.data", "seeds.corruption")
 Points = list[dict[str, Any]]
 
@@ -84,11 +85,11 @@ class TrueAndPermuted(View):
         constant, test = self._constant(groups, score), self._test(own)
         rules = [] if constant is None else [{"x": constant, "text": f"{_CONSTANT[self.metric]} {number(constant, score)}"}]
         datasets: dict[str, Points] = {"points": points, "constant": rules}
-        panels = {f"Training and test {self.metric}:\nmeans and 95 % intervals": self._scores(datasets)}
+        panels = {f"Training and test {_NAME[self.metric]}:\nmeans and 95 % intervals": self._scores(datasets)}
         description = ["Points: means over replicates with 95 % intervals, of three replicates or more.", "Dotted line: always answering the same."]
         if test is not None and (drawn := test.null[np.isfinite(test.null)]).size:
             datasets |= {"bars": _bars(drawn, self._examples(own), score), "observed": [{"x": test.score, "text": f"true labels {number(test.score, score)}"}]}
-            panels[f"Test {self.metric}, {counted(len(test.null), 'permutation')}:\np = {p_text(test.p, 1 - test.level)}"] = self._null(datasets)
+            panels[f"Test {_NAME[self.metric]}, {counted(len(test.null), 'permutation')}:\np = {p_text(test.p, 1 - test.level)}"] = self._null(datasets)
             description += ["Bars: permutations of the first replicate's training labels.", "Full line: its score on true labels."]
         return side_by_side(panels, datasets, " ".join([*description, *notes, *self._test_in_words(own)]), _HEIGHT)
 
@@ -126,7 +127,7 @@ class TrueAndPermuted(View):
         if finite.size:
             told += f" give at most {number(float(finite.max()), score)}, half of them at most {number(float(np.median(finite)), score)}"
         as_high = f", {test.exceedances} as high" if test.exceedances else ""
-        return [*notes, f"Test {self.metric} {number(test.score, score)}; {told}{as_high}: p = {p_text(test.p, 1 - test.level)}."]
+        return [*notes, f"Test {_NAME[self.metric]} {number(test.score, score)}; {told}{as_high}: p = {p_text(test.p, 1 - test.level)}."]
 
     def _constant(self, groups: Mapping[str, Sequence[Row]], column: str) -> float | None:
         """The score of always answering the same; that of chance where a row does not say."""
@@ -153,7 +154,7 @@ class TrueAndPermuted(View):
     def _scores(self, datasets: Mapping[str, Points]) -> Any:
         points = datasets["points"]
         values = [point[field] for point in points + datasets["constant"] for field in ("x", "low", "high") if field in point]
-        across = vertical(values, f"test.{self.metric}", "linear", self.metric)
+        across = vertical(values, f"test.{self.metric}", "linear", _NAME[self.metric])
         middle = sum(across["scale"].domain) / 2
         palette = colors(_LABELS)
         names = alt.Axis(grid=False, ticks=False, domain=False, labelExpr="split(datum.label, '|')", labelLineHeight=14)
