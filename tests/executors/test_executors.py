@@ -129,6 +129,8 @@ def lasting(row):
 class Instant:
     """An executor whose rows are given beforehand."""
 
+    workers = 1
+
     def __init__(self, make):
         self.make, self.tasks, self.cancelled = make, [], None
 
@@ -139,6 +141,11 @@ class Instant:
         while self.tasks:
             task = self.tasks.pop(0)
             yield task, self.make(task.trial)
+
+    def withdraw(self, unwanted):
+        before = len(self.tasks)
+        self.tasks = [task for task in self.tasks if not unwanted(task)]
+        return before - len(self.tasks)
 
     def shutdown(self, cancel=False):
         self.cancelled = cancel

@@ -21,13 +21,13 @@ from sklearn.preprocessing import StandardScaler
 import shatterlab as sl
 from readers.made_files import refusal
 from shatterlab.analysis.null_distribution import null_test
-from shatterlab.cli.terminal import _summary
 from shatterlab.core import Examples, LabelCorruption, Progress, Row, Seeds
 from shatterlab.core.errors import InvalidPart
 from shatterlab.core.losses import number_results
 from shatterlab.learners.estimator import Estimator
 from shatterlab.statistics.permutations import monte_carlo_test, stopping_count
 from shatterlab.studies.model_and_data import dataset, learners, with_task
+from shatterlab.studies.progress import summary
 from shatterlab.trials.corrupted_labels import label_columns
 
 X, Y = load_diabetes(return_X_y=True)
@@ -294,8 +294,8 @@ def test_a_learner_of_numbers_with_epochs_has_curves_of_r2():
 
 def test_the_progress_line_prints_r2_where_there_is_no_accuracy():
     row = sl.run(trial(Ridge()))
-    assert _summary(row).startswith(f"Ridge, true labels, seeds 0: train R2 {row['train.r2']:.3g}, test R2 {row['test.r2']:.3g} (")
-    assert "train 1" in _summary(sl.run(sl.Trial(sl.Digits(examples=100), sl.TrueLabels(), Estimator.of(LogisticRegression()))))
+    assert summary(row).startswith(f"Ridge, true labels, seeds 0: train R2 {row['train.r2']:.3g}, test R2 {row['test.r2']:.3g} (")
+    assert "train 1" in summary(sl.run(sl.Trial(sl.Digits(examples=100), sl.TrueLabels(), Estimator.of(LogisticRegression()))))
     assert json.loads(json.dumps(dict(row)))["test.r2"] == row["test.r2"]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from shatterlab.cli.options import STORE, Precision, without_none
-from shatterlab.cli.terminal import ProgressLine, exit_code, interruptible, require_writable, workers_or_cores
+from shatterlab.cli.terminal import exit_code, interruptible, require_writable, workers_or_cores
 
 
 def audit(
@@ -74,6 +74,7 @@ def audit(
     from shatterlab.core import Runtime
     from shatterlab.studies import model_and_data as user
     from shatterlab.studies.audit import audit as run_audit
+    from shatterlab.studies.progress import ProgressLine
 
     require_writable(output)
     recipe_fields = without_none(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision, optimizer=optimizer)

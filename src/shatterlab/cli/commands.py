@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError
 from shatterlab import __version__
 from shatterlab.cli.audit import audit
 from shatterlab.cli.options import STORE, ExperimentOptions, RuntimeOptions
-from shatterlab.cli.terminal import ProgressLine, complain, end_as_interrupted, exit_code, interruptible, print_names, workers_or_cores
+from shatterlab.cli.terminal import complain, end_as_interrupted, exit_code, interruptible, print_names, workers_or_cores
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 
 EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
@@ -57,6 +57,7 @@ def run(
         workers: Processes; default: one a core, or one where they have several threads.
     """
     from shatterlab.report import text_report
+    from shatterlab.studies.progress import ProgressLine
     from shatterlab.studies.run import complete
 
     experiment, root = options.experiment(name)

@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -59,6 +59,7 @@ class LocalPool:
                 raise InvalidPart(f"LocalPool: {name} is a whole number >= 1, got {value!r}. Use 1 for one after the other.")
         if workers > cores():
             warnings.warn(f"LocalPool: at most one worker a core is fastest, got {workers} on {cores()}. Use --workers {cores()}.", stacklevel=2)
+        self.workers = workers
         self._threads = threads
         self._idle = [_Slot(threads) for _ in range(workers)]
         self._running: list[tuple[_Slot, _Attempt]] = []
@@ -95,6 +96,12 @@ class LocalPool:
                 self._dispatch()  # the worker goes on while the caller stores the row
                 if row is not None:
                     yield attempt.task, row
+
+    def withdraw(self, unwanted: Callable[[Task], bool]) -> int:
+        """Drops waiting tasks and says how many; those that run go on."""
+        before = len(self._waiting)
+        self._waiting = deque(attempt for attempt in self._waiting if not unwanted(attempt.task))
+        return before - len(self._waiting)
 
     def shutdown(self, cancel: bool = False) -> None:
         """Ends the workers, after their trials unless `cancel`; drops the queue."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import textwrap
 from abc import ABC, abstractmethod
@@ -20,6 +21,7 @@ from shatterlab.report import json_report, markdown_report, notebook, render, te
 from shatterlab.store.database import Store
 from shatterlab.studies.model_and_data import dataset, learners
 from shatterlab.studies.preflight import preflight
+from shatterlab.studies.progress import shown
 from shatterlab.trials.trial import sample
 
 Form = Literal["html", "md", "json"]
@@ -138,7 +140,7 @@ class Study:
         name: of the study, as errors name it.
         model: what `learners` takes.
         data: what `dataset` takes.
-        recipe: fields of `Training` for a torch model, and `lr`.
+        recipe: fields of `Training` and of its optimizer for a torch model; `progress` among them is no field of it but says whether progress is shown.
         store: where rows are kept and found again (None: in memory).
         workers: processes; 0 runs the trials in this one.
         runtime: device, threads and data root.
@@ -173,7 +175,8 @@ class Study:
             most: training examples at most that the default budget is chosen for; None: all.
         """
         examples = min(len(self.train), most or len(self.train))
-        return learners(self.model, examples, self.name, isinstance(self.train.inputs, Streamed), **self.recipe)
+        fields = {name: value for name, value in self.recipe.items() if name != "progress"}
+        return learners(self.model, examples, self.name, isinstance(self.train.inputs, Streamed), **fields)
 
     def result(self, kind: type[Result], experiment: Experiment, **fields: Any) -> Result:
         """Runs an experiment to its end.
@@ -183,12 +186,17 @@ class Study:
             experiment: what to run.
             fields: of the result, besides those that every result has.
         """
-        rows = complete(experiment, self.store, self.workers, self.runtime, self.on_row)
+        rows = complete(experiment, self.store, self.workers, self.runtime, self.on_row, progress=self.recipe.get("progress"))
         return kind(experiment, tuple(rows), tuple(self.reproduce), **fields)
 
 
 def complete(
-    experiment: Experiment, store: Store | Path | str | None = None, workers: int = 0, runtime: Runtime = Runtime(), on_row: OnRow | None = None
+    experiment: Experiment,
+    store: Store | Path | str | None = None,
+    workers: int = 0,
+    runtime: Runtime = Runtime(),
+    on_row: OnRow | None = None,
+    progress: bool | None = None,
 ) -> list[Row]:
     """Runs what the store is missing of an experiment until it proposes nothing more.
 
@@ -198,20 +206,23 @@ def complete(
         workers: processes; 0 runs the trials in this one.
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
+        progress: whether progress is shown on standard error where there is no on_row; None: on a terminal and in a notebook.
 
     Returns:
         One row a trial, in the order of the trials.
 
     Raises:
         ShatterlabError: every trial that is missing would fail: its data is missing, say, or its model cannot be built.
+        UserCodeError: two trials of each model failed alike, and none ended.
     """
     opened = store if isinstance(store, Store) else Store(store or ":memory:")
     executor = LocalPool(workers, runtime.threads) if workers else InProcess()
     try:
         preflight(opened.missing(experiment.trials), runtime)
-        rows = drive(experiment.trials, opened, executor, runtime, on_row)
-        while further := experiment.further(rows):
-            rows += drive(further, opened, executor, runtime, on_row)
+        with contextlib.nullcontext(on_row) if on_row is not None else shown(progress) as watcher:
+            rows = drive(experiment.trials, opened, executor, runtime, watcher)
+            while further := experiment.further(rows):
+                rows += drive(further, opened, executor, runtime, watcher)
         return rows
     finally:
         executor.shutdown()
