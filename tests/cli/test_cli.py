@@ -262,7 +262,7 @@ def test_a_wrong_output_width_is_told_before_training(here, table, capsys):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda x, y: {"x": x, "y": y + 0.5 * np.random.default_rng(0).random(len(y))}, "significance"),
+        (lambda x, y: {"x": x, "y": y + 0.5 * np.random.default_rng(0).random(len(y))}, "use a regressor, or bin it"),
         (lambda x, y: {"x": np.where(np.arange(6) == 2, np.nan, x), "y": y}, "finite inputs are required"),
         (lambda x, y: {"x": x, "y": y * 0}, "at least two classes"),
         (lambda x, y: {"x": x[:0], "y": y[:0]}, "empty"),
