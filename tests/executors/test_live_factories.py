@@ -61,10 +61,13 @@ class Net(nn.Linear):
         return super().forward(inputs.flatten(1))
 def net(classes):
     return Net(64, classes)
+def fit(X, y):
+    return lambda X: X[:, :10]
 pool = LocalPool(1)
-pool.submit(Task(sl.Trial(sl.Digits(examples=60, test_examples=20), sl.TrueLabels(), sl.Training(sl.Imported(net), epochs=1)), sl.Runtime()))
-((_, row),) = pool.as_completed()
-print(row["status"], row["learner.architecture.factory"].partition("#")[0], flush=True)
+for learner in (sl.Training(sl.Imported(net), epochs=1), sl.Recipe(fit)):
+    pool.submit(Task(sl.Trial(sl.Digits(examples=60, test_examples=20), sl.TrueLabels(), learner), sl.Runtime()))
+for _, row in pool.as_completed():
+    print(row["status"], (row.get("learner.architecture.factory") or row["learner.function"]).partition("#")[0], flush=True)
 """
 
 
@@ -72,7 +75,7 @@ def test_a_function_of_a_script_reaches_workers_that_do_not_run_the_script(tmp_p
     """The script has no `if __name__ == "__main__"`: a worker that imported it would print."""
     (tmp_path / "script.py").write_text(SCRIPT)
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=200)
-    assert done.stdout.splitlines() == ["the script runs", "ok live:net"]
+    assert done.stdout.splitlines() == ["the script runs", "ok live:net", "ok live:fit"]
 
 
 def test_a_factory_that_cannot_be_pickled_is_refused_in_one_sentence():
