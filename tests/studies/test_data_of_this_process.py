@@ -107,9 +107,9 @@ def test_a_frame_travels_to_worker_processes():
 
 REFUSED = {
     "a number": (3, {}, "audit: data is a Dataset, the name of one, a file (.npz, .csv, .parquet), a folder, a data frame with target=, "
-                 "a pair (X, y) or a torch Dataset of pairs, got int."),
+                 "a pair (X, y), a torch Dataset of pairs or a Dataset of Hugging Face, got int."),
     "three": ((X, Y, Y), {}, "audit: data is a Dataset, the name of one, a file (.npz, .csv, .parquet), a folder, a data frame with target=, "
-              "a pair (X, y) or a torch Dataset of pairs, got tuple of 3 items."),
+              "a pair (X, y), a torch Dataset of pairs or a Dataset of Hugging Face, got tuple of 3 items."),
     "no target": (pd.DataFrame(X, columns=list("abc")), {}, "audit: target, the name of the column with the classes, is required, got none. Columns: a, b, c."),
     "lengths": ((pd.DataFrame(X), Y[:3]), {}, "audit: one label for each of 40 rows of X is required, y has shape (3,). Pass matching rows."),
     "both": ((X, Y), {"target": "y"}, "audit: either y or the name of a target column is required, got both. Leave one out."),

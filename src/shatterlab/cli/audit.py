@@ -46,7 +46,8 @@ def audit(
         model: "module:factory" (a torch module's), "path/to/file.py:factory", a scikit-learn class as
             "sklearn.ensemble:RandomForestClassifier", or an architecture of `shatterlab list`. Default: an MLP and a
             small convolutional net.
-        data: An .npz, .csv or .parquet file, a folder of class folders, or a data set of `shatterlab list`. Default: digits.
+        data: An .npz, .csv or .parquet file, a folder of class folders or of Hugging Face's save_to_disk, or a data set of
+            `shatterlab list`. Default: digits.
         target: The column of a table with the classes.
         group: A column of a table, a patient's number, say, whose values each stay on one side of the split.
         time: A column of a table that orders its rows: the latest quarter is the test split.

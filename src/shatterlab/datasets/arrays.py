@@ -54,19 +54,22 @@ class Arrays(Dataset):
         self.require(self.classes is None or self.task == "classes", "classes go with a task of classes", self.classes)
 
     @classmethod
-    def of(cls, inputs: Any, labels: Any, **fields: Any) -> Arrays:
-        """The data set of arrays that this process holds, parted 3 to 1 like `x` and `y` of a file.
+    def of(cls, inputs: Any, labels: Any, test: tuple[Any, Any] | None = None, **fields: Any) -> Arrays:
+        """The data set of arrays that this process holds, parted 3 to 1 like `x` and `y` of a file where there is no test split.
 
         Args:
             inputs: what `numpy.asarray` takes, copied.
             labels: likewise; text may be objects.
+            test: inputs and labels of the test split.
             fields: `classes`, `task`, `examples`, `test_examples`.
 
         Example:
             >>> Arrays.of([[0.0], [1.0], [2.0], [3.0]] * 4, ["a", "b", "c", "a"] * 4).load().train.names
             ('a', 'b', 'c')
         """
-        arrays = {"x": np.array(inputs), "y": np.array(labels)}
+        pairs = [(inputs, labels), *([test] if test is not None else [])]
+        names = _WHOLE if test is None else _PARTED
+        arrays = {name: np.array(array) for name, array in zip(names, (array for pair in pairs for array in pair), strict=True)}
         content = hashlib.sha256()
         for array in arrays.values():
             content.update(f"{array.dtype} {array.shape}".encode())

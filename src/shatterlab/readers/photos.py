@@ -149,11 +149,11 @@ def resize_into(picture: Pixels, out: Pixels) -> None:
     cv2.resize(picture, (out.shape[1], out.shape[0]), dst=out, interpolation=cv2.INTER_LINEAR)
 
 
-def antialiased_square(path: Path, size: int, owner: str, most: int = MOST_PIXELS) -> Pixels:
+def antialiased_square(path: Path | io.BytesIO, size: int, owner: str, most: int = MOST_PIXELS) -> Pixels:
     """The image as 3 x size x size bytes: RGB, shorter side scaled to `size` by Pillow, centre kept.
 
     Args:
-        path: an image file that Pillow reads.
+        path: an image file that Pillow reads, or its content.
         size: side of the square, >= 1 pixels.
         owner: name used in errors.
         most: pixels that it may have, before and after it is scaled.
@@ -161,6 +161,7 @@ def antialiased_square(path: Path, size: int, owner: str, most: int = MOST_PIXEL
     Raises:
         DataError: the file is no image, is cut short, has too many pixels, or holds more than 8 bits a pixel and channel.
     """
+    place = f" at {path}" if isinstance(path, Path) else ""
     try:
         with _opened(path, most) as image:
             mode = image.mode
@@ -168,9 +169,9 @@ def antialiased_square(path: Path, size: int, owner: str, most: int = MOST_PIXEL
             square = None if mode.startswith(_DEEP) else _centre_square(_rgb(image), size)
     except Exception as problem:  # Pillow's decoders fail in their own ways, SyntaxError among them
         reason = str(problem) if isinstance(problem, BrokenPhoto) else f"{type(problem).__name__}: {problem}".splitlines()[0]
-        raise DataError(f"{owner}: a whole image file is required, got {reason} at {path}. Replace or remove it.") from problem
+        raise DataError(f"{owner}: a whole image file is required, got {reason}{place}. Replace or remove it.") from problem
     if square is None:
-        raise DataError(f"{owner}: images of 8 bits a channel are required, got Pillow's mode {mode} at {path}. Convert it.")
+        raise DataError(f"{owner}: images of 8 bits a channel are required, got Pillow's mode {mode}{place}. Convert it.")
     return np.asarray(square).transpose(2, 0, 1)
 
 

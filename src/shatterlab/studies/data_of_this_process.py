@@ -16,7 +16,10 @@ from shatterlab.datasets.table import DataTable
 from shatterlab.readers.frames import as_frame
 from shatterlab.readers.sizes import require_room
 
-_FORMS = "a Dataset, the name of one, a file (.npz, .csv, .parquet), a folder, a data frame with target=, a pair (X, y) or a torch Dataset of pairs"
+_FORMS = (
+    "a Dataset, the name of one, a file (.npz, .csv, .parquet), a folder, a data frame with target=, a pair (X, y), "
+    "a torch Dataset of pairs or a Dataset of Hugging Face"
+)
 
 
 def held(data: Any, columns: Mapping[str, str]) -> Dataset:

@@ -27,7 +27,9 @@ from shatterlab.learners.streamed_training import StreamedTraining
 from shatterlab.learners.training import Training
 from shatterlab.optimizers.descent import SGD
 from shatterlab.readers.frames import TABLES
+from shatterlab.readers.saved_datasets import is_of_hugging_face, is_saved, load_saved
 from shatterlab.studies.data_of_this_process import held, without_target
+from shatterlab.studies.hugging_face_data import of_hugging_face
 
 DIGITS = 300  # examples of the default data set: an audit of two nets then takes minutes
 
@@ -167,9 +169,10 @@ def dataset(data: Any = None, examples: int | None = None, *, size: int | None =
 
     Args:
         data: a Dataset, the name of one, an .npz, .csv or .parquet file, a folder of class folders, a data frame, a pair (X, y) of arrays, frames, lists or
-            .npy files, or a torch Dataset of pairs; None: digits.
+            .npy files, a torch Dataset of pairs, or a Dataset of Hugging Face, also its folder of `save_to_disk`; None: digits.
         examples: training examples to keep; None: all.
-        size: side in pixels of the square images of a folder, >= 1; None: 32. A folder of more than 4 GiB at this size is read from disk batch by batch.
+        size: side in pixels of the square images of a folder or of a Dataset of Hugging Face, >= 1; None: 32. A folder of photos that takes more than 4 GiB
+            at this size is read from disk batch by batch.
         columns: of a table: `target`, `group`, `time`, `split`.
 
     Raises:
@@ -182,6 +185,9 @@ def dataset(data: Any = None, examples: int | None = None, *, size: int | None =
         described: Dataset = Digits(examples=examples or DIGITS)
     elif isinstance(data, Dataset):
         described = data
+    elif is_of_hugging_face(data) or (isinstance(data, str | Path) and is_saved(Path(data))):
+        described, size = of_hugging_face(load_saved(Path(data), "audit") if isinstance(data, str | Path) else data, named, size), None
+        named = {}
     else:
         described = _named(data, named) if isinstance(data, str | Path) else held(data, named)
     if named and (isinstance(data, Dataset) or not isinstance(described, DataTable)):
