@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "architectures": "core",
     "augmentations": "core",
     "constructions": "core",
-    "corruptions": "core",
+    "corruptions": "core statistics",
     "datasets": "core readers",
     "optimizers": "core",
     "training": "core",

@@ -23,7 +23,10 @@ def audit(
     split: str | None = None,
     recipe: str | None = None,
     arguments: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
-    replicates: int = 5,
+    quick: bool = False,
+    budget: str | None = None,
+    permutations: int | None = None,
+    replicates: int | None = None,
     levels: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (0.0, 0.25, 0.5, 0.75, 1.0),
     epochs: int | None = None,
     lr: float | None = None,
@@ -40,7 +43,7 @@ def audit(
     device: str = "cpu",
     trial_timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
 ) -> int:
-    """Does your recipe fit noise as well as it fits the data? Trains it on both, and reports.
+    """Is your score real, and how much of what your model shows in training could be memory? Trains it on true and on permuted labels, and reports.
 
     Args:
         model: "module:factory" (a torch module's), "path/to/file.py:factory", a scikit-learn class as
@@ -55,8 +58,11 @@ def audit(
         recipe: Your own training, "module:function", in place of a model.
         arguments: An argument of a scikit-learn class, "n_estimators=200", or a field of a torch model's optimizer or training,
             "weight_decay=0.01"; again for each further one.
-        replicates: Runs of each setting.
-        levels: Corruption levels of the sweep, in [0, 1]; 0 (true labels) and 1 (random labels) are always added.
+        quick: True and permuted labels only, in some ten seconds where that is possible.
+        budget: The time that all may take, "90s", "10m" or "2h": it chooses replicates and permutations.
+        permutations: Of the first replicate's labels at most, 19 or more; 0 for no test. Default: 39 to 999, as many as about a minute allows.
+        replicates: Runs of each setting. Default: 5, or fewer where a training takes long.
+        levels: Shares of the labels that are permuted, in [0, 1]; 0 (true labels) and 1 (all) are always added.
         epochs: Budget of a torch model. Default: 100, or 5,000 steps where these are more.
         lr: Initial learning rate of a torch model. Default: 0.01; 0.05 for the two default nets.
         batch_size: Examples a step of a torch model. Default: 64.
@@ -75,6 +81,7 @@ def audit(
     from shatterlab.core import Runtime
     from shatterlab.studies import model_and_data as user
     from shatterlab.studies.audit import audit as run_audit
+    from shatterlab.studies.audit_plan import budget_of
     from shatterlab.studies.progress import ProgressLine
 
     require_writable(output)
@@ -87,10 +94,14 @@ def audit(
             user.dataset(data, examples, size=size, target=target, group=group, time=time, split=split),
             replicates=replicates,
             levels=levels,
+            permutations=permutations,
+            budget=None if budget is None else budget_of(budget),
+            quick=quick,
             store=store,
             workers=workers_or_cores(workers),
             runtime=Runtime(device=device, trial_timeout=trial_timeout),
             on_row=progress,
+            tell=lambda plan: print(plan, file=sys.stderr),
             reproduce=(shlex.join(["shatterlab", *sys.argv[1:]]),),
             **recipe_fields,
         )

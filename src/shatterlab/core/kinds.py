@@ -144,13 +144,17 @@ class LabelCorruption(Corruption):
         if not self.keeps_class_counts and getattr(self, "level", 1) != 0:
             train.require_classes(self.kind, "Permute it: PermutedLabels.")
 
+    def relabelled(self, train: Examples, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+        """The new labels of a training sample; by default what `labels` makes of its labels."""
+        return self.labels(train.labels.numpy().copy(), train.classes, rng)
+
     def apply(self, splits: Splits, seeds: Seeds = Seeds()) -> Splits:
         import torch
 
         ready, train = self.fitted(splits.train, seeds), splits.train
         assert isinstance(ready, LabelCorruption)
         self.require_labels(train)
-        drawn = np.asarray(ready.labels(train.labels.numpy().copy(), train.classes, seeds.rng("corruption", "labels")))
+        drawn = np.asarray(ready.relabelled(train, seeds.rng("corruption", "labels")))
         if drawn.shape != tuple(train.labels.shape) or drawn.min() < 0 or drawn.max() >= train.classes:
             required, got = f"{len(train)} labels in 0..{train.classes - 1}", f"shape {drawn.shape} in {drawn.min()}..{drawn.max()}"
             raise DataError(f"{self.kind}: {required} are required, got {got}. Fix its `labels`.")

@@ -33,6 +33,8 @@ class Examples:
         names: of the k classes, where they are not their numbers: data of the user's, to be escaped where they are shown.
         columns: of a `DataTable`: what its inputs stand for; None: inputs are numbers.
         values: of a regression: the k different targets of both splits, increasing; float64, shape (k,). None: labels are classes.
+        groups: of a table with groups: the group of each example, int64, shape (n,).
+        times: of a table in the order of time: the rank of each example, int64, shape (n,).
     """
 
     inputs: Tensor
@@ -42,6 +44,8 @@ class Examples:
     names: tuple[str, ...] | None = None
     columns: Columns | None = None
     values: Tensor | None = None
+    groups: Tensor | None = None
+    times: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,7 +64,8 @@ class Examples:
     def at(self, indices: Any) -> Examples:
         """The examples at these positions, in this order."""
         inputs: Any = self.inputs.at(indices) if isinstance(self.inputs, Streamed) else self.inputs[indices]
-        return replace(self, inputs=inputs, labels=self.labels[indices])
+        groups, times = (None if each is None else each[indices] for each in (self.groups, self.times))
+        return replace(self, inputs=inputs, labels=self.labels[indices], groups=groups, times=times)
 
     def require_classes(self, owner: str, remedy: str = "Bin it, or use a regressor.") -> None:
         """Refuses the targets of a regression.

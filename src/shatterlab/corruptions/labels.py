@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from shatterlab.core import LabelCorruption
+from shatterlab.core import Examples, LabelCorruption
+from shatterlab.core.errors import DataError
+from shatterlab.statistics.permutations import Exchange
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,20 @@ class RandomSigns(LabelCorruption):
 
 @dataclass(frozen=True)
 class PermutedLabels(LabelCorruption):
-    """The training labels are permuted among all examples, so that each class stays exactly as large as it was.
+    """Each training example is chosen with probability `level`, and the labels of the chosen are permuted: each class stays exactly as large as it was.
 
     The null of a permutation test: where classes are unequal, `RandomLabels` makes them equal too, and a model shows both differences. It has no transition,
     since labels are not drawn independently: given the true class, the new one is i with probability n_i / n, and the counts are hypergeometric.
+
+    Labels change places as the data allow it. Of a table with groups, they move between groups as wholes where each group has one label, else within each group
+    (a class then keeps its number of groups, or of examples); of a table in the order of time they are shifted circularly. Both at level 1 only.
+
+    Args:
+        level: the probability that an example is chosen, in [0, 1].
+
+    Raises:
+        InvalidPart: the level lies outside [0, 1].
+        DataError: a level below 1 is asked of a sample with groups or times.
 
     Source:
         Ojala, Garriga 2010, "Permutation tests for studying classifier performance", Test 1.
@@ -100,5 +112,43 @@ class PermutedLabels(LabelCorruption):
 
     keeps_class_counts: ClassVar[bool] = True
 
+    level: float = 1.0
+
+    def validate(self) -> None:
+        self.require(0 <= self.level <= 1, "level is a probability in [0, 1]", self.level)
+
+    @classmethod
+    def specimens(cls) -> tuple[PermutedLabels, ...]:
+        return (cls(), cls(0.3))
+
     def labels(self, labels: np.ndarray[Any, Any], classes: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
-        return rng.permutation(labels)
+        if self.level == 1:
+            return rng.permutation(labels)
+        chosen = np.flatnonzero(rng.random(len(labels)) < self.level)
+        labels[chosen] = rng.permutation(labels[chosen])
+        return labels
+
+    def relabelled(self, train: Examples, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+        labels = train.labels.numpy()
+        if train.groups is None and train.times is None:
+            return self.labels(labels.copy(), train.classes, rng)
+        if self.level < 1:
+            raise DataError(f"{self.kind}: level 1 is required where examples have groups or times, got {self.level:g}. Permute all of them.")
+        return np.asarray(labels[exchange_of(train).draw(rng)])
+
+
+def exchange_of(train: Examples) -> Exchange:
+    """Which labels of a sample may change places: those of whole groups, of one group, or all; in the order of time where it has one."""
+    n, groups = len(train), None if train.groups is None else np.unique(train.groups.numpy(), return_inverse=True)[1].ravel()
+    times = None if train.times is None else train.times.numpy()
+    if groups is None:
+        return Exchange.of(np.arange(n), np.zeros(n, np.int64), times)
+    return Exchange.of(groups, np.zeros(n, np.int64), times) if one_label_each(train) else Exchange.of(np.arange(n), groups, times)
+
+
+def one_label_each(train: Examples) -> bool:
+    """Whether the sample has groups, of which each has one label."""
+    if train.groups is None:
+        return False
+    pairs = np.stack([train.groups.numpy(), train.labels.numpy()])
+    return len(np.unique(pairs, axis=1).T) == len(np.unique(pairs[0]))

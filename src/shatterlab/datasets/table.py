@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 
 from shatterlab.core import Dataset, Part, Seeds, Splits, live_code
 from shatterlab.core.errors import DataError, UnknownName
@@ -109,10 +110,11 @@ class DataTable(Dataset):
         features = frame.drop(columns=[column.name for column in columns.values()])
         if features.shape[1] == 0:
             raise DataError(f"{owner}: a column besides target, group, time and split is required, got none. Add features.")
-        values, described = inputs_of(features, self.form, owner)
+        values, inputs = inputs_of(features, self.form, owner)
         rows, text = self._positions(columns, target, seeds, owner)
-        parts = (replace(target.examples(values[each], target.labels["labels"][each]), columns=described) for each in rows)
-        return Splits(*parts, split_text=text)
+        described: dict[str, Any] = {"columns": inputs} | {f"{role}s": _ranks(columns[role]) for role in ("group", "time") if role in columns}
+        whole = replace(target.examples(values, target.labels["labels"]), **described)
+        return Splits(*(whole.at(torch.from_numpy(each)) for each in rows), split_text=text)
 
     def _column(self, frame: pd.DataFrame, role: str) -> pd.Series[Any]:
         known, name = {str(name): name for name in frame.columns}, getattr(self, role)
@@ -181,3 +183,9 @@ def _whole_groups(column: pd.Series[Any], seeds: Seeds, owner: str) -> tuple[np.
     chosen = order[: max(1, min(len(groups) - 1, int((before < len(column) / 4).sum())))]
     test = np.isin(column.astype(str).to_numpy(dtype=str), groups[chosen])
     return test, f"The test split is {len(chosen)} of {len(groups)} whole groups of {column.name!s}: {test.sum()} of {len(test)} rows."
+
+
+def _ranks(column: pd.Series[Any]) -> torch.Tensor:
+    """Whole numbers in the order of the values: the same for equal ones."""
+    values = column if column.dtype.kind in "iufbM" else column.astype(str)
+    return torch.from_numpy(np.unique(values.to_numpy(), return_inverse=True)[1].ravel().astype(np.int64))

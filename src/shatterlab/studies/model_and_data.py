@@ -44,7 +44,7 @@ def learners(model: Any = None, examples: int = DIGITS, owner: str = "audit", st
         streamed: the inputs are read from disk as they are needed, so a torch model gets `StreamedTraining`.
         recipe: of a torch model: fields of `Training` and of its optimizer. `optimizer` and `augmentation` may be names of the catalog.
     """
-    model = _estimator(model)
+    model = _estimator(model, owner)
     if isinstance(model, Learner):
         if recipe:
             raise InvalidPart(f"{owner}: fields of Training go with a torch model, got {', '.join(recipe)} beside {model.kind}. Leave them out.")
@@ -221,8 +221,10 @@ def with_task(data: Dataset, model: Any) -> Dataset:
     return replace(data, task="numbers") if regressor and isinstance(data, DataTable | Arrays) else data
 
 
-def _estimator(model: Any) -> Any:
-    """The learner of a live estimator; any other model as it is."""
+def _estimator(model: Any, owner: str = "audit") -> Any:
+    """The learner of a live estimator, or of one named "module:Class"; any other model as it is."""
+    if isinstance(model, str) and ":" in model:
+        model, _ = model_from_options(model, None, {}, owner)
     return Estimator.of(model) if hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type | Learner) else model
 
 

@@ -186,8 +186,11 @@ class Study:
             experiment: what to run.
             fields: of the result, besides those that every result has.
         """
-        rows = complete(experiment, self.store, self.workers, self.runtime, self.on_row, progress=self.recipe.get("progress"))
-        return kind(experiment, tuple(rows), tuple(self.reproduce), **fields)
+        return kind(experiment, tuple(self.rows(experiment)), tuple(self.reproduce), **fields)
+
+    def rows(self, experiment: Experiment, announce: Callable[[Sequence[Row]], None] | None = None) -> list[Row]:
+        """One row a trial of an experiment that is run to its end; `announce` as `complete` takes it."""
+        return complete(experiment, self.store, self.workers, self.runtime, self.on_row, self.recipe.get("progress"), announce)
 
 
 def complete(
@@ -197,6 +200,7 @@ def complete(
     runtime: Runtime = Runtime(),
     on_row: OnRow | None = None,
     progress: bool | None = None,
+    announce: Callable[[Sequence[Row]], None] | None = None,
 ) -> list[Row]:
     """Runs what the store is missing of an experiment until it proposes nothing more.
 
@@ -207,6 +211,7 @@ def complete(
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
         progress: whether progress is shown on standard error where there is no on_row; None: on a terminal and in a notebook.
+        announce: called with the rows so far before further trials are run.
 
     Returns:
         One row a trial, in the order of the trials.
@@ -222,6 +227,8 @@ def complete(
         with contextlib.nullcontext(on_row) if on_row is not None else shown(progress) as watcher:
             rows = drive(experiment.trials, opened, executor, runtime, watcher)
             while further := experiment.further(rows):
+                if announce is not None:
+                    announce(rows)
                 rows += drive(further, opened, executor, runtime, watcher)
         return rows
     finally:

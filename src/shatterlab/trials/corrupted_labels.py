@@ -38,12 +38,13 @@ def label_columns(corruption: LabelCorruption, original: Examples, corrupted: Ex
     """
     true, new, k = original.labels.numpy(), corrupted.labels.numpy(), original.classes
     if original.values is not None and k > _FEW:
-        return _of_numbers(corruption, true, new)
+        return _of_numbers(corruption, original, new)
     counts = np.bincount(true * k + new, minlength=k * k).reshape(k, k)
     sizes, changed = counts.sum(1), int(counts.sum() - counts.trace())
     columns: dict[str, Scalar] = {"check.changed": changed}
     if corruption.keeps_class_counts:
-        return columns | {"check.class_counts_kept": bool((counts.sum(0) == sizes).all()), "check.independence_p": _dealt(counts)}
+        columns["check.class_counts_kept"] = _kept(original, new)
+        return columns | ({"check.independence_p": _dealt(counts)} if _all_alike(corruption, original) else {})
     transition = corruption.transition(k)
     if transition is None:
         must_change = getattr(corruption, "level", 1) != 0
@@ -58,12 +59,13 @@ def label_columns(corruption: LabelCorruption, original: Examples, corrupted: Ex
     return columns
 
 
-def _of_numbers(corruption: LabelCorruption, true: Labels, new: Labels) -> dict[str, Scalar]:
+def _of_numbers(corruption: LabelCorruption, original: Examples, new: Labels) -> dict[str, Scalar]:
+    true = original.labels.numpy()
     changed = int((true != new).sum())
     if not corruption.keeps_class_counts:  # it leaves every number as it is: no other is let in
         return {"check.changed": changed, "check.changed_expected": 0.0, "check.changed_p": float(changed == 0)}
-    kept = np.array_equal(np.sort(true), np.sort(new))
-    return {"check.changed": changed, "check.class_counts_kept": kept, "check.independence_p": _dealt_numbers(true, new)}
+    columns: dict[str, Scalar] = {"check.changed": changed, "check.class_counts_kept": _kept(original, new)}
+    return columns | ({"check.independence_p": _dealt_numbers(true, new)} if _all_alike(corruption, original) else {})
 
 
 def _dealt_numbers(true: Labels, new: Labels) -> float:
@@ -81,6 +83,21 @@ def _sum_bound(value: float, mean: float) -> float:
     """
     away = abs(value - mean)
     return 2 * math.exp(-(away**2) / (4 * mean + 2 * away)) if away else 1.0
+
+
+def _kept(original: Examples, new: Labels) -> bool:
+    """Whether each label is there as often as before; of groups, in as many groups."""
+    true = original.labels.numpy()
+    whole = np.array_equal(np.sort(true), np.sort(new))
+    if whole or original.groups is None:
+        return whole
+    first = np.unique(original.groups.numpy(), return_index=True)[1]
+    return np.array_equal(np.sort(true[first]), np.sort(new[first]))
+
+
+def _all_alike(corruption: LabelCorruption, original: Examples) -> bool:
+    """Whether every label may go to every place: what is dealt out in part, within groups, or shifted in time, has another law."""
+    return getattr(corruption, "level", 1) == 1 and original.groups is None and original.times is None
 
 
 def _renamed(counts: Labels) -> float:
