@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "laws": f"core {KINDS} statistics training trials",
     "studies": f"{ROWS} {KINDS} design executors readers report store theory trials views",
     "experiments": f"{ROWS} {KINDS} design references shatterlab studies theory trials views",
+    "pytest_plugin": "studies",
     "cli": "core analysis datasets design experiments laws readers report shatterlab store studies trials views",
     "__main__": "cli",
 }

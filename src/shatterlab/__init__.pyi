@@ -76,6 +76,8 @@ from shatterlab.design.claims import ratio as ratio
 from shatterlab.design.experiment import Experiment as Experiment
 from shatterlab.design.experiment import Scale as Scale
 from shatterlab.design.experiment import grid as grid
+from shatterlab.design.preregistration import Frozen as Frozen
+from shatterlab.design.preregistration import freeze as freeze
 from shatterlab.kernels.empirical_tangent import EmpiricalTangent as EmpiricalTangent
 from shatterlab.kernels.empirical_tangent import tangent_gram as tangent_gram
 from shatterlab.kernels.gabor import Gabor as Gabor
@@ -141,6 +143,7 @@ from shatterlab.studies.audit import audit as audit
 from shatterlab.studies.capacity import Capacity as Capacity
 from shatterlab.studies.capacity import capacity as capacity
 from shatterlab.studies.data_findings import data_findings as data_findings
+from shatterlab.studies.gate import gate as gate
 from shatterlab.studies.ledger import Ledger as Ledger
 from shatterlab.studies.ledger import ledger as ledger
 from shatterlab.studies.run import complete as complete

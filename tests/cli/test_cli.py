@@ -158,17 +158,18 @@ def test_a_part_is_shown_without_importing_it():
 
 def test_an_outside_module_on_an_npz_file_is_audited(here, table, capsys):
     audit = ("audit", "--model", "my_models.py:net", "--data", table, "--replicates", 2, "--epochs", 200, "--lr", 0.1, "--levels", 0, 1, "--workers", 1)
+    audit = (*audit, "--permutations", 0)
     assert shatterlab(*audit) == 0
     first = capsys.readouterr()
-    assert "Fits random labels: 2 of 2 (P(fit) >= 0.16 at 95 %)" in " ".join(first.out.split())
+    assert "It fits permuted labels in 2 of 2 replicates (P(fit) >= 0.16)" in " ".join(first.out.split())
     assert "Report: shatterlab-audit.html" in first.out
     page = (here / "shatterlab-audit.html").read_text()
-    assert "Fits random labels: 2 of 2" in page
+    assert "It fits permuted labels in 2 of 2 replicates" in page
     assert "http://" not in page.split("<body", 1)[1].split("<script", 1)[0]
     with contextlib.closing(sqlite3.connect(here / "shatterlab.sqlite")) as store:
         runs = store.execute("SELECT count(*) FROM runs WHERE status = 'ok'").fetchone()
         broken = store.execute("SELECT count(*) FROM scalars WHERE name = 'check.passed' AND value <> 1").fetchone()
-    assert runs == (10,)  # five settings, two replicates
+    assert runs == (4,)  # two settings, two replicates
     assert broken == (0,)
 
     assert shatterlab(*audit) == 0  # nothing is missing: no trial runs
@@ -176,10 +177,10 @@ def test_an_outside_module_on_an_npz_file_is_audited(here, table, capsys):
 
     assert shatterlab("export", "--output", "rows.csv") == 0
     rows = list(csv.DictReader((here / "rows.csv").read_text().splitlines()))
-    assert len(rows) == 10
-    assert {row["corruption.kind"] for row in rows} == {"PartialLabels", "ShuffledPixels", "RandomPixels", "GaussianPixels"}
+    assert len(rows) == 4
+    assert {row["corruption.kind"] for row in rows} == {"PartialLabels", "PermutedLabels"}  # a table has no pixels
     assert shatterlab("export", "--output", "rows.json") == 0
-    assert len(json.loads((here / "rows.json").read_text())) == 10
+    assert len(json.loads((here / "rows.json").read_text())) == 4
 
 
 def test_a_table_is_audited_with_groups_and_arguments(here, capsys):
@@ -187,7 +188,7 @@ def test_a_table_is_audited_with_groups_and_arguments(here, capsys):
     with open("visits.csv", "w", newline="") as stream:
         csv.writer(stream).writerows([("age", "patient", "ill"), *((rng.normal(), i // 2, "ny"[i % 2]) for i in range(80))])
     asked = ("audit", "--data", "visits.csv", "--model", "sklearn.tree:DecisionTreeClassifier", "--set", "max_depth=2", "--set", "criterion=entropy")
-    asked = (*asked, "--replicates", 1, "--levels", "0", "--workers", 1)
+    asked = (*asked, "--quick", "--permutations", 19, "--workers", 1)
     assert shatterlab(*asked, "--target", "ill", "--group", "patient") == 0
     with Store("shatterlab.sqlite", create=False) as store:
         row = store.rows()[0]
@@ -218,8 +219,12 @@ def test_an_outside_file_runs_and_is_checked_by_the_laws(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
-        (("audit", "--levels", "0", "1.5"), 2, "error: PartialLabels: level is a probability in [0, 1], got 1.5"),
+        (("audit", "--levels", "0", "1.5"), 2, "error: PermutedLabels: level is a probability in [0, 1], got 1.5"),
         (("audit", "--replicates", "0"), 2, "error: audit: replicates is a whole number >= 1, got 0. Three give an interval."),
+        (("audit", "--permutations", "3"), 2, "error: audit: permutations is 0 or at least 19, got 3, with which p is never below 0.25."),
+        (("audit", "--budget", "ten"), 2, "error: audit: budget is a time such as 90s, 10m or 2h, got 'ten'. Write --budget 10m."),
+        (("audit", "--fail-if", "p less 1"), 2, "error: gate: a condition such as 'p > 0.01' is required, got 'p less 1'."),
+        (("audit", "--fail-if", "q > 1"), 2, "error: gate: condition: a known name is required, got 'q'."),
         (("audit", "--epochs", "0"), 2, "error: Training: epochs is a whole number >= 1, got 0"),
         (("audit", "--lr", "-1"), 2, "error: SGD: lr is "),
         (("audit", "--workers", "0"), 2, "error: --workers: a whole number >= 1 is required, got 0. Leave it out for one a core."),
@@ -323,10 +328,10 @@ def test_the_data_files_are_listed_and_checked(here, capsys, monkeypatch):
 @pytest.mark.data
 def test_real_images_with_random_labels_are_fitted_and_test_accuracy_is_not(here, capsys):
     """The paper's claim on the real CIFAR-10, in small: an MLP fits 300 images under any labels."""
-    audit = ("audit", "--data", "CIFAR10", "--examples", 300, "--model", "MLP", "--replicates", 2, "--levels", 0, 1, "--workers", 2)
+    audit = ("audit", "--data", "CIFAR10", "--examples", 300, "--model", "MLP", "--replicates", 2, "--levels", 0, 1, "--permutations", 0, "--workers", 2)
     assert shatterlab(*audit) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "Fits random labels: 2 of 2" in told
+    assert "It fits permuted labels in 2 of 2 replicates" in told
     assert "Self-checks: passed in 10 of 10 trials" in told
 
 

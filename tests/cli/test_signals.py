@@ -42,7 +42,22 @@ def until(happens, seconds=90.0) -> bool:
 def test_a_terminated_command_leaves_a_whole_store_and_no_worker(tmp_path, number):
     (tmp_path / "mine.py").write_text(RECIPE)
     mark: Path = tmp_path / "mark"
-    command = [sys.executable, "-m", "shatterlab", "audit", "--recipe", "mine.py:train", "--examples", "50", "--replicates", "2", "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "shatterlab",
+        "audit",
+        "--recipe",
+        "mine.py:train",
+        "--examples",
+        "50",
+        "--replicates",
+        "2",
+        "--permutations",
+        "0",
+        "--workers",
+        "1",
+    ]
     default = {"preexec_fn": lambda: signal.signal(number, signal.SIG_DFL)}  # a background job may inherit an ignored one
     with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "MARK": str(mark)}, stderr=subprocess.PIPE, text=True, **default) as running:
         assert until(lambda: (mark.exists() and mark.read_text()) or running.poll() is not None)

@@ -44,7 +44,7 @@ def lasting(row):
 
 
 def test_a_lambda_gives_the_same_rows_in_worker_processes_as_in_this_one():
-    fields = {"replicates": 1, "levels": (), "epochs": 2}
+    fields = {"replicates": 1, "levels": (), "permutations": 0, "epochs": 2}
     here, there = (sl.audit(built(UNITS), sl.Digits(examples=60, test_examples=20), workers=workers, **fields) for workers in (0, 2))
     assert [lasting(row) for row in there.rows] == [lasting(row) for row in here.rows]
     assert {row["status"] for row in there.rows} == {"ok"} and len(there.rows) == 5

@@ -12,6 +12,8 @@ from cyclopts import Parameter, validators
 from shatterlab.cli.options import STORE, Precision, without_none
 from shatterlab.cli.terminal import exit_code, interruptible, require_writable, workers_or_cores
 
+GATE_FAILED = 6  # exit code
+
 
 def audit(
     *,
@@ -41,6 +43,8 @@ def audit(
     output: Path = Path("shatterlab-audit.html"),
     workers: int | None = None,
     device: str = "cpu",
+    fail_if: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    junit: Path | None = None,
     trial_timeout: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
 ) -> int:
     """Is your score real, and how much of what your model shows in training could be memory? Trains it on true and on permuted labels, and reports.
@@ -76,15 +80,24 @@ def audit(
         output: The report.
         workers: Processes; default: one a core.
         device: Where trials run: cpu or cuda.
+        fail_if: A condition under which the command ends with exit code 6, "p > 0.01", say; again for each further one. Names: p, score, baseline, gain,
+            memory, failed, duplicates, leaks, conflicts, problems.
+        junit: A file for the conditions as JUnit XML.
         trial_timeout: Seconds after which a trial is ended and counts as failed. Default: no limit.
     """
     from shatterlab.core import Runtime
+    from shatterlab.report import write
     from shatterlab.studies import model_and_data as user
     from shatterlab.studies.audit import audit as run_audit
     from shatterlab.studies.audit_plan import budget_of
+    from shatterlab.studies.gate import Condition, gate
+    from shatterlab.studies.gate import junit as as_junit
     from shatterlab.studies.progress import ProgressLine
 
     require_writable(output)
+    if junit is not None:
+        require_writable(junit)
+    conditions = [Condition.of(condition) for condition in fail_if]
     recipe_fields = without_none(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision, optimizer=optimizer)
     recipe_fields |= ({"augmentation": augmentation} if augmentation else {}) | ({} if whiten else {"whiten": False})
     learner, recipe_fields = user.model_from_options(model, recipe, recipe_fields, arguments=arguments)
@@ -108,4 +121,9 @@ def audit(
     result.save(output)
     print(result.text())
     print(f"\nReport: {output}")
-    return exit_code(result.rows)
+    outcomes = gate(result, conditions)
+    for outcome in outcomes:
+        print(outcome.text)
+    if junit is not None:
+        write(junit, as_junit(outcomes, result.verdict))
+    return exit_code(result.rows) or (GATE_FAILED if any(outcome.failed for outcome in outcomes) else 0)

@@ -20,8 +20,8 @@ from shatterlab.cli.terminal import complain, end_as_interrupted, exit_code, int
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 
 EXIT_CODES = """Exit codes: 0 done; 1 some trials failed or a law is broken; 2 a name, field or option is wrong;
-3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 130 interrupted, 143 terminated, 129 hung up
-(finished trials stay in the store, the same command does the rest); 141 the reader of the output has closed it."""
+3 data is missing or damaged; 4 the store cannot be used; 5 the user's own code failed; 6 a condition of --fail-if holds;
+130 interrupted, 143 terminated, 129 hung up (finished trials stay in the store, the same command does the rest); 141 the reader of the output has closed it."""
 
 app = App(
     name="shatterlab",
@@ -76,6 +76,7 @@ def report(
     store: Path = STORE,
     output: Path = Path("report.html"),
     figures: Path | None = None,
+    frozen: Path | None = None,
 ) -> int:
     """Writes the report of an experiment from the rows in the store; runs nothing.
 
@@ -85,7 +86,9 @@ def report(
         store: Where the rows are.
         output: The HTML file to write.
         figures: A folder to write each figure to as well, as SVG.
+        frozen: A file of `shatterlab freeze`: the report says whether the claims are those, frozen before the first row.
     """
+    from shatterlab.design.preregistration import Frozen
     from shatterlab.report import render, save_figures, write
     from shatterlab.store.database import Store
 
@@ -96,12 +99,33 @@ def report(
     if not rows:
         command = shlex.join(["shatterlab", "run", *words])
         raise InvalidPart(f"report: rows of {name} at scale {options.scale} are required, {store} has none. Run `{command}` first.")
-    write(output, render(experiment, rows, scale=options.scale, reproduce=[shlex.join(["shatterlab", verb, *words]) for verb in ("run", "report")]))
+    notes = [Frozen.read(frozen).text(experiment, rows)] if frozen else []
+    reproduce = [shlex.join(["shatterlab", verb, *words]) for verb in ("run", "report")]
+    write(output, render(experiment, rows, scale=options.scale, reproduce=reproduce, notes=notes))
+    for note in notes:
+        print(note)
     total = f" of {len(experiment.trials)}" if experiment.propose is None else ""  # an adaptive experiment has as many as it needs
     print(f"{len(rows)}{total} trials. Report: {output}")
     for file in save_figures(experiment, rows, figures) if figures else ():
         print(f"Figure: {file}")
     return exit_code(rows)
+
+
+@app.command
+def freeze(name: str, *, options: ExperimentOptions = ExperimentOptions(), output: Path) -> int:
+    """Writes what an experiment claims, with the time and a hash, before it is run: its report then says so (`report --frozen`).
+
+    Args:
+        name: An experiment of `shatterlab list`, or a file my_idea.py.
+        options: What it is made of.
+        output: A new file.
+    """
+    from shatterlab.design.preregistration import freeze as freeze_claims
+
+    experiment, _ = options.experiment(name)
+    frozen = freeze_claims(experiment, output)
+    print(f"{len(frozen.claims)} claims and {len(frozen.keys)} trials are frozen in {output}, sha256 {frozen.sha256}")
+    return 0
 
 
 @app.command

@@ -33,7 +33,14 @@ _TONES = {"reproduced": "good", "observed": "good", "contradicted": "bad", "unde
 
 
 def render(
-    experiment: Experiment, rows: Iterable[Row], *, verdict: Sequence[str] = (), reproduce: Sequence[str] = (), scale: str = "", folded: bool = False
+    experiment: Experiment,
+    rows: Iterable[Row],
+    *,
+    verdict: Sequence[str] = (),
+    reproduce: Sequence[str] = (),
+    scale: str = "",
+    folded: bool = False,
+    notes: Sequence[str] = (),
 ) -> str:
     """The report of an experiment as one HTML page: verdict, claims, figures, tables, trials, self-checks, how to run it again.
 
@@ -46,6 +53,7 @@ def render(
         reproduce: the commands that make this report again.
         scale: the name of the scale that the trials were run at.
         folded: whether a reader has to open all but the verdict and the views that are not `aside`; claims then come after these.
+        notes: further sentences below the verdict.
     """
     rows = unique(rows)
     judged = sections.claims(experiment, rows)
@@ -56,7 +64,7 @@ def render(
     context = {
         "experiment": experiment,
         "scale": scale,
-        "verdict": list(verdict) or sections.headline(judged, rows),
+        "verdict": [*(verdict or sections.headline(judged, rows)), *notes],
         "claims": judged,
         "tones": _TONES,
         **_drawn(figures, folded),
