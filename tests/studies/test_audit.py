@@ -406,3 +406,15 @@ def test_misuse_is_told_before_anything_runs(call, message):
     with pytest.raises(sl.ShatterlabError) as refused:
         call()
     assert str(refused.value)[: len(message)] == message
+
+
+def test_regression_is_audited_by_r2():
+    from sklearn.datasets import load_diabetes
+    from sklearn.linear_model import Ridge
+    from sklearn.tree import DecisionTreeRegressor
+
+    real = told(Ridge(), load_diabetes(return_X_y=True), permutations=39)
+    assert real.findings[0].signal == "real" and real.p_value == 1 / 40 and "always answering the mean" in real.verdict
+    x, _ = noise(120)
+    none = told(DecisionTreeRegressor(), (x, np.random.default_rng(1).normal(size=120)))
+    assert none.findings[0].signal in ("not shown", "undecided") and none.findings[0].kind == "all" and "permuted targets" in none.verdict

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from shatterlab.analysis.data_findings import DataFinding, findings_in
+from shatterlab.analysis.metric import Metric
+from shatterlab.analysis.naming import capital, heading
 from shatterlab.analysis.naming import model as model_name
 from shatterlab.core import Row, Runtime, Seeds
 from shatterlab.core.errors import DataError, printable
@@ -16,13 +18,15 @@ from shatterlab.learners.training import Training
 from shatterlab.store.database import Store
 from shatterlab.studies.audit_plan import LEVELS, AuditPlan
 from shatterlab.studies.audit_verdict import Finding, findings, verdict
-from shatterlab.studies.model_and_data import dataset
+from shatterlab.studies.model_and_data import dataset, recipe_text, with_task
+from shatterlab.studies.model_findings import constant_answers, model_findings
 from shatterlab.studies.run import OnRow, Study, StudyResult
 from shatterlab.trials.trial import sample
-from shatterlab.views import Curve, LearningCurves, Table
+from shatterlab.views import Curve, LearningCurves, Table, TrueAndPermuted
 
 QUESTION = "Is the score real, and how much of what the model shows on its training data could be memory?"
 _LEAKS = ("equal across splits", "one column gives the label")
+_OF_MODEL = ("softmax before the loss", "sigmoid before the loss", "constant scores", "one answer")
 _REPLICATES = {"replicate": True}  # without the further permutations of the first one
 _SWEEP = _REPLICATES | {"corruption.kind": ("PartialLabels", "PermutedLabels")}
 
@@ -35,11 +39,13 @@ class Audit(StudyResult):
         data_findings: what is wrong with the data, seen before anything was trained.
         permutations: planned at most.
         least: a bound on every p-value: 1 over the arrangements of the labels.
+        recipes: how networks were trained, where the recipe is this package's: one sentence each.
     """
 
     data_findings: tuple[DataFinding, ...] = ()
     permutations: int = 0
     least: float = 0.0
+    recipes: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -54,8 +60,10 @@ class Audit(StudyResult):
 
     @property
     def verdict(self) -> str:
-        """The sentences on one model, or a summary and a line each for several; then what was found in the data."""
-        return "\n".join([*verdict(self.findings), *(f"In the data: {printable(found.sentence)}" for found in self.data_findings)])
+        """The sentences on one model, or a summary and a line each for several; then what was found in the data and the model, and whose recipe it was."""
+        seen = [*self.data_findings, *constant_answers(self.rows)]
+        told = [f"{'The model' if found.kind in _OF_MODEL else 'In the data'}: {printable(found.sentence)}" for found in seen]
+        return "\n".join([*verdict(self.findings), *told, *self.recipes])
 
 
 def audit(
@@ -115,7 +123,7 @@ def audit(
     Source:
         Zhang et al. 2017, section 2; Ojala, Garriga 2010, "Permutation tests for studying classifier performance", Test 1.
     """
-    source = dataset(data, target=target, group=group, time=time, split=split)
+    source = with_task(dataset(data, target=target, group=group, time=time, split=split), model)
     study = Study("audit", model, source, recipe, store, workers, runtime, on_row, reproduce)
     splits = sample(study.dataset, runtime, Seeds.replicate(0))
     options = {"levels": tuple(map(float, levels)), "permutations": permutations, "budget": budget, "quick": quick, "workers": workers}
@@ -130,29 +138,39 @@ def audit(
             told.append(plan.text(rows))
             tell(told[0])
 
-    rows = study.rows(planned := experiment(plan), announce)
-    return Audit(planned, tuple(rows), tuple(reproduce), tuple(findings_in(splits)), plan.chosen(rows).permutations, plan.least)
+    rows = study.rows(experiment(plan), announce)
+    learners = plan.learners
+    found = [*findings_in(splits), *(finding for learner in learners for finding in model_findings(learner, splits, runtime=runtime))]
+    sentences = tuple(filter(None, (recipe_text(learner, splits.train.shape) for learner in learners)))
+    permutations = plan.chosen(rows).permutations
+    return Audit(experiment(plan, permutations), tuple(rows), tuple(reproduce), tuple(found), permutations, plan.least, sentences)
 
 
-def experiment(plan: AuditPlan) -> Experiment:
-    """An audit as an experiment: a first pair of trials, and the rest as the plan proposes."""
+def experiment(plan: AuditPlan, permutations: int = 0) -> Experiment:
+    """An audit as an experiment: a first pair of trials, and the rest as the plan proposes; `permutations` at most are drawn."""
     trials = plan.first
     models = list(dict.fromkeys(model_name(trial.specification()) for trial in trials))
     epochs = any(isinstance(learner, Training) for learner in plan.learners)
-    return Experiment("audit", "Zhang et al. 2017, section 2; Ojala, Garriga 2010", QUESTION, trials, _views(models, epochs), propose=plan)
+    metric = plan.metric
+    answers = [TrueAndPermuted(model=model, planned=max(1, permutations), metric=metric.name, least=plan.least) for model in models]
+    views = (*answers, *_views(models, epochs, metric))
+    return Experiment("audit", "Zhang et al. 2017, section 2; Ojala, Garriga 2010", QUESTION, trials, views, propose=plan)
 
 
-def _views(models: Sequence[str], epochs: bool) -> tuple[Any, ...]:
-    time = "fit.epochs_to_interpolation"
-    columns = ("train.accuracy", "test.accuracy", *((time,) if epochs else ()))
-    table = Table(rows=("model", "setting"), columns=columns, title="The settings", where=_REPLICATES)
-    error = Curve(x="corruption.level", y="test.error", by="model", title="Test error against the share of permuted labels", where=_SWEEP)
+def _views(models: Sequence[str], epochs: bool, metric: Metric) -> tuple[Any, ...]:
+    time, labels = "fit.epochs_to_interpolation", metric.labels
+    columns = (metric.column("train"), metric.column("test"), *((time,) if epochs else ()))
+    table = Table(rows=("model", "setting"), columns=columns, title="The settings", where=_REPLICATES, aside=True)
+    outcome = "test.error" if metric.name == "accuracy" else "test.rmse"
+    swept = Curve(x="corruption.level", y=outcome, by="model", title=f"{capital(heading(outcome))} against the share of permuted {labels}", where=_SWEEP)
     if not epochs:
-        return (table, error)
+        return (swept, table)
     learning = [
-        LearningCurves(y=y, by="setting", title=f"{heading} of {model}", where=_REPLICATES | {"model": model})
+        LearningCurves(y=y, by="setting", title=f"{name} of {model}", where=_REPLICATES | {"model": model}, aside=True)
         for model in models
-        for y, heading in (("train.loss", "Training loss"), ("test.accuracy", "Test accuracy"))
+        for y, name in (("train.loss", "Training loss"), ("test.accuracy", "Test accuracy"))
     ]
-    times = Curve(x="corruption.level", y=time, by="model", title="Epochs to zero training error against the share of permuted labels", where=_SWEEP)
-    return (table, *learning, times, error)
+    times = Curve(
+        x="corruption.level", y=time, by="model", title=f"Epochs to zero training error against the share of permuted {labels}", where=_SWEEP, aside=True
+    )
+    return (swept, table, *learning, times)

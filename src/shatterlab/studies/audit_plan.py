@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
+from shatterlab.analysis.metric import Metric
 from shatterlab.analysis.naming import counted
 from shatterlab.analysis.null_distribution import NullTest, null_test
 from shatterlab.core import Corruption, Dataset, Learner, Row, Seeds, Splits
@@ -18,8 +19,7 @@ from shatterlab.core.errors import InvalidPart
 from shatterlab.corruptions.labels import PermutedLabels, TrueLabels, exchange_of
 from shatterlab.corruptions.pixels import GaussianPixels, RandomPixels, ShuffledPixels
 from shatterlab.design.experiment import once
-from shatterlab.statistics.permutations import fewest_draws, significant
-from shatterlab.studies.significance import p_text
+from shatterlab.statistics.permutations import fewest_draws, p_text, significant
 from shatterlab.trials.trial import Trial
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -92,6 +92,11 @@ class AuditPlan:
             raise InvalidPart(f"audit: budget is a number of seconds > 0, got {self.budget}. Write --budget 10m, or budget=600.")
 
     @property
+    def metric(self) -> Metric:
+        """What the test score is."""
+        return Metric("accuracy" if self.splits.train.values is None else "r2")
+
+    @property
     def first(self) -> tuple[Trial, ...]:
         """True and permuted labels of the first replicate of each model: what they take decides the rest."""
         return once(trial for learner in self.learners for trial in (self._trial(learner, TrueLabels(), 0), self._draws(learner)[0]))
@@ -144,7 +149,7 @@ class AuditPlan:
 
     def _detectable(self) -> str:
         """The test accuracy that guessing would reach only rarely, where examples are independent."""
-        if self.splits.test.groups is not None or self.splits.test.times is not None:
+        if self.splits.train.values is not None or self.splits.test.groups is not None or self.splits.test.times is not None:
             return ""
         labels, n = self.splits.test.labels.numpy(), len(self.splits.test)
         guess = (labels == np.bincount(self.splits.train.labels.numpy()).argmax()).mean()
@@ -186,7 +191,7 @@ class AuditPlan:
 
     def _test(self, rows: Sequence[Row], learner: Learner, planned: int) -> NullTest | None:
         keys = {trial.key for trial in (self._trial(learner, TrueLabels(), 0), *self._draws(learner)[:planned])}
-        return null_test([row for row in rows if row["key"] in keys], planned, level=self.level, least=self.least)
+        return null_test([row for row in rows if row["key"] in keys], planned, self.metric.column("test"), self.level, self.least)
 
     def _trial(self, learner: Learner, corruption: Corruption, replicate: int) -> Trial:
         return self._made(learner, corruption, Seeds.replicate(replicate))

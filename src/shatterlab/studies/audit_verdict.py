@@ -14,8 +14,7 @@ from shatterlab.analysis.naming import model as model_name
 from shatterlab.analysis.null_distribution import NullTest, null_test
 from shatterlab.core import Row
 from shatterlab.statistics import Interval, clopper_pearson, ratio_interval
-from shatterlab.statistics.permutations import significant
-from shatterlab.studies.significance import p_text
+from shatterlab.statistics.permutations import p_text, significant
 
 _LEVEL = 0.95
 _ALL, _NONE = 0.95, 0.05  # of the training score above the baseline: what permuted labels reach is all of it, none of it
