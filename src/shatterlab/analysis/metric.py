@@ -69,7 +69,8 @@ class Metric:
     def interval(self, values: Sequence[float], examples: int | None) -> Interval:
         """Of the mean of replicates: never narrower than the error of counting the examples of one test split, which is all that one or two replicates show."""
         if self.name == "r2":
-            return interval_of_bounds(values, values, LEVEL, limits=(-math.inf, 1.0))
+            enough = values if len(values) >= _SPREAD_FROM else [sum(values) / len(values)]  # of one value every mean is possible
+            return interval_of_bounds(enough, enough, LEVEL, limits=(-math.inf, 1.0))
         between = share_interval(values, examples, LEVEL)
         if not examples:
             return between

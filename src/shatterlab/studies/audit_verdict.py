@@ -210,7 +210,7 @@ class _Score:
             return "undecided" if open_still else "not shown"
         if leaks:
             return "given away"
-        return "no use" if value <= guess else "small" if interval.low <= guess else "real"
+        return "no use" if value <= guess else "small" if -math.inf < interval.low <= guess else "real"
 
     def sentence(self, null: NullTest | None) -> str:
         """Is the score real?"""
