@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
 from shatterlab.cli.options import STORE, Precision, without_none
 from shatterlab.cli.terminal import exit_code, interruptible, require_writable, workers_or_cores
+
+if TYPE_CHECKING:
+    from shatterlab.studies.audit import Audit
+    from shatterlab.studies.gate import Condition
 
 GATE_FAILED = 6  # exit code
 
@@ -86,17 +91,14 @@ def audit(
         trial_timeout: Seconds after which a trial is ended and counts as failed. Default: no limit.
     """
     from shatterlab.core import Runtime
-    from shatterlab.report import write
     from shatterlab.studies import model_and_data as user
     from shatterlab.studies.audit import audit as run_audit
     from shatterlab.studies.audit_plan import budget_of
-    from shatterlab.studies.gate import Condition, gate
-    from shatterlab.studies.gate import junit as as_junit
+    from shatterlab.studies.gate import Condition
     from shatterlab.studies.progress import ProgressLine
 
-    require_writable(output)
-    if junit is not None:
-        require_writable(junit)
+    for file in filter(None, (output, junit)):
+        require_writable(file)
     conditions = [Condition.of(condition) for condition in fail_if]
     recipe_fields = without_none(epochs=epochs, lr=lr, batch_size=batch_size, precision=precision, optimizer=optimizer)
     recipe_fields |= ({"augmentation": augmentation} if augmentation else {}) | ({} if whiten else {"whiten": False})
@@ -121,9 +123,17 @@ def audit(
     result.save(output)
     print(result.text())
     print(f"\nReport: {output}")
-    outcomes = gate(result, conditions)
+    return exit_code(result.rows) or _gated(result, conditions, junit)
+
+
+def _gated(result: Audit, conditions: Sequence[Condition], junit: Path | None) -> int:
+    """What the conditions say of an audit, printed and written; the exit code of the gate."""
+    from shatterlab.report import write
+    from shatterlab.studies import gate
+
+    outcomes = gate.gate(result, conditions)
     for outcome in outcomes:
         print(outcome.text)
     if junit is not None:
-        write(junit, as_junit(outcomes, result.verdict))
-    return exit_code(result.rows) or (GATE_FAILED if any(outcome.failed for outcome in outcomes) else 0)
+        write(junit, gate.junit(outcomes, result.verdict))
+    return GATE_FAILED if any(outcome.failed for outcome in outcomes) else 0
