@@ -81,7 +81,7 @@ def test_an_experiment_keeps_its_order(read):
     whole = Reader(render(EXPERIMENT, audited(), verdict=VERDICT))
     assert not [attrs for tag, attrs in whole.elements if tag == "details" and attrs.get("class") == "part"]
     assert "Further" not in whole.text
-    assert whole.text.index("Random labels are fitted") < whole.text.index("MLP: score on true")
+    assert whole.text.index("Random labels are fitted") < whole.text.index("Score on true and on permuted labels: MLP")
 
 
 def test_permutations_are_no_replicates_and_no_lines_of_tables(read):

@@ -59,7 +59,7 @@ class TrueAndPermuted(View):
     least: float = 0.0
 
     def default_title(self) -> str:
-        return f"{self.model}: score on true and on permuted labels" if self.model else "score on true and on permuted labels"
+        return "score on true and on permuted labels" + (f": {self.model}" if self.model else "")
 
     def nothing(self) -> str:
         return "no trial on true or on permuted labels has ended well"
