@@ -172,8 +172,13 @@ def test_an_outside_module_on_an_npz_file_is_audited(here, table, capsys):
     assert runs == (4,)  # two settings, two replicates
     assert broken == (0,)
 
-    assert shatterlab(*audit) == 0  # nothing is missing: no trial runs
+    assert shatterlab(*audit, "--format", "json") == 0  # nothing is missing: no trial runs
     assert "[1/" not in capsys.readouterr().err
+    assert len(json.loads((here / "shatterlab-audit.json").read_text())["rows"]) == 4
+    assert shatterlab(*audit, "--output", "audit.md") == 0
+    assert "## The settings" in (here / "audit.md").read_text()
+    assert shatterlab(*audit, "--output", "audit.pdf") == 2
+    assert "a file that ends in .html, .md or .json is required, got 'audit.pdf'." in " ".join(capsys.readouterr().err.split())
 
     assert shatterlab("export", "--output", "rows.csv") == 0
     rows = list(csv.DictReader((here / "rows.csv").read_text().splitlines()))

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
@@ -45,7 +45,8 @@ def audit(
     size: int | None = None,
     examples: int | None = None,
     store: Path = STORE,
-    output: Path = Path("shatterlab-audit.html"),
+    output: Path | None = None,
+    form: Annotated[Literal["html", "md", "json"] | None, Parameter(name="--format")] = None,
     workers: int | None = None,
     device: str = "cpu",
     fail_if: Annotated[tuple[str, ...], Parameter(negative="")] = (),
@@ -82,7 +83,8 @@ def audit(
         size: Side in pixels of the square images of a folder. Default: 32. Large folders are read from disk batch by batch.
         examples: Keep only so many training examples, class-stratified.
         store: Where rows are kept; rows already there are not computed again.
-        output: The report.
+        output: The report. Default: shatterlab-audit.html, or .md or .json.
+        form: The report as one HTML page, as Markdown with all tables, or as JSON. Default: what the name of the output ends in.
         workers: Processes; default: one a core.
         device: Where trials run: cpu or cuda.
         fail_if: A condition under which the command ends with exit code 6, "p > 0.01", say; again for each further one. Names: p, score, baseline, gain,
@@ -96,7 +98,10 @@ def audit(
     from shatterlab.studies.audit_plan import budget_of
     from shatterlab.studies.gate import Condition
     from shatterlab.studies.progress import ProgressLine
+    from shatterlab.studies.run import form_of
 
+    output = output or Path(f"shatterlab-audit.{form or 'html'}")
+    form = form or form_of(output)
     for file in filter(None, (output, junit)):
         require_writable(file)
     conditions = [Condition.of(condition) for condition in fail_if]
@@ -120,7 +125,7 @@ def audit(
             reproduce=(shlex.join(["shatterlab", *sys.argv[1:]]),),
             **recipe_fields,
         )
-    result.save(output)
+    result.save(output, form)
     print(result.text())
     print(f"\nReport: {output}")
     return exit_code(result.rows) or _gated(result, conditions, junit)

@@ -160,7 +160,8 @@ def experiment(plan: AuditPlan, permutations: int = 0) -> Experiment:
 def _views(models: Sequence[str], epochs: bool, metric: Metric) -> tuple[Any, ...]:
     time, labels = "fit.epochs_to_interpolation", metric.labels
     columns = (metric.column("train"), metric.column("test"), *((time,) if epochs else ()))
-    table = Table(rows=("model", "setting"), columns=columns, title="The settings", where=_REPLICATES, aside=True)
+    keys = ("model", "setting") if len(models) > 1 else ("setting",)
+    table = Table(rows=keys, columns=columns, title="The settings", where=_REPLICATES, aside=True)
     outcome = "test.error" if metric.name == "accuracy" else "test.rmse"
     swept = Curve(x="corruption.level", y=outcome, by="model", title=f"{capital(heading(outcome))} against the share of permuted {labels}", where=_SWEEP)
     if not epochs:

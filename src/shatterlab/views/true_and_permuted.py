@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shatterlab.analysis.naming import counted, heading, number
+from shatterlab.analysis.metric import Metric
+from shatterlab.analysis.naming import counted, heading, number, with_interval
 from shatterlab.analysis.null_distribution import NullTest, null_test
 from shatterlab.analysis.replicates import ended_well, matches, mixed, selected, unique
-from shatterlab.analysis.summary import Summary, left_out, standing, summarize
+from shatterlab.analysis.summary import left_out, standing, summarize
 from shatterlab.core.values import Row
 from shatterlab.statistics.permutations import p_text
 from shatterlab.views.theme import GREY, alt, colors, data, side_by_side, tooltip, vertical
@@ -71,7 +72,7 @@ class TrueAndPermuted(View):
         if not any(map(ended_well, (row for members in groups.values() for row in members))):
             return None
         columns = [f"{split}.{self.metric}" for split in ("train", "test")]
-        lines = [(name, standing(members), *(summarize(members, column).text(column) for column in columns)) for name, members in groups.items()]
+        lines = [(name, standing(members), *(self._score(split, members)[2] for split in ("train", "test"))) for name, members in groups.items()]
         lines.append((f"always the {_CONSTANT[self.metric]}", "-", *(number(self._constant(groups, column), column) for column in columns)))
         return Grid(("labels", "trials", *map(heading, columns)), tuple(lines), 1, (*notes, *self._test_in_words(own)))
 
@@ -86,7 +87,10 @@ class TrueAndPermuted(View):
         rules = [] if constant is None else [{"x": constant, "text": f"{_CONSTANT[self.metric]} {number(constant, score)}"}]
         datasets: dict[str, Points] = {"points": points, "constant": rules}
         panels = {f"Training and test {_NAME[self.metric]}:\nmeans and 95 % intervals": self._scores(datasets)}
-        description = ["Points: means over replicates with 95 % intervals, of three replicates or more.", "Dotted line: always answering the same."]
+        description = [
+            "Points: means over replicates with 95 % intervals; those of test scores count the error of one test split.",
+            "Dotted line: always answering the same.",
+        ]
         if test is not None and (drawn := test.null[np.isfinite(test.null)]).size:
             datasets |= {"bars": _bars(drawn, self._examples(own), score), "observed": [{"x": test.score, "text": f"true labels {number(test.score, score)}"}]}
             panels[f"Test {_NAME[self.metric]}, {counted(len(test.null), 'permutation')}:\np = {p_text(test.p, 1 - test.level)}"] = self._null(datasets)
@@ -142,14 +146,24 @@ class TrueAndPermuted(View):
         sizes = {row["test.n"] for row in own if isinstance(row.get("test.n"), int)}
         return int(str(sizes.pop())) if self.metric == "accuracy" and len(sizes) == 1 else None
 
+    def _score(self, split: str, members: Sequence[Row]) -> tuple[float | None, tuple[float, float] | None, str]:
+        """The mean over replicates, the ends of its interval, both as text; of test scores as the verdict has them: the test split is a sample too."""
+        column, metric = f"{split}.{self.metric}", Metric(self.metric)
+        summary = summarize(members, column)
+        if split == "train" or summary.mean is None:
+            return summary.mean, summary.interval, summary.text(column)
+        interval = metric.interval(summary.values, summary.examples)
+        known = math.isfinite(interval.low) and interval.method not in ("too few", "no spread")
+        ends = (float(interval.low), float(interval.high)) if known else None
+        return summary.mean, ends, with_interval(summary.mean, *ends, column) if ends else summary.text(column)
+
     def _point(self, split: str, name: str, members: Sequence[Row]) -> dict[str, Any] | None:
-        column = f"{split}.{self.metric}"
-        summary: Summary = summarize(members, column)
-        if summary.mean is None:
+        mean, ends, text = self._score(split, members)
+        if mean is None:
             return None
-        ends = dict(zip(("low", "high"), summary.interval or (), strict=False))
         line = f"{'training' if split == 'train' else 'test'},|{name}"
-        return {"line": line, "by": name, "x": summary.mean, "text": summary.text(column), "n": len(summary.values), **ends}
+        low_and_high = dict(zip(("low", "high"), ends or (), strict=False))
+        return {"line": line, "by": name, "x": mean, "text": text, "n": sum(map(ended_well, members)), **low_and_high}
 
     def _scores(self, datasets: Mapping[str, Points]) -> Any:
         points = datasets["points"]
