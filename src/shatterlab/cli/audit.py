@@ -128,7 +128,8 @@ def audit(
     result.save(output, form)
     print(result.text())
     print(f"\nReport: {output}")
-    return exit_code(result.rows) or _gated(result, conditions, junit)
+    gated = _gated(result, conditions, junit)  # said and written although trials failed
+    return exit_code(result.rows) or gated
 
 
 def _gated(result: Audit, conditions: Sequence[Condition], junit: Path | None) -> int:

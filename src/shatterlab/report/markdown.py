@@ -55,12 +55,15 @@ def escaped(text: str) -> str:
         >>> print(escaped("a|b <i> [x](y)"))
         a\|b \<i\> \[x\](y)
     """
-    signs = re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", printable(" ".join(text.split())))
-    return re.sub(r"^([#+=-]|\d+(?=[.)](?:\s|$)))", lambda match: f"\\{match[0]}" if not match[0].isdigit() else f"{match[0]}\\", signs)
+    return re.sub(r"^([#+=-]|\d+(?=[.)](?:\s|$)))", lambda match: f"\\{match[0]}" if not match[0].isdigit() else f"{match[0]}\\", _inline(text))
+
+
+def _inline(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", printable(" ".join(text.split())))
 
 
 def _cell(text: str) -> str:
-    return escaped(text) or " "
+    return _inline(text) or " "
 
 
 def _list(lines: Iterable[str]) -> str:

@@ -69,6 +69,7 @@ def render(
         "tones": _TONES,
         **_drawn(figures, folded),
         "trials": sections.trials(rows),
+        "listed": len(sections.listed(rows)),
         "mishaps": sections.mishaps(rows),
         "total": len(rows),
         "unfinished": sections.unfinished(experiment, rows),

@@ -185,9 +185,14 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def listed(rows: Iterable[Row]) -> list[Row]:
+    """The rows but for further permutations of a permutation test that ended well."""
+    return [row for row in rows if not _permutation(row) or row.get("status", "ok") != "ok"]
+
+
 def trials(rows: Sequence[Row]) -> list[TrialLine]:
-    """The rows but for further permutations, as lines of a table; of more than 1,000 those that went wrong and the first of the rest."""
-    rows = [row for row in rows if not _permutation(row) or row.get("status", "ok") != "ok"]
+    """The listed rows as lines of a table; of more than 1,000 those that went wrong and the first of the rest."""
+    rows = listed(rows)
     shown = sorted(rows, key=lambda row: row.get("status", "ok") == "ok") if len(rows) > SHOWN else rows
     return [TrialLine(tuple(_cell(row, name) for name in TRIAL_COLUMNS), str(row.get("status", "ok")), str(row.get("key", ""))) for row in shown[:SHOWN]]
 
@@ -267,9 +272,10 @@ def replicates(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(names[four] for four in sorted(names)))
 
 
-def permutations(rows: Iterable[Row]) -> int:
-    """How many rows are further permutations of a permutation test, and no replicates."""
-    return sum(map(_permutation, rows))
+def permutations(rows: Sequence[Row]) -> int:
+    """How many permutations of the labels the permutation tests drew, those of first replicates counted."""
+    drawn = {(model(row), row.get("seeds.data")) for row in rows if _permutation(row)}
+    return sum(setting(row) == "permuted labels" and (model(row), row.get("seeds.data")) in drawn for row in rows)
 
 
 def _permutation(row: Row) -> bool:

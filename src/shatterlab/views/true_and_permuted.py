@@ -72,7 +72,7 @@ class TrueAndPermuted(View):
         if not any(map(ended_well, (row for members in groups.values() for row in members))):
             return None
         columns = [f"{split}.{self.metric}" for split in ("train", "test")]
-        lines = [(name, standing(members), *(self._score(split, members)[2] for split in ("train", "test"))) for name, members in groups.items()]
+        lines = [(name, standing(members), *(self._score(split, name, members)[2] for split in ("train", "test"))) for name, members in groups.items()]
         lines.append((f"always the {_CONSTANT[self.metric]}", "-", *(number(self._constant(groups, column), column) for column in columns)))
         return Grid(("labels", "trials", *map(heading, columns)), tuple(lines), 1, (*notes, *self._test_in_words(own)))
 
@@ -84,11 +84,10 @@ class TrueAndPermuted(View):
             return None
         score = f"test.{self.metric}"
         constant, test = self._constant(groups, score), self._test(own)
-        rules = [] if constant is None else [{"x": constant, "text": f"{_CONSTANT[self.metric]} {number(constant, score)}"}]
-        datasets: dict[str, Points] = {"points": points, "constant": rules}
+        datasets: dict[str, Points] = {"points": points, "constant": [{"x": constant, "text": f"{_CONSTANT[self.metric]} {number(constant, score)}"}]}
         panels = {f"Training and test {_NAME[self.metric]}:\nmeans and 95 % intervals": self._scores(datasets)}
         description = [
-            "Points: means over replicates with 95 % intervals; those of test scores count the error of one test split.",
+            "Points: means over replicates with 95 % intervals; that of the test score counts the error of one test split.",
             "Dotted line: always answering the same.",
         ]
         if test is not None and (drawn := test.null[np.isfinite(test.null)]).size:
@@ -133,24 +132,21 @@ class TrueAndPermuted(View):
         as_high = f", {test.exceedances} as high" if test.exceedances else ""
         return [*notes, f"Test {_NAME[self.metric]} {number(test.score, score)}; {told}{as_high}: p = {p_text(test.p, 1 - test.level)}."]
 
-    def _constant(self, groups: Mapping[str, Sequence[Row]], column: str) -> float | None:
-        """The score of always answering the same; that of chance where a row does not say."""
-        if self.metric == "r2":
-            return 0.0
+    def _constant(self, groups: Mapping[str, Sequence[Row]], column: str) -> float:
+        """The score of always answering the same; that of chance where no row says it."""
         own = groups.get("true labels") or groups["permuted labels"]
         known = summarize(own, f"baseline.{column}").mean
-        sizes = {row["classes"] for row in own if isinstance(row.get("classes"), int)}
-        return known if known is not None or len(sizes) != 1 else 1 / int(str(sizes.pop()))
+        return Metric(self.metric).baseline(own[0], column.partition(".")[0]) if known is None else known
 
     def _examples(self, own: Sequence[Row]) -> int | None:
         sizes = {row["test.n"] for row in own if isinstance(row.get("test.n"), int)}
         return int(str(sizes.pop())) if self.metric == "accuracy" and len(sizes) == 1 else None
 
-    def _score(self, split: str, members: Sequence[Row]) -> tuple[float | None, tuple[float, float] | None, str]:
-        """The mean over replicates, the ends of its interval, both as text; of test scores as the verdict has them: the test split is a sample too."""
+    def _score(self, split: str, name: str, members: Sequence[Row]) -> tuple[float | None, tuple[float, float] | None, str]:
+        """The mean over replicates, the ends of its interval, both as text; of the test score on true labels as the verdict has them: its split is a sample."""
         column, metric = f"{split}.{self.metric}", Metric(self.metric)
         summary = summarize(members, column)
-        if split == "train" or summary.mean is None:
+        if summary.mean is None or (split, name) != ("test", "true labels"):
             return summary.mean, summary.interval, summary.text(column)
         interval = metric.interval(summary.values, summary.examples)
         known = math.isfinite(interval.low) and interval.method not in ("too few", "no spread")
@@ -158,7 +154,7 @@ class TrueAndPermuted(View):
         return summary.mean, ends, with_interval(summary.mean, *ends, column) if ends else summary.text(column)
 
     def _point(self, split: str, name: str, members: Sequence[Row]) -> dict[str, Any] | None:
-        mean, ends, text = self._score(split, members)
+        mean, ends, text = self._score(split, name, members)
         if mean is None:
             return None
         line = f"{'training' if split == 'train' else 'test'},|{name}"
