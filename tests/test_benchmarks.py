@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import _demo_loop
 import complexity_text
 import kernel_solvers
+import report_size
 import significance
 
 import training
@@ -195,6 +196,14 @@ def test_permutation_tests_of_one_forest_are_timed_beside_each_other(capsys):
     assert "60 x 30, 1 trees, 5 folds, 19 permutations at most, 1 processes" in printed[0]
     rows = [re.fullmatch(r"(?:permutation_test_score|significance), .*? labels\S*.* ([\d.]+) +(\d+)(?: +[\d.]+ \[.*?\]){4}", line) for line in printed[2:]]
     assert len(rows) == 4 and [int(row[2]) for row in rows][:3] == [19, 19, 19]
+
+
+def test_the_size_of_a_report_is_that_of_its_files(capsys):
+    report_size.main(["--permutations", "19", "--replicates", "1", "--epochs", "1", "--repeats", "0"])
+    first, *forms = capsys.readouterr().out.splitlines()
+    trials, megabytes = re.match(r"(\d+) trials \(p = 0\.\d+\): ([\d.]+) MB, written in [\d.]+ s; load ", first).groups()
+    assert int(trials) >= 20 and 0.8 < float(megabytes) < 1.5  # most of it is Vega
+    assert [re.fullmatch(r"as (md|json): (\d+) kB", line)[1] for line in forms] == ["md", "json"]
 
 
 def test_of_the_mlps_quantities_the_committed_rows_show_one_to_differ():

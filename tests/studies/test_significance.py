@@ -372,6 +372,8 @@ def test_forms_of_the_result(monkeypatch):
     assert result._repr_html_().startswith("<p><strong>real</strong>: test accuracy ")
     frame = result.to_frame()
     assert list(frame.columns) == ["permutation", "score"] and frame.score[0] == result.score and frame.score[1:].tolist() == result.null.tolist()
+    null, own = result.figure().to_dict()["layer"]
+    assert [value["score"] for value in null["data"]["values"]] == result.null.tolist() and own["data"]["values"] == [{"score": result.score}]
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(sl.InvalidPart, match=r"^significance: pandas is required for to_frame, it is not installed\. Use `null`\.$"):
         result.to_frame()

@@ -114,6 +114,15 @@ class Significance:
             raise InvalidPart(f"{OWNER}: pandas is required for to_frame, it is not installed. Use `null`.") from None
         return pandas.DataFrame({"permutation": range(self.permutations + 1), "score": [self.score, *self.null]})
 
+    def figure(self) -> Any:
+        """A histogram of the scores of all permutations, with the score as a line: an Altair chart."""
+        import altair as alt  # takes a second
+
+        scores, bins = [{"score": float(score)} for score in self.null], alt.Bin(maxbins=30)
+        null = alt.Chart(alt.Data(values=scores)).mark_bar().encode(x=alt.X("score:Q", bin=bins, title=self._named()), y=alt.Y("count()", title="permutations"))
+        own = alt.Chart(alt.Data(values=[{"score": self.score}])).mark_rule(strokeWidth=2, color="#D55E00").encode(x="score:Q")
+        return (null + own).properties(title=f"{self._named()} {self.value(self.score)}, p = {self._p()}")
+
     def __repr__(self) -> str:
         return f"<Significance {self.verdict}: {self._named()} {self.value(self.score)}, p = {self._p()}, {self.permutations} permutations>"
 
