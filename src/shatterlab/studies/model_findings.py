@@ -40,7 +40,7 @@ def model_findings(learner: Learner, splits: Splits, seeds: Seeds = Seeds(), run
     Example:
         >>> from shatterlab.architectures.imported import Imported
         >>> from shatterlab.datasets.digits import Digits
-        >>> network = Imported(lambda: nn.Sequential(nn.Linear(64, 10), nn.Softmax(dim=1)))
+        >>> network = Imported(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softmax(dim=1)))
         >>> [finding.kind for finding in model_findings(Training(network), Digits(examples=50).load())]
         ['softmax before the loss']
     """

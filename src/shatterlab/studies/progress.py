@@ -70,7 +70,7 @@ class ProgressLine(logging.Handler):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         if self._console.is_terminal:
-            self._bar = _bar(self._console, lambda: self._left.text or ("" if self._left.done else "first trial"))
+            self._bar = _bar(self._console, self._time_left)
             self._bar.start()
             self._task = self._bar.add_task("", total=None)
             _LOG.addHandler(self)
@@ -111,6 +111,10 @@ class ProgressLine(logging.Handler):
             self._bar.stop()
         elif self._console.is_jupyter:
             self._console.file.write("\n")
+
+    def _time_left(self) -> str:
+        waiting = "first trial" if self._left.total else "preparing"
+        return self._left.text or ("" if self._left.done else waiting)
 
     def _rewrite(self, line: str) -> None:
         self._console.file.write(f"\r{line[:_WIDTH]:{_WIDTH}}")
