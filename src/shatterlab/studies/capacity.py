@@ -248,7 +248,8 @@ def capacity(
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
         reproduce: commands to print in the report.
-        recipe: fields of `Training` for a torch model: `epochs` (by default 1,000), `batch_size` (64), ..., and `lr` (0.01).
+        recipe: fields of `Training` for a torch model: `epochs` (by default 1,000), `batch_size` (64), ...; of its optimizer: `lr` (0.01), ...; and
+            `progress` (None: progress is shown on a terminal and in a notebook).
 
     Raises:
         InvalidPart: a live module, an unknown kind of model or data, or a number out of range.

@@ -226,8 +226,8 @@ def ledger(
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
         reproduce: commands to print in the report.
-        recipe: fields of `Training` for a torch model: `stop` (the training loss at which both fits end, by default 0.05), `epochs`, `batch_size`, ..., and
-            `lr`.
+        recipe: fields of `Training` for a torch model: `stop` (the training loss at which both fits end, by default 0.05), `epochs`, `batch_size`, ...; of its
+            optimizer: `lr`, ...; and `progress` (None: progress is shown on a terminal and in a notebook).
 
     Raises:
         InvalidPart: a live module, an unknown kind of model or data, or a number out of range.
