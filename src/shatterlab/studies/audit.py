@@ -153,19 +153,19 @@ def experiment(plan: AuditPlan, permutations: int = 0) -> Experiment:
     epochs = any(isinstance(learner, Training) for learner in plan.learners)
     metric = plan.metric
     answers = [TrueAndPermuted(model=model, planned=max(1, permutations), metric=metric.name, least=plan.least) for model in models]
-    views = (*answers, *_views(models, epochs, metric))
+    views = (*answers, *(_views(models, epochs, metric, swept=not plan.quick and bool(plan.inner))))
     return Experiment("audit", "Zhang et al. 2017, section 2; Ojala, Garriga 2010", QUESTION, trials, views, propose=plan)
 
 
-def _views(models: Sequence[str], epochs: bool, metric: Metric) -> tuple[Any, ...]:
+def _views(models: Sequence[str], epochs: bool, metric: Metric, swept: bool) -> tuple[Any, ...]:
     time, labels = "fit.epochs_to_interpolation", metric.labels
     columns = (metric.column("train"), metric.column("test"), *((time,) if epochs else ()))
     keys = ("model", "setting") if len(models) > 1 else ("setting",)
     table = Table(rows=keys, columns=columns, title="The settings", where=_REPLICATES, aside=True)
     outcome = "test.error" if metric.name == "accuracy" else "test.rmse"
-    swept = Curve(x="corruption.level", y=outcome, by="model", title=f"{capital(heading(outcome))} against the share of permuted {labels}", where=_SWEEP)
+    error = Curve(x="corruption.level", y=outcome, by="model", title=f"{capital(heading(outcome))} against the share of permuted {labels}", where=_SWEEP)
     if not epochs:
-        return (swept, table)
+        return (error, table) if swept else (table,)
     learning = [
         LearningCurves(y=y, by="setting", title=f"{name} of {model}", where=_REPLICATES | {"model": model}, aside=True)
         for model in models
@@ -174,4 +174,4 @@ def _views(models: Sequence[str], epochs: bool, metric: Metric) -> tuple[Any, ..
     times = Curve(
         x="corruption.level", y=time, by="model", title=f"Epochs to zero training error against the share of permuted {labels}", where=_SWEEP, aside=True
     )
-    return (swept, table, *learning, times)
+    return (error, table, *learning, times) if swept else (table, *learning)

@@ -97,6 +97,12 @@ class AuditPlan:
         return Metric("accuracy" if self.splits.train.values is None else "r2")
 
     @property
+    def inner(self) -> list[float]:
+        """The levels of the sweep between true and permuted labels: none where groups or times say which labels may change places."""
+        train = self.splits.train
+        return sorted({float(level) for level in self.levels} - {0.0, 1.0}) if train.groups is None and train.times is None else []
+
+    @property
     def first(self) -> tuple[Trial, ...]:
         """True and permuted labels of the first replicate of each model: what they take decides the rest."""
         return once(trial for learner in self.learners for trial in (self._trial(learner, TrueLabels(), 0), self._draws(learner)[0]))
@@ -165,13 +171,7 @@ class AuditPlan:
 
     @functools.cached_property
     def _settings(self) -> tuple[Corruption, ...]:
-        train = self.splits.train
-        inner = sorted({float(level) for level in self.levels} - {0.0, 1.0})
-        if train.groups is None and train.times is None:
-            sweep: tuple[Corruption, ...] = tuple(map(PermutedLabels, inner))
-        else:
-            sweep = ()
-        return (*sweep, *(_PIXELS if len(train.shape) == 3 else ()))
+        return (*map(PermutedLabels, self.inner), *(_PIXELS if len(self.splits.train.shape) == 3 else ()))
 
     def _replicates(self, plan: Plan) -> tuple[Trial, ...]:
         """Replicates outermost, so that an early look is balanced."""

@@ -91,6 +91,8 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
     exception, a lack of memory or a failed self-check, "diverged" where the loss is not finite, else "ok". Only an
     interruption from the keyboard is raised.
     """
+    with contextlib.suppress(Exception):
+        _ = trial.key, trial.learner.predicts_numbers  # loads libraries of the user's, whose first import is no part of a trial's time
     start = time.perf_counter()
     _reset_peak_memory()
     with surroundings(runtime):
