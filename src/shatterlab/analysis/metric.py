@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from scipy.special import stdtrit
+
 from shatterlab.analysis.summary import LEVEL
 from shatterlab.core import Row
 from shatterlab.statistics import Interval, clopper_pearson, interval_of_bounds, share_interval
@@ -66,16 +68,30 @@ class Metric:
         """The answer of the baseline."""
         return "always answering the majority class" if self.name == "accuracy" else "always answering the mean"
 
-    def interval(self, values: Sequence[float], examples: int | None) -> Interval:
-        """Of the mean of replicates: never narrower than the error of counting the examples of one test split, which is all that one or two replicates show."""
-        if self.name == "r2":
-            enough = values if len(values) >= _SPREAD_FROM else [sum(values) / len(values)]  # of one value every mean is possible
-            return interval_of_bounds(enough, enough, LEVEL, limits=(-math.inf, 1.0))
-        between = share_interval(values, examples, LEVEL)
-        if not examples:
+    def interval(self, values: Sequence[float], examples: int | None, errors: Sequence[float] = ()) -> Interval:
+        """Of the mean of replicates: never narrower than the error over the examples of one test split, which is all that one or two replicates show.
+
+        Args:
+            values: one a replicate.
+            examples: of the test split; None: not known.
+            errors: of R2, the standard error of each over these examples; none where they are not known.
+        """
+        between, counted = self._intervals(values, examples, errors)
+        if counted is None:
             return between
-        counted = clopper_pearson(round(between.estimate * examples), examples, LEVEL)
-        if len(values) < _SPREAD_FROM:
+        if len(values) < _SPREAD_FROM or between.method == "no spread":
             return counted
         ends = min(between.low, counted.low), max(between.high, counted.high)
         return Interval(between.estimate, *ends, LEVEL, between.method, between.n)
+
+    def _intervals(self, values: Sequence[float], examples: int | None, errors: Sequence[float]) -> tuple[Interval, Interval | None]:
+        """That of the spread between replicates, and that of the examples of one test split."""
+        if self.name == "accuracy":
+            between = share_interval(values, examples, LEVEL)
+            return between, clopper_pearson(round(between.estimate * examples), examples, LEVEL) if examples else None
+        enough = values if len(values) >= _SPREAD_FROM else [sum(values) / len(values)]  # of one value every mean is possible
+        between = interval_of_bounds(enough, enough, LEVEL, limits=(-math.inf, 1.0))
+        if examples is None or examples < 2 or len(errors) < len(values):
+            return between, None
+        mean, half = between.estimate, float(stdtrit(examples - 1, (1 + LEVEL) / 2)) * math.fsum(errors) / len(errors)
+        return between, Interval(mean, mean - half, min(1.0, mean + half), LEVEL, "t of examples", len(values))

@@ -196,7 +196,8 @@ class _Score:
         guesses = [metric.baseline(row, "test") for row in true]
         sizes = {row.get("test.n") for row in true}
         examples = int(str(sizes.pop())) if len(sizes) == 1 and None not in sizes else None
-        value, guess, interval = sum(values) / len(values), sum(guesses) / len(guesses), metric.interval(values, examples)
+        errors = [float(str(each)) for row in true if (each := row.get("test.r2_se")) is not None]
+        value, guess, interval = sum(values) / len(values), sum(guesses) / len(guesses), metric.interval(values, examples, errors)
         return cls(value, interval, guess, cls._signal(value, guess, interval, null, leaks), metric)
 
     @staticmethod
