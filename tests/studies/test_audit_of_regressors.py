@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ import shatterlab as sl
 from readers.made_files import refusal
 from shatterlab.analysis.metric import Metric
 from shatterlab.cli.commands import app
+from shatterlab.core.errors import InvalidPart
 from shatterlab.studies.model_and_data import with_task
 
 RNG = np.random.default_rng(0)
@@ -85,3 +88,11 @@ def test_a_classifier_is_told_to_be_a_regressor_and_a_regressor_needs_numbers(ta
     assert refusal(lambda: sl.audit(Ridge(), **FEW)) == (
         "Estimator: a target of numbers is required for a regressor, got 10 classes. Use a classifier, or data whose task is 'numbers'."
     )
+
+
+@pytest.mark.parametrize("study", [sl.capacity, sl.ledger])
+def test_studies_that_count_fitted_labels_refuse_regressors(study):
+    message = f"{study.__name__}: a model that tells classes apart is required, got a regressor. Take a classifier, or audit the regressor."
+    for data in ((X, Y), None):
+        with pytest.raises(InvalidPart, match=re.escape(message)):
+            study(Ridge(), data)

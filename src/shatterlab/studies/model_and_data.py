@@ -216,9 +216,13 @@ def with_task(data: Dataset, model: Any) -> Dataset:
         >>> with_task(Arrays("prices.npz"), Ridge()).task
         'numbers'
     """
+    return replace(data, task="numbers") if isinstance(data, DataTable | Arrays) and predicts_numbers(model) else data
+
+
+def predicts_numbers(model: Any) -> bool:
+    """Whether a model, as `learners` takes it, is a regressor."""
     learner = _estimator(model)
-    regressor = isinstance(learner, Learner) and learner.predicts_numbers
-    return replace(data, task="numbers") if regressor and isinstance(data, DataTable | Arrays) else data
+    return isinstance(learner, Learner) and learner.predicts_numbers
 
 
 def _estimator(model: Any, owner: str = "audit") -> Any:

@@ -19,7 +19,7 @@ from shatterlab.executors.drive import InProcess, drive
 from shatterlab.executors.local import LocalPool
 from shatterlab.report import json_report, markdown_report, notebook, render, text_report, write
 from shatterlab.store.database import Store
-from shatterlab.studies.model_and_data import dataset, learners
+from shatterlab.studies.model_and_data import dataset, learners, predicts_numbers
 from shatterlab.studies.preflight import preflight
 from shatterlab.studies.progress import shown
 from shatterlab.trials.trial import sample
@@ -160,7 +160,13 @@ class Study:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The data set that `data` stands for."""
+        """The data set that `data` stands for.
+
+        Raises:
+            InvalidPart: the study counts fitted labels, and the model is a regressor.
+        """
+        if self.name != "audit" and predicts_numbers(self.model):
+            raise InvalidPart(f"{self.name}: a model that tells classes apart is required, got a regressor. Take a classifier, or audit the regressor.")
         return dataset(self.data)
 
     @functools.cached_property
