@@ -33,7 +33,18 @@ python_maximum_signature_line_length = 100
 
 API = Path(__file__).parent / "api"
 GUIDES = {
-    "Start": ["tour", "how-to/audit-your-model", "how-to/significance", "how-to/regression", "how-to/report-formats", "how-to/figure1", "how-to/capacity", "how-to/data-files", "cli", "store"],
+    "Start": [
+        "tour",
+        "how-to/audit-your-model",
+        "how-to/significance",
+        "how-to/regression",
+        "how-to/report-formats",
+        "how-to/figure1",
+        "how-to/capacity",
+        "how-to/data-files",
+        "cli",
+        "store",
+    ],
     "Results": ["paper", "figure1", "regularization", "imagenet", "kernels", "expressivity", "capacity", "convergence", "complexity", "statistics", "promises"],
     "Add one thing": [f"how-to/{kind}" for kind in ("dataset", "corruption", "architecture", "optimizer", "augmentation", "learner", "measure", "experiment")],
     "Reference": ["api/index", "glossary", "architecture"],
