@@ -44,7 +44,7 @@ def audited(permutations: int, replicates: int, epochs: int) -> Audit:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name, default in (("permutations", 960), ("replicates", 5), ("epochs", 8), ("repeats", 5)):
+    for name, default in (("permutations", 970), ("replicates", 5), ("epochs", 8), ("repeats", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args(arguments)
     result = audited(options.permutations, options.replicates, options.epochs)
