@@ -17,6 +17,7 @@ from scipy import special, stats
 import shatterlab as sl
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.seeds import random_bits
+from shatterlab.corruptions import pixels
 from shatterlab.corruptions.pixels import _normal, _permutations
 
 ALARM = 1e-6
@@ -343,6 +344,17 @@ def test_ties_of_the_sorted_words_prefer_no_order():
     deviation = np.sqrt((count + 1) / 12) / (count - 1) / np.sqrt(images)  # the variance of ascents is (count + 1) / 12 an image
     assert abs(ascending - 0.5) < 5 * deviation  # false alarm 6e-7
     assert 34 * 0.8 / 6 / (count - 1) > 10 * deviation  # a sorted pair adds 1/2 ascent and costs its two neighbours 1/6 each; 4 in 5 images have no triple
+
+
+def test_an_image_with_thousands_of_triple_ties_is_redrawn_once(monkeypatch):
+    """At 224 x 224 positions 16 random bits are left: some 6,000 triples an image, each of which once drew a row of its own."""
+    drawn = []
+    monkeypatch.setattr(
+        pixels, "random_bits", lambda seed, split, indices, count: drawn.append((split, len(indices))) or random_bits(seed, split, indices, count)
+    )
+    order = _permutations(3, "train", np.arange(2), 224 * 224)
+    assert (np.sort(order, axis=1) == np.arange(224 * 224)).all()
+    assert drawn[-1] == ("train anew", 2)
 
 
 def test_an_image_has_its_permutation_whatever_is_drawn_beside_it():

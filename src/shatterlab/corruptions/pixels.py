@@ -100,7 +100,7 @@ def _permutations(seed: int, split: str, indices: np.ndarray[Any, Any], count: i
     swapped = (random_bits(seed, f"{split} ties", pairs, 1)[:, 0] & np.uint64(1)).astype(bool)
     first, last = (row[swapped], column[swapped]), (row[swapped], column[swapped] + 1)
     order[first], order[last] = order[last], order[first]
-    crowded = row[1:][np.diff(at) == 1]
+    crowded = np.unique(row[1:][np.diff(at) == 1])  # a large image has thousands of such places
     if len(crowded):
         order[crowded] = random_bits(seed, f"{split} anew", np.asarray(indices)[crowded], count).argsort(axis=1)
     return order
