@@ -63,8 +63,8 @@ CHANCE = [0.1 + 0.001 * (k % 7) for k in range(39)]
 def test_a_model_that_learns_and_would_fit_noise():
     found = the_finding(audited((1.0, 0.95), 1.0, CHANCE))
     assert found.text == (
-        "MLP: Test accuracy 95.5 % [91.6, 97.9]; always answering the majority class gives 10.0 %; with permuted labels at best 10.6 %: "
-        "p = 0.025 (39 permutations). Your score is real. "
+        "MLP: Your score is real. Test accuracy 95.5 % [91.6, 97.9]; always answering the majority class gives 10.0 %; with permuted labels at best 10.6 %: "
+        "p = 0.025 (39 permutations). "
         "Training accuracy 100.0 % on true and 100.0 % on permuted labels: your training score proves nothing. "
         "It has learned, and it would have fitted noise as well: believe its test score, never its training score. "
         "It fits permuted labels in 3 of 3 replicates (P(fit) >= 0.29), 2.1x slower than true ones."

@@ -149,11 +149,21 @@ def left_out(count: int, why: str) -> list[str]:
     return [f"Left out: {counted(count, 'trial')} {why}."] if count else []
 
 
-def chance(rows: Iterable[Mapping[str, Any]], column: str) -> float | None:
-    """What guessing gives in a column of test errors or accuracies; None for others, and where the numbers of classes differ."""
+def chance(rows: Iterable[Mapping[str, Any]], column: str) -> tuple[float, str] | None:
+    """What guessing gives in a column of test errors or accuracies, and its name; None for others, and where the numbers of classes differ.
+
+    Where labels were permuted, which keeps class shares, that is always answering the majority class; else each of k classes as often as another.
+    """
+    rows = list(rows)
     classes = {row.get("classes") for row in rows if row.get("classes")}
     known = _CHANCE.get(column)
-    return known(int(str(classes.pop()))) if known and len(classes) == 1 else None
+    if known is None or len(classes) != 1:
+        return None
+    shares = [value for row in rows if isinstance(value := row.get("baseline.test.accuracy"), float)]
+    if shares and any(row.get("corruption.kind") == "PermutedLabels" for row in rows):
+        share = sum(shares) / len(shares)
+        return (share if column == "test.accuracy" else 1 - share), "majority class"
+    return known(int(str(classes.pop()))), "chance"
 
 
 def standing(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -214,17 +214,18 @@ class _Score:
         return "no use" if value <= guess else "small" if -math.inf < interval.low <= guess else "real"
 
     def sentence(self, null: NullTest | None) -> str:
-        """Is the score real?"""
+        """Is the score real? The answer first."""
         metric, interval = self.metric, self.interval
         spread = f" [{metric.text(interval.low, unit=False)}, {metric.text(interval.high, unit=False)}]" if math.isfinite(interval.low) else ""
         spread = "" if (interval.low, interval.high) == (0, 1) else spread
-        first = f"Test {metric.title} {metric.text(self.value)}{spread}; {metric.constant} gives {metric.text(self.baseline)}"
+        answer = f"{self._answer()} " if null is not None else ""
+        first = f"{answer}Test {metric.title} {metric.text(self.value)}{spread}; {metric.constant} gives {metric.text(self.baseline)}"
         if null is None:
             return f"{first}; without permutations nothing says whether that is luck."
         best, p = float(null.null.max()), p_text(null.p, significant(null.level))
         permuted = f"with permuted {metric.labels} at best {metric.text(best)}" if math.isfinite(best) else f"some permuted {metric.labels} gave no score"
         count = f"{len(null.null)} permutation{'s' if len(null.null) > 1 else ''}{', which decided it' if null.stopped else ''}"
-        return f"{first}; {permuted}: p = {p} ({count}). {self._answer()}"
+        return f"{first}; {permuted}: p = {p} ({count})."
 
     def _answer(self) -> str:
         return {

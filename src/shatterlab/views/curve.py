@@ -94,10 +94,10 @@ class Curve(View):
         means = [mean for names, members in groups.items() if (mean := self._mean(names, self._summary(members)))]
         guessing = chance((row for members in groups.values() for row in members), self._unit) if self.chance else None
         datasets: dict[str, Points] = {"points": points, "means": means, "reference": published(self.reference, self._unit, self.scale), "once": [{}]}
-        values = [point["y"] for point in points + datasets["reference"]] + ([guessing] if guessing is not None else [])
+        values = [point["y"] for point in points + datasets["reference"]] + ([guessing[0]] if guessing is not None else [])
         xs, series = (list(dict.fromkeys(point[field] for point in points)) for field in ("x", "by"))
         axes = Axes(xs, values, self.x, self._unit, self.scale, series, self._heading.replace(" relative to ", "\nrelative to "))
-        description = self._description(datasets, guessing is not None, [*caveats(groups, ()), *notes, *self._hidden(groups)])
+        description = self._description(datasets, guessing, [*caveats(groups, ()), *notes, *self._hidden(groups)])
         return finished(self._chart(datasets, axes, guessing), datasets, description, axes.height)
 
     def _groups(self, rows: Iterable[Row]) -> tuple[Groups, list[str]]:
@@ -141,13 +141,13 @@ class Curve(View):
         count = sum(value <= 0 for value in values) if self.scale == "log" else 0
         return [f"Not drawn: {counted(count, 'trial')} at or below 0, which a log axis cannot show."] if count else []
 
-    def _chart(self, datasets: Mapping[str, Points], axes: Axes, guessing: float | None) -> Any:
+    def _chart(self, datasets: Mapping[str, Points], axes: Axes, guessing: tuple[float, str] | None) -> Any:
         line = self._keys[1] if len(self._keys) > 1 else None
         color, picked = {"color": legend(line, axes.series)}, pick()
         tips = {"text": self._heading, "x": heading(self.x), **({"by": heading(line)} if line else {})}
         means, points = data("means"), data("points")
         single = {**axes.place(), **color, "tooltip": tooltip(tips | {"trial": "trial"})}
-        layers = axes.level(guessing, "chance") if guessing is not None else []
+        layers = axes.level(*guessing) if guessing is not None else []
         if reference := datasets["reference"]:
             dash = dashes("name:N", list(dict.fromkeys(str(point["name"]) for point in reference)), "Published")
             published_tips = tooltip({"name": "name", "x": heading(self.x), "text": self._heading})
@@ -168,14 +168,15 @@ class Curve(View):
             layers.append(dots.encode(tooltip=tooltip(tips | {"n": "trials"})))
         return alt.layer(*layers)
 
-    def _description(self, datasets: Mapping[str, Points], chance: bool, more: list[str]) -> str:
+    def _description(self, datasets: Mapping[str, Points], guessing: tuple[float, str] | None, more: list[str]) -> str:
         points = datasets["points"]
         means = "geometric means of the paired ratios" if self.relative else "means over replicates"
         parts = [f"Filled: {means} with 95 % intervals (where one leaves the frame, the table has its ends);"]
         parts.append(f"open circles: the {len(points)} single trials.")
         if any(point["bound"] for point in points):
             parts.append("Open triangles: lower bounds of runs that ended before they got there; no mean is drawn there.")
-        parts += ["Dotted line: chance."] * chance + ["Grey: published."] * bool(datasets["reference"])
+        parts += [f"Dotted line: {guessing[1]}."] if guessing else []
+        parts += ["Grey: published."] * bool(datasets["reference"])
         return " ".join(parts + more)
 
 

@@ -76,7 +76,7 @@ class Scatter(View):
         description = [f"{len(trials)} trials of {len({pair.configuration for pair in trials})} configurations. Kendall's tau-b: {taus}."]
         description += reading(trials)
         description += ["Triangles: runs that ended before they got there; their x is larger."] * any(pair.bound for pair in drawn)
-        description += ["Dotted line: chance."] * (guessing is not None)
+        description += [f"Dotted line: {guessing[1]}."] if guessing else []
         return finished(self._chart(datasets["points"], guessing), datasets, " ".join([*description, *notes]))
 
     def _point(self, pair: Pair) -> dict[str, Any]:
@@ -84,15 +84,15 @@ class Scatter(View):
         names = {"by": text_of(value_of(pair.row, self._by), self._by), "model": model(pair.row), "trial": str(pair.row.get("key", ""))[:12]}
         return {"x": pair.x, "y": pair.y, "bound": pair.bound, "x_text": text, "y_text": number(pair.y, self.y), **names}
 
-    def _chart(self, points: Sequence[Mapping[str, Any]], guessing: float | None) -> Any:
+    def _chart(self, points: Sequence[Mapping[str, Any]], guessing: tuple[float, str] | None) -> Any:
         names, models = (list(dict.fromkeys(point[field] for point in points)) for field in ("by", "model"))
-        values = [point["y"] for point in points] + ([guessing] if guessing is not None else [])
+        values = [point["y"] for point in points] + ([guessing[0]] if guessing is not None else [])
         picked = pick()
         x = alt.X("x:Q", **vertical([point["x"] for point in points], self.x, self.x_scale))
         place = {"x": x, "y": alt.Y("y:Q", **vertical(values, self.y, "linear")), "color": legend(self._by, names)}
         tips = tooltip({"by": heading(self._by), "model": "model", "x_text": heading(self.x), "y_text": heading(self.y), "trial": "trial"})
         shape = {"shape": shapes("model:N", models, "Model")} if len(models) > 1 and self._by != "model" else {}
-        layers = Axes([0.0], values, self.x, self.y, "linear", names).level(guessing, "chance") if guessing is not None else []
+        layers = Axes([0.0], values, self.x, self.y, "linear", names).level(*guessing) if guessing is not None else []
         dots = data("points").mark_point(size=48, filled=True).transform_filter("!datum.bound")
         layers.append(dots.encode(**place, **shape, opacity=faded(picked, 0.75), tooltip=tips).add_params(picked))
         if any(point["bound"] for point in points):
