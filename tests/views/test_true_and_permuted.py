@@ -140,6 +140,14 @@ def test_of_a_regression_the_mean_is_the_constant_answer():
     assert spec["concat"][0]["layer"][0]["encoding"]["x"]["scale"]["domain"][0] < -0.2
 
 
+def test_a_score_far_below_the_others_does_not_hide_them():
+    rows = [*replicates("true", (0.8, 0.82, 0.85), metric="r2"), *permutations([-0.3 + 0.01 * k for k in range(30)] + [-1e6], metric="r2")]
+    spec = TrueAndPermuted(planned=31, metric="r2").spec(rows)
+    bars = spec["datasets"]["bars"]
+    assert sum(bar["count"] for bar in bars) == 30 and len(bars) > 5 and "Not drawn: 1 permutation far below the others." in spec["description"]
+    assert "Not drawn" not in VIEW.spec(ROWS)["description"]
+
+
 def test_tables_leave_further_permutations_aside():
     table = Table(rows=("setting",), columns=("test.accuracy",), where={"replicate": True})
     assert [line[:2] for line in table.grid(ROWS).rows] == [("true labels", "3"), ("permuted labels", "3")]

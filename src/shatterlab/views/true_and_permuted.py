@@ -90,10 +90,12 @@ class TrueAndPermuted(View):
             "Points: means over replicates with 95 % intervals; that of the test score counts the error of one test split.",
             "Dotted line: always answering the same.",
         ]
-        if test is not None and (drawn := test.null[np.isfinite(test.null)]).size:
+        if test is not None and (drawn := _near(test.null)).size:
             datasets |= {"bars": _bars(drawn, self._examples(own), score), "observed": [{"x": test.score, "text": f"true labels {number(test.score, score)}"}]}
             panels[f"Test {_NAME[self.metric]}, {counted(len(test.null), 'permutation')}:\np = {p_text(test.p, 1 - test.level)}"] = self._null(datasets)
             description += ["Bars: permutations of the first replicate's training labels.", "Full line: its score on true labels."]
+            far = int(np.isfinite(test.null).sum()) - len(drawn)
+            description += [f"Not drawn: {counted(far, 'permutation')} far below the others."] if far else []
         return side_by_side(panels, datasets, " ".join([*description, *notes, *self._test_in_words(own)]), _HEIGHT)
 
     def _own(self, rows: Iterable[Row]) -> list[Row]:
@@ -204,6 +206,15 @@ class TrueAndPermuted(View):
 def own_learners(rows: Sequence[Row]) -> list[Row]:
     """The rows with the columns of their learner alone."""
     return [Row({name: value for name, value in row.items() if name.startswith("learner.") and value is not None}) for row in rows]
+
+
+def _near(null: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The finite scores but for those so far below that the others would share a bar: an R2 has no lower end."""
+    finite: np.ndarray[Any, Any] = null[np.isfinite(null)]
+    if not finite.size:
+        return finite
+    low, middle, high = np.quantile(finite, (0.25, 0.5, 0.75))
+    return np.asarray(finite[finite >= middle - 10 * max(high - low, 0.1)])
 
 
 def _rule(name: str, across: Mapping[str, Any], middle: float, *, color: str, down: int = 0, **look: Any) -> list[Any]:
