@@ -81,6 +81,23 @@ def test_another_data_set_is_another_cell(store):
     assert len(store) == 4  # two of each
 
 
+def test_stages_of_a_study_share_what_has_failed_and_what_has_ended(store):
+    failures = RepeatedFailures()
+    assert [row["status"] for row in drive(asked(always, replicates=2), store, InProcess(), failures=failures)] == ["failed"] * 2
+    with pytest.raises(UserCodeError, match="3 further ones were not started"):
+        drive(asked(always, replicates=3, corruption=sl.RandomLabels()), store, InProcess(), failures=failures)
+    drive(asked(on_noise_only, whole, replicates=1), store, InProcess(), failures=failures)
+    later = drive(asked(on_noise_only, always, corruption=sl.GaussianPixels()), store, InProcess(), failures=failures)
+    assert [row["status"] for row in later] == ["failed"] * 4  # what has ended on true labels is tried on, what never did is not
+    assert len(store) == 2 + 2 + 4
+
+
+def test_a_study_in_stages_ends_where_all_that_it_proposes_is_spared():
+    first = asked(always, whole, replicates=2)
+    staged = sl.Experiment("two stages", "nowhere", "Does it end?", tuple(first), (), (), propose=lambda rows: tuple(asked(always, replicates=6)))
+    assert [row["status"] for row in sl.complete(staged)] == ["failed", "ok"] * 2
+
+
 def test_the_machine_and_the_package_are_never_given_up():
     failures, [recipe] = RepeatedFailures(), asked(always, replicates=1)
     for error in ("LocalPool: a worker process died (signal 9) twice", "Trial: memory for the network is required"):

@@ -116,6 +116,7 @@ def drive(
     executor: Executor,
     runtime: Runtime = Runtime(),
     on_row: Callable[[Row, int, int], None] | None = None,
+    failures: RepeatedFailures | None = None,
 ) -> list[Row]:
     """Runs the trials that the store is missing and adds each row as it finishes.
 
@@ -131,21 +132,22 @@ def drive(
         runtime: how they run.
         on_row: called after each row is added with the row, the number of rows added and the number of trials that were missing; a `Watcher` is told that
             number before the first trial too.
+        failures: of earlier calls for the same study (None: there are none).
 
     Returns:
         The rows of all trials from the store, in the order of the trials, each key once; none of those that were not started.
 
     Raises:
         StoreError: the store cannot be read or written, or a row was damaged meanwhile.
-        UserCodeError: all models failed so; with the user's own traceback.
+        UserCodeError: all models failed so, and no trial of the study has ended; with the user's own traceback.
         KeyboardInterrupt: passed on once the executor is stopped.
     """
     by_key = {trial.key: trial for trial in trials}
     missing = store.missing(by_key.values())
+    failures = failures or RepeatedFailures()
+    failures.ended += [by_key[key] for key in by_key.keys() - {each.key for each in missing}]
     try:
-        failures, spared = _run(
-            missing, store, executor, runtime, on_row, RepeatedFailures(by_key[key] for key in by_key.keys() - {each.key for each in missing})
-        )
+        spared = _run(missing, store, executor, runtime, on_row, failures)
     except BaseException:
         executor.shutdown(cancel=True)
         raise
@@ -160,12 +162,13 @@ def drive(
 
 def _run(
     missing: list[Trial], store: Store, executor: Executor, runtime: Runtime, on_row: Callable[[Row, int, int], None] | None, failures: RepeatedFailures
-) -> tuple[RepeatedFailures, int]:
-    """Runs the trials; the failures, and how many trials were not started for them."""
-    spared = 0
-    if isinstance(on_row, Watcher) and missing:
-        on_row.begin(len(missing), executor.workers)
-    for trial in missing:
+) -> int:
+    """Runs the trials; how many were not started for the failures before them."""
+    wanted = [trial for trial in missing if not failures.spares(trial)]
+    spared = len(missing) - len(wanted)
+    if isinstance(on_row, Watcher) and wanted:
+        on_row.begin(len(wanted), executor.workers)
+    for trial in wanted:
         executor.submit(Task(trial, runtime))
     for done, (task, row) in enumerate(executor.as_completed(), 1):
         added = _added(store, task.trial, row)
@@ -174,13 +177,13 @@ def _run(
             spared += executor.withdraw(lambda other, name=given_up: model_on_data(other.trial) == name)  # type: ignore[misc]
         if on_row is not None:
             on_row(added, done, len(missing) - spared)
-    return failures, spared
+    return spared
 
 
 def _say_spared(failures: RepeatedFailures, spared: int, models: set[str]) -> None:
     row = next(iter(failures.given_up.values()))
     text = f"drive: code that runs is required, two trials failed alike and {spared} further ones were not started: {row.get('error')}"
-    if failures.given_up.keys() >= models:
+    if failures.given_up.keys() >= models and not failures.ended:
         raise UserCodeError(text, str(row.get("trace") or ""))
     _log.warning("%s", text)
 

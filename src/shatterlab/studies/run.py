@@ -17,6 +17,7 @@ from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.design.experiment import Experiment
 from shatterlab.executors.drive import InProcess, drive
 from shatterlab.executors.local import LocalPool
+from shatterlab.executors.repeated_failures import RepeatedFailures
 from shatterlab.report import json_report, markdown_report, notebook, render, text_report, write
 from shatterlab.store.database import Store
 from shatterlab.studies.model_and_data import dataset, learners, predicts_numbers
@@ -227,15 +228,18 @@ def complete(
         UserCodeError: two trials of each model failed alike, and none ended.
     """
     opened = store if isinstance(store, Store) else Store(store or ":memory:")
-    executor = LocalPool(workers, runtime.threads) if workers else InProcess()
+    executor, failures = LocalPool(workers, runtime.threads) if workers else InProcess(), RepeatedFailures()
     try:
         preflight(opened.missing(experiment.trials), runtime)
         with contextlib.nullcontext(on_row) if on_row is not None else shown(progress) as watcher:
-            rows = drive(experiment.trials, opened, executor, runtime, watcher)
+            rows = drive(experiment.trials, opened, executor, runtime, watcher, failures)
             while further := experiment.further(rows):
                 if announce is not None:
                     announce(rows)
-                rows += drive(further, opened, executor, runtime, watcher)
+                more = drive(further, opened, executor, runtime, watcher, failures)
+                if not more:  # all of them are spared, and would be proposed again
+                    break
+                rows += more
         return rows
     finally:
         executor.shutdown()
