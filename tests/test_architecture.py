@@ -230,7 +230,7 @@ def test_no_file_names_a_place_of_one_machine():
 
 
 CONTRACT = """
-    Digits MNIST FashionMNIST CIFAR10 CIFAR100 ImageFolder Arrays
+    Digits MNIST FashionMNIST CIFAR10 CIFAR10N CIFAR100 ImageFolder Arrays
     PartialLabels PermutedLabels ShuffledPixels RandomPixels GaussianPixels TrueLabels RandomLabels
     MLP SmallAlexNet SmallInception Linear Imported
     RandomCrop HorizontalFlip Rotation ColorJitter Cutout Mixup

@@ -56,6 +56,7 @@ from shatterlab.corruptions.pixels import ShuffledPixels as ShuffledPixels
 from shatterlab.datasets.arrays import Arrays as Arrays
 from shatterlab.datasets.cifar import CIFAR10 as CIFAR10
 from shatterlab.datasets.cifar import CIFAR100 as CIFAR100
+from shatterlab.datasets.cifar import CIFAR10N as CIFAR10N
 from shatterlab.datasets.derived import ForcedTest as ForcedTest
 from shatterlab.datasets.derived import OneAgainstRest as OneAgainstRest
 from shatterlab.datasets.digits import Digits as Digits

@@ -17,11 +17,12 @@ import pytest
 import torch
 from PIL import Image
 
+from readers.fuzz import torch_file
 from readers.made_files import idx, made_file, refusal
 from shatterlab.core import Seeds, Splits, catalog
 from shatterlab.core.errors import InvalidPart
 from shatterlab.datasets.arrays import Arrays
-from shatterlab.datasets.cifar import CIFAR10, CIFAR100
+from shatterlab.datasets.cifar import CIFAR10, CIFAR10N, CIFAR100
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.image_folder import ImageFolder
 from shatterlab.datasets.mnist import MNIST, FashionMNIST, idx_files, read_idx
@@ -183,6 +184,59 @@ def test_cifar100_reads_both_its_label_sets(tmp_path, monkeypatch):
         assert getattr(fine, name).labels.tolist() == fine_labels
         assert getattr(coarse, name).labels.tolist() == coarse_labels
     assert fine.train.levels == 255
+
+
+HUMAN = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
+WHOSE = ("aggregate", "random1", "random2", "random3", "worst")
+
+
+def made_cifar10n(folder: Path, monkeypatch, **changes) -> dict[str, np.ndarray]:
+    clean = np.arange(20) % 10
+    content = {"clean_label": clean, **{name: (clean + shift) % 10 for shift, name in enumerate(HUMAN, 1)}} | changes
+    files = [
+        made_file(folder, python2_batch(np.zeros((20, 3072), np.uint8), {b"labels": clean.tolist()}), f"cifar-10-batches-py/{name}") for name in ("a", "test")
+    ]
+    monkeypatch.setattr(CIFAR10, "FILES", tuple(files))
+    human = torch_file({name: labels for name, labels in content.items() if labels is not None})
+    monkeypatch.setattr(CIFAR10N, "FILES", (made_file(folder, human, "CIFAR-N/CIFAR-10_human.pt", "CIFAR10N"),))
+    return content
+
+
+@pytest.mark.parametrize(("noise", "column"), list(zip(WHOSE, HUMAN, strict=True)))
+def test_cifar10n_has_the_labels_of_people_for_training_and_the_published_ones_for_the_test(tmp_path, monkeypatch, noise, column):
+    content = made_cifar10n(tmp_path, monkeypatch)
+    splits = CIFAR10N(noise=noise).load(tmp_path)
+    assert splits.train.labels.tolist() == content[column].tolist() and splits.test.labels.tolist() == content["clean_label"].tolist()
+    assert splits.train.names[:2] == ("airplane", "automobile")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"clean_label": np.arange(20) % 9}, {"clean_label": None}, {"aggre_label": None}, {"aggre_label": np.arange(19)}, {"aggre_label": np.arange(20.0)}],
+    ids=["other images", "no clean labels", "no labels", "one missing", "no whole numbers"],
+)
+def test_labels_that_do_not_belong_to_cifar10_are_refused(tmp_path, monkeypatch, changes):
+    made_cifar10n(tmp_path, monkeypatch, **changes)
+    assert refusal(lambda: CIFAR10N().load(tmp_path)) == (
+        "CIFAR10N: clean_label, equal to the labels of CIFAR-10, and aggre_label, one whole number for each training image are required, "
+        f"got others at {tmp_path}/CIFAR-N/CIFAR-10_human.pt. Delete it and get it again from https://example.org/made."
+    )
+
+
+def test_a_label_of_people_outside_of_the_classes_is_refused(tmp_path, monkeypatch):
+    made_cifar10n(tmp_path, monkeypatch, aggre_label=np.arange(20) % 10 + 1)
+    assert "labels are whole numbers in 0..9, the training split has 1..10" in refusal(lambda: CIFAR10N().load(tmp_path))
+
+
+@pytest.mark.data
+def test_the_published_labels_of_people_have_their_published_noise():
+    """Wei et al. 2022, table 1; the authors print two decimals."""
+    root = Path(os.environ["SHATTERLAB_DATA"])
+    if not (root / CIFAR10N.FILES[0].path).is_file():
+        pytest.skip("CIFAR-10_human.pt is not there; its licence does not let it be shipped")
+    clean = CIFAR10().load(root).train.labels
+    noise = [100 * float((CIFAR10N(noise=name).load(root).train.labels != clean).double().mean()) for name in WHOSE]
+    assert noise == pytest.approx([9.01, 17.23, 18.12, 17.64, 40.21], abs=0.005)
 
 
 @pytest.mark.parametrize(("crop", "start"), [(28, 2), (1, 15), (31, 0), (32, 0)])

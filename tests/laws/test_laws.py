@@ -11,7 +11,18 @@ from shatterlab.core.errors import InvalidPart, LawBroken, NotApplicable, Unknow
 from shatterlab.laws import Finding, _label, check, check_all, check_named, laws, words
 
 PARTS = {entry.name: catalog.get(entry.name) for kind in catalog.KINDS for entry in catalog.find(kind).values() if entry.is_part}
-EVERYWHERE_ELSE = {"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100", "Arrays", "DataTable", "ImageFolder", "StreamedFolder", "Imported"}  # need the user's files
+EVERYWHERE_ELSE = {
+    "MNIST",
+    "FashionMNIST",
+    "CIFAR10",
+    "CIFAR10N",
+    "CIFAR100",
+    "Arrays",
+    "DataTable",
+    "ImageFolder",
+    "StreamedFolder",
+    "Imported",
+}  # need the user's files
 CASES = [
     pytest.param(law, part, id=f"{name}-{number}-{law.__name__}")
     for name, cls in PARTS.items()

@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,13 +27,27 @@ from PIL import Image
 from shatterlab.core.errors import DataError
 from shatterlab.datasets.arrays import Arrays
 from shatterlab.datasets.mnist import read_idx
-from shatterlab.readers.array_pickles import read_pickle
+from shatterlab.readers.array_pickles import read_pickle, read_torch_file
 from shatterlab.readers.photos import PhotoStream, antialiased_square
 
 
 def _npz(save: Callable[..., None]) -> bytes:
     written = io.BytesIO()
     save(written, x=np.arange(48.0).reshape(8, 6), y=np.arange(8) % 2)
+    return written.getvalue()
+
+
+def torch_file(content: object) -> bytes:
+    """What `torch.save` writes of arrays and plain containers."""
+    return torch_zip(pickle.dumps(content, protocol=2))
+
+
+def torch_zip(data: bytes, name: str = "archive/data.pkl", compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip archive of a pickle and a version, as torch has it."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), data, compression)
+        archive.writestr(zipfile.ZipInfo("archive/version"), b"3\n")
     return written.getvalue()
 
 
@@ -71,6 +86,7 @@ READERS = {
     "idx": Reader([_IDX], "images", lambda path: read_idx(path, 3, "MNIST")),
     "idx.gz": Reader([gzip.compress(_IDX, mtime=0)], "images.gz", lambda path: read_idx(path, 3, "MNIST")),
     "pickle": Reader([pickle.dumps(_BATCH, protocol=protocol) for protocol in range(5)], "batch", lambda path: read_pickle(path, "CIFAR100")),
+    "file of torch": Reader([torch_file(_BATCH)], "human.pt", lambda path: read_torch_file(path, "CIFAR10N")),
     "photo": Reader(_PHOTOS, "photo", lambda path: antialiased_square(path, 16, "ImageFolder")),
     "streamed photo": Reader(_PHOTOS, "photo", _streamed),
 }

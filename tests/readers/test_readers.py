@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from readers.fuzz import torch_file, torch_zip
 from readers.made_files import idx, made_file, refusal
 from shatterlab.core.errors import DataError
 from shatterlab.datasets.cifar import CIFAR10, CIFAR100
 from shatterlab.datasets.mnist import MNIST, FashionMNIST, read_idx
 from shatterlab.readers import published_files
-from shatterlab.readers.array_pickles import read_pickle
+from shatterlab.readers.array_pickles import read_pickle, read_torch_file
 from shatterlab.readers.published_files import canonical_files, check_files, data_root
 
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"
@@ -53,10 +55,10 @@ def test_every_published_file_is_known_by_name_and_md5():
         *(f"cifar-10-batches-py/data_batch_{i}" for i in range(1, 6)),
         "cifar-10-batches-py/test_batch",
     ]
-    assert {file.dataset for file in files} == {"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"}
-    assert len(files) == 4 + 4 + 6 + 2
+    assert {file.dataset for file in files} == {"MNIST", "FashionMNIST", "CIFAR10", "CIFAR10N", "CIFAR100"}
+    assert len(files) == 4 + 4 + 6 + 1 + 2
     every = [*files, *(file.packed for file in files if file.packed)]
-    assert len({file.md5 for file in every}) == 24
+    assert len({file.md5 for file in every}) == 25
     assert all(re.fullmatch("[0-9a-f]{32}", file.md5) for file in every)
 
 
@@ -130,7 +132,7 @@ def test_check_files_tells_ok_missing_and_damaged(tmp_path, monkeypatch):
     assert states["cifar-100-python/test"].status == "damaged"
     assert "delete it and get it again" in states["cifar-100-python/test"].detail
     assert states["MNIST/raw/t10k-labels-idx1-ubyte"].status == "missing"
-    assert {state.dataset for state in states.values()} == {"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"}
+    assert {state.dataset for state in states.values()} == {"MNIST", "FashionMNIST", "CIFAR10", "CIFAR10N", "CIFAR100"}
 
 
 # IDX -----------------------------------------------------------------------------------------------------------------
@@ -281,3 +283,54 @@ def test_mutated_pickles_are_read_or_refused(tmp_path_factory, seed, changes):
     except DataError as problem:
         refused = str(problem)
     assert refused.isprintable() and len(refused) < 1000
+
+
+# Files of torch.save ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_torch_with_arrays_is_read_without_torch(tmp_path):
+    import torch
+
+    content = {"clean_label": np.arange(500), "set": "worst"}
+    (tmp_path / "made.pt").write_bytes(torch_file(content))
+    torch.save(content, tmp_path / "saved.pt", pickle_protocol=2)
+    for name in ("made.pt", "saved.pt"):
+        read = read_torch_file(tmp_path / name, "CIFAR10N")
+        assert np.array_equal(read["clean_label"], np.arange(500)) and read["set"] == "worst"
+
+
+def test_a_malicious_file_of_torch_is_refused_before_it_runs(tmp_path):
+    path, marker = tmp_path / "human.pt", tmp_path / "marker"
+    path.write_bytes(torch_file({"clean_label": Planted(marker)}))
+    assert f"got one that names {os.system.__module__}.system at {path}. It could run code, so nothing of it was run" in refusal(
+        lambda: read_torch_file(path, "CIFAR10N")
+    )
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        pickle.dumps({}),
+        torch_file({"clean_label": np.arange(9)})[:-40],
+        torch_file({"clean_label": np.arange(9)})[40:],
+        torch_zip(b"", "archive/other.pkl"),
+        torch_zip(b"."),
+        torch_zip(pickle.dumps({"labels": b"0" * 2**20}, protocol=2), compression=zipfile.ZIP_DEFLATED),
+        torch_zip(b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n.").replace(b"_utils", b"_UTILS"),
+    ],
+    ids=["empty", "no archive", "cut at the end", "cut at the start", "no pickle", "empty stack", "packed", "another checksum"],
+)
+def test_what_is_no_whole_file_of_torch_is_refused(tmp_path, content):
+    path = tmp_path / "human.pt"
+    path.write_bytes(content)
+    message = refusal(lambda: read_torch_file(path, "CIFAR10N"))
+    assert message.startswith("CIFAR10N: a whole file of torch.save is required, got ") and message.endswith(f" at {path}. Delete it and get it again.")
+
+
+def test_a_file_of_torch_with_tensors_is_refused_by_name(tmp_path):
+    import torch
+
+    torch.save({"clean_label": torch.arange(9)}, tmp_path / "human.pt")
+    assert "got one that names torch._utils._rebuild_tensor_v2" in refusal(lambda: read_torch_file(tmp_path / "human.pt", "CIFAR10N"))

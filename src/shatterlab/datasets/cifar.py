@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 
 from shatterlab.core import Dataset, Examples, Part, Seeds, Splits
 from shatterlab.core.errors import DataError
-from shatterlab.readers.array_pickles import read_pickle
+from shatterlab.readers.array_pickles import read_pickle, read_torch_file
 from shatterlab.readers.examples import as_examples
 from shatterlab.readers.published_files import CanonicalFile
 
@@ -41,6 +42,11 @@ _BATCHES = {
     "test_batch": (31035526, "40351d587109b95175f43aff81a1287e"),
 }
 _CIFAR10 = tuple(CanonicalFile("CIFAR10", f"cifar-10-batches-py/{name}", md5, SOURCE, size) for name, (size, md5) in _BATCHES.items())
+_HUMAN = CanonicalFile(
+    "CIFAR10N", "CIFAR-N/CIFAR-10_human.pt", "96644db5574813cae939af5f7f2a0aec", "https://github.com/UCSC-REAL/cifar-10-100n (folder data)", 2401007
+)
+_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_COLUMNS = {"aggregate": "aggre_label", "random1": "random_label1", "random2": "random_label2", "random3": "random_label3", "worst": "worse_label"}
 _CIFAR100 = (
     CanonicalFile("CIFAR100", "cifar-100-python/train", "16019d7e3df5f24257cddd939b257f8d", SOURCE),
     CanonicalFile("CIFAR100", "cifar-100-python/test", "f0ef6b0ae62326f3e7ffdfab6717acfc", SOURCE),
@@ -125,3 +131,47 @@ class CIFAR100(_CIFAR):
         classes = 100 if self.labels == "fine" else 20
         train, test = (self._examples(files, f"{self.labels}_labels", classes, root) for files in (self.FILES[:1], self.FILES[1:]))
         return Splits(train, test)
+
+
+@dataclass(frozen=True)
+class CIFAR10N(_CIFAR):
+    """CIFAR-10 with the training labels that people gave, who err: 9 to 40 % differ from the published ones. The test split is that of CIFAR-10.
+
+    Reads `CIFAR-N/CIFAR-10_human.pt` below the data root beside the files of CIFAR-10; sizes and checksums are verified. The file has its authors'
+    licence, CC BY-NC 4.0: get it from them.
+
+    Args:
+        noise: whose labels: "aggregate" (the majority of three people, ties drawn: 9.01 % noise), "random1", "random2", "random3" (one person each,
+            17.23 %, 18.12 %, 17.64 %), "worst" (a wrong one of the three where there is one, 40.21 %).
+        crop: side of the centre square to keep, 1 .. 32 pixels (None: all 32).
+        examples: how many training examples to keep, 1 .. 50,000 (None: all).
+        test_examples: how many test examples to keep, 1 .. 10,000 (None: all).
+
+    Raises:
+        InvalidPart: crop lies outside 1 .. 32, or noise is none of these.
+
+    Source:
+        Wei, Zhu, Cheng, Liu, Niu, Liu 2022, "Learning with noisy labels revisited: a study using real-world human annotations".
+
+    Example:
+        >>> CIFAR10N(noise="worst").noise
+        'worst'
+    """
+
+    FILES: ClassVar[tuple[CanonicalFile, ...]] = (_HUMAN,)  # besides those of CIFAR10
+
+    noise: Literal["aggregate", "random1", "random2", "random3", "worst"] = "aggregate"
+
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        [file] = self.FILES
+        path = file.find(root)
+        splits = CIFAR10(self.crop).read(root, seeds)
+        content = read_torch_file(path, file.dataset)
+        clean, given = (content.get(name) if isinstance(content, dict) else None for name in ("clean_label", _COLUMNS[self.noise]))
+        fitting = all(isinstance(labels, np.ndarray) and labels.shape == (len(splits.train),) and labels.dtype.kind == "i" for labels in (clean, given))
+        if not fitting or not np.array_equal(clean, splits.train.labels.numpy()):  # type: ignore[arg-type]
+            required = f"clean_label, equal to the labels of CIFAR-10, and {_COLUMNS[self.noise]}, one whole number for each training image"
+            raise DataError(f"{self.kind}: {required} are required, got others at {path}. Delete it and get it again from {file.source}.")
+        return replace(
+            splits, train=replace(splits.train, labels=torch.from_numpy(np.array(given, np.int64)), names=_NAMES), test=replace(splits.test, names=_NAMES)
+        )

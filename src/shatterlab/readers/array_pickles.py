@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickletools
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,13 +57,38 @@ def read_pickle(path: Path, owner: str) -> Any:
     Raises:
         DataError: the pickle names anything but what rebuilds an array of numbers (nothing of it is run), or it is damaged.
     """
+    return _read(path, owner, Path.read_bytes, "pickle")
+
+
+def read_torch_file(path: Path, owner: str) -> Any:
+    """What a file of `torch.save` holds where that is numpy arrays and plain containers; torch's own loader is not used.
+
+    Args:
+        path: the file: a zip archive with one member "NAME/data.pkl", which torch stores unpacked.
+        owner: name used in errors.
+
+    Raises:
+        DataError: as `read_pickle`; also where the file is no such archive, or holds tensors.
+    """
+    return _read(path, owner, _stored_pickle, "file of torch.save")
+
+
+def _read(path: Path, owner: str, content: Callable[[Path], bytes], what: str) -> Any:
     try:
-        return _Reader(path, owner).read()
+        return _Reader(path, owner).read(content(path))
     except DataError:
         raise
-    except Exception as problem:  # a damaged pickle can fail in any way that its opcodes can
+    except Exception as problem:  # a damaged pickle or archive can fail in any way that its bytes can
         reason = f"{type(problem).__name__}: {problem}"[:200]
-        raise DataError(f"{owner}: a whole pickle is required, got {reason} at {path}. Delete it and get it again.") from problem
+        raise DataError(f"{owner}: a whole {what} is required, got {reason} at {path}. Delete it and get it again.") from problem
+
+
+def _stored_pickle(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        [member] = [item for item in archive.infolist() if re.fullmatch(r"[^/]+/data\.pkl", item.filename)]
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
+            raise ValueError("a packed member, or one larger than the file")
+        return archive.read(member)
 
 
 class _Reader:
@@ -74,8 +100,7 @@ class _Reader:
         self.memo: dict[int, Any] = {}
         self.room = 0  # bytes that texts may still be copied into
 
-    def read(self) -> Any:
-        content = self.path.read_bytes()
+    def read(self, content: bytes) -> Any:
         self.room = len(content)
         for opcode, argument, _ in pickletools.genops(content):
             if opcode.name == "STOP":
