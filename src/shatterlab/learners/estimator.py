@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from sklearn.base import is_regressor
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from shatterlab.core import Examples, Fit, Learner, Observer, Runtime, Seeds
@@ -87,7 +88,7 @@ class Estimator(Learner):
         estimator = self.built()
         labels = (train.targets if self.predicts_numbers else train.labels).numpy().copy()  # a copy, like the rows: it may change them
         states = {name: seeds.integer("init", name) % 2**32 for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
-        with threadpool_limits(runtime.threads), user_code(f"Estimator: {self.estimator}"):
+        with _threads(runtime.threads), user_code(f"Estimator: {self.estimator}"):
             estimator.set_params(**states)
             estimator.fit(table_rows(train.inputs, train.columns), labels)
         output: Literal["probabilities", "targets"] = "targets" if self.predicts_numbers else "probabilities"
@@ -103,13 +104,23 @@ def _is_regressor(estimator: Any) -> bool:
         return bool(getattr(estimator, "_estimator_type", None) == "regressor")
 
 
+def _threads(count: int) -> Any:
+    """Limits the threads of the libraries that are loaded now. To find them takes as long as a small fit, so it is done again only after an import."""
+    return _controller(len(sys.modules)).limit(limits=count)
+
+
+@functools.lru_cache(maxsize=1)
+def _controller(modules: int) -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 def _scorer(estimator: Any, train: Examples, name: str, threads: int) -> Any:
     columns = np.asarray(estimator.classes_, dtype=int)
 
     def score(inputs: Tensor) -> Tensor:
         rows = table_rows(inputs, train.columns)
         scores = np.zeros((len(rows), train.classes), dtype=np.float64)
-        with threadpool_limits(threads), user_code(f"Estimator: {name}"):
+        with _threads(threads), user_code(f"Estimator: {name}"):
             if hasattr(estimator, "predict_proba"):
                 scores[:, columns] = estimator.predict_proba(rows)
             else:
@@ -121,7 +132,7 @@ def _scorer(estimator: Any, train: Examples, name: str, threads: int) -> Any:
 
 def _predictor(estimator: Any, train: Examples, name: str, threads: int) -> Any:
     def predict(inputs: Tensor) -> Tensor:
-        with threadpool_limits(threads), user_code(f"Estimator: {name}"):
+        with _threads(threads), user_code(f"Estimator: {name}"):
             predictions = np.asarray(estimator.predict(table_rows(inputs, train.columns)), dtype=np.float64)
         if predictions.size != len(inputs):
             got = f"predictions of shape {predictions.shape} for {len(inputs)} rows"

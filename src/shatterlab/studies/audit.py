@@ -14,6 +14,7 @@ from shatterlab.analysis.naming import model as model_name
 from shatterlab.core import Row, Runtime, Seeds
 from shatterlab.core.errors import DataError, printable
 from shatterlab.design.experiment import Experiment
+from shatterlab.learners.streamed_training import StreamedTraining
 from shatterlab.learners.training import Training
 from shatterlab.store.database import Store
 from shatterlab.studies.audit_plan import LEVELS, AuditPlan
@@ -83,6 +84,7 @@ def audit(
     workers: int = 0,
     runtime: Runtime = Runtime(),
     on_row: OnRow | None = None,
+    progress: bool | None = None,
     tell: Callable[[str], object] | None = print,
     reproduce: Sequence[str] = (),
     **recipe: Any,
@@ -110,6 +112,7 @@ def audit(
         workers: processes; 0 runs the trials in this one.
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
+        progress: whether progress is shown on standard error where there is no on_row; None: on a terminal and in a notebook.
         tell: gets the plan, how long it takes and what it can decide, after the first trials; None: nobody.
         reproduce: commands to print in the report.
         recipe: fields of `Training` for a torch model: `epochs` (by default 100, or 5,000 steps where these are
@@ -124,7 +127,7 @@ def audit(
         Zhang et al. 2017, section 2; Ojala, Garriga 2010, "Permutation tests for studying classifier performance", Test 1.
     """
     source = with_task(dataset(data, target=target, group=group, time=time, split=split), model)
-    study = Study("audit", model, source, recipe, store, workers, runtime, on_row, reproduce)
+    study = Study("audit", model, source, recipe, store, workers, runtime, on_row, reproduce, progress)
     splits = sample(study.dataset, runtime, Seeds.replicate(0))
     options = {"levels": tuple(map(float, levels)), "permutations": permutations, "budget": budget, "quick": quick, "workers": workers}
     plan = AuditPlan(tuple(study.learners()), study.dataset, splits, replicates, **options)  # type: ignore[arg-type]
@@ -150,7 +153,7 @@ def experiment(plan: AuditPlan, permutations: int = 0) -> Experiment:
     """An audit as an experiment: a first pair of trials, and the rest as the plan proposes; `permutations` at most are drawn."""
     trials = plan.first
     models = list(dict.fromkeys(model_name(trial.specification()) for trial in trials))
-    epochs = any(isinstance(learner, Training) for learner in plan.learners)
+    epochs = any(isinstance(learner, Training | StreamedTraining) for learner in plan.learners)
     metric = plan.metric
     answers = [TrueAndPermuted(model=model, planned=max(1, permutations), metric=metric.name, least=plan.least) for model in models]
     views = (*answers, *(_views(models, epochs, metric, swept=not plan.quick and bool(plan.inner))))

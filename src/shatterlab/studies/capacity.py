@@ -227,6 +227,7 @@ def capacity(
     runtime: Runtime = Runtime(),
     on_row: OnRow | None = None,
     reproduce: Sequence[str] = (),
+    progress: bool | None = None,
     **recipe: Any,
 ) -> Capacity:
     """Searches for the largest sample whose random labels a recipe fits, and counts the bits that it then holds.
@@ -248,8 +249,8 @@ def capacity(
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
         reproduce: commands to print in the report.
-        recipe: fields of `Training` for a torch model: `epochs` (by default 1,000), `batch_size` (64), ...; of its optimizer: `lr` (0.01), ...; and
-            `progress` (None: progress is shown on a terminal and in a notebook).
+        progress: whether progress is shown on standard error where there is no on_row; None: on a terminal and in a notebook.
+        recipe: fields of `Training` for a torch model: `epochs` (by default 1,000), `batch_size` (64), ...; of its optimizer: `lr` (0.01), ....
 
     Raises:
         InvalidPart: a live module, an unknown kind of model or data, or a number out of range.
@@ -274,7 +275,7 @@ def capacity(
     for good, required, got, remedy in checks:
         if not good:
             raise InvalidPart(f"capacity: {required}, got {got!r}. {remedy}.")
-    study = Study("capacity", model, data, recipe, store, workers, runtime, on_row, reproduce)
+    study = Study("capacity", model, data, recipe, store, workers, runtime, on_row, reproduce, progress)
     searches = tuple(
         Search(study.dataset, learner, len(study.train), start, replicates, resolution, tolerance, corruption) for learner in study.learners(most=DIGITS)
     )

@@ -209,6 +209,7 @@ def ledger(
     runtime: Runtime = Runtime(),
     on_row: OnRow | None = None,
     reproduce: Sequence[str] = (),
+    progress: bool | None = None,
     **recipe: Any,
 ) -> Ledger:
     """Measures quantities and bounds of learning theory on true and on random labels, with both fits ended at the same training loss.
@@ -226,8 +227,9 @@ def ledger(
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
         reproduce: commands to print in the report.
+        progress: whether progress is shown on standard error where there is no on_row; None: on a terminal and in a notebook.
         recipe: fields of `Training` for a torch model: `stop` (the training loss at which both fits end, by default 0.05), `epochs`, `batch_size`, ...; of its
-            optimizer: `lr`, ...; and `progress` (None: progress is shown on a terminal and in a notebook).
+            optimizer: `lr`, ....
 
     Raises:
         InvalidPart: a live module, an unknown kind of model or data, or a number out of range.
@@ -247,7 +249,7 @@ def ledger(
     for name, value, least in (("replicates", replicates, 1), ("draws", draws, 0), ("twins", twins, 0), ("codes", codes, 0)):
         if value < least:
             raise InvalidPart(f"ledger: {name} is a whole number >= {least}, got {value!r}. {'Three' if least else 'Two'} are usual.")
-    study = Study("ledger", model, data, recipe, store, workers, runtime, on_row, reproduce)
+    study = Study("ledger", model, data, recipe, store, workers, runtime, on_row, reproduce, progress)
     learners = named([ended(learner) for learner in study.learners()], study.dataset)
     return study.result(Ledger, plan(learners, study.dataset, Effort(replicates, draws, twins, codes)))
 

@@ -141,12 +141,13 @@ class Study:
         name: of the study, as errors name it.
         model: what `learners` takes.
         data: what `dataset` takes.
-        recipe: fields of `Training` and of its optimizer for a torch model; `progress` among them is no field of it but says whether progress is shown.
+        recipe: fields of `Training` and of its optimizer for a torch model.
         store: where rows are kept and found again (None: in memory).
         workers: processes; 0 runs the trials in this one.
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
         reproduce: commands to print in the report.
+        progress: whether progress is shown where there is no on_row; None: on a terminal and in a notebook.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Study:
     runtime: Runtime
     on_row: OnRow | None
     reproduce: Sequence[str]
+    progress: bool | None = None
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -182,8 +184,7 @@ class Study:
             most: training examples at most that the default budget is chosen for; None: all.
         """
         examples = min(len(self.train), most or len(self.train))
-        fields = {name: value for name, value in self.recipe.items() if name != "progress"}
-        return learners(self.model, examples, self.name, isinstance(self.train.inputs, Streamed), **fields)
+        return learners(self.model, examples, self.name, isinstance(self.train.inputs, Streamed), **self.recipe)
 
     def result(self, kind: type[Result], experiment: Experiment, **fields: Any) -> Result:
         """Runs an experiment to its end.
@@ -197,7 +198,7 @@ class Study:
 
     def rows(self, experiment: Experiment, announce: Callable[[Sequence[Row]], None] | None = None) -> list[Row]:
         """One row a trial of an experiment that is run to its end; `announce` as `complete` takes it."""
-        return complete(experiment, self.store, self.workers, self.runtime, self.on_row, self.recipe.get("progress"), announce)
+        return complete(experiment, self.store, self.workers, self.runtime, self.on_row, self.progress, announce)
 
 
 def complete(
