@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 .PHONY: demo test test-data test-slow figure1 kernels regularization complexity photos face docs lint clean
 
 demo: .venv/.installed  ## trains two small nets on true and on corrupted digits, writes the report
-	$(BIN)/shatterlab audit
+	$(BIN)/shatterlab audit --budget 3m
 	@echo "Open $(CURDIR)/shatterlab-audit.html in a browser."
 
 test: .venv/.installed-dev  ## the quick suite; what needs chromium or the real data is skipped where they are absent, and said so
