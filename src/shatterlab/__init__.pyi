@@ -91,6 +91,7 @@ from shatterlab.kernels.wide_networks import ArcCosine as ArcCosine
 from shatterlab.kernels.wide_networks import NeuralTangent as NeuralTangent
 from shatterlab.learners.constructed_networks import DeepConstruction as DeepConstruction
 from shatterlab.learners.constructed_networks import TwoLayerConstruction as TwoLayerConstruction
+from shatterlab.learners.dynamics import Dynamics as Dynamics
 from shatterlab.learners.estimator import Estimator as Estimator
 from shatterlab.learners.kernel_interpolation import KernelInterpolation as KernelInterpolation
 from shatterlab.learners.kernel_interpolation import RandomCentres as RandomCentres

@@ -77,6 +77,7 @@ def evaluation(
     batch: int = _BATCH,
     threads: int | None = None,
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
+    each: Callable[[slice, Tensor], object] = lambda chunk, scores: None,
 ) -> Evaluation:
     """Mean loss, top-1 and top-5 accuracy (ties go to the lowest class).
 
@@ -87,6 +88,7 @@ def evaluation(
         batch: examples scored at a time.
         threads: that read streamed inputs ahead (None: as many as torch uses).
         total: sums a tensor over the processes that score a share each.
+        each: called with the positions and the scores of every batch.
 
     Raises:
         UserCodeError: the scores are not n x k.
@@ -98,6 +100,7 @@ def evaluation(
         if scores.shape != (len(labels), examples.classes):
             required = (len(labels), examples.classes)
             raise UserCodeError(f"scores: examples x classes, {required}, are required, got {tuple(scores.shape)}. Give the model one output a class.")
+        each(chunk, scores)
         loss = loss.to(scores.device) + losses(scores, labels, output).double().sum()
         correct = correct.to(scores.device) + (scores.argmax(1) == labels).sum()
         top5 = top5.to(scores.device) + top_five(scores, labels)

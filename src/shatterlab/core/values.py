@@ -196,6 +196,14 @@ class Resumable(Protocol):
         """Continues from such a state."""
 
 
+@runtime_checkable
+class ScoreWatcher(Protocol):
+    """An observer that is handed the scores of the training sample as a learner computes them, before the report of the epoch; it draws no random numbers."""
+
+    def scored(self, epoch: int, positions: Tensor, scores: Tensor, output: str) -> None:
+        """Scores (m x k) of the examples at these positions of the sample (m, on the CPU), after this epoch; `output` is their meaning."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """A fitted model: its scoring function and facts about the fit.

@@ -32,6 +32,7 @@ class Feed(ABC):
         count: examples an epoch trains on, over all processes.
         batches: steps of an epoch.
         parts: of the sample that are evaluated: what is trained on, then what is held out.
+        places: where the examples of each part are in the sample.
         chunk: examples scored at once.
         batch: examples evaluated at once.
         readers: threads that read ahead.
@@ -42,6 +43,7 @@ class Feed(ABC):
     count: int
     batches: int
     parts: list[Examples]
+    places: list[Tensor]
     chunk: int
     batch: int = 2048
     readers: int = 1
@@ -159,7 +161,8 @@ class MemoryFeed(Feed):
         self.prepared, self.labels = self._prepare_all(), train.labels.to(device)
         sample = Examples(self.prepared, self.labels, train.classes)
         self.fitted = None if held_out is None else held_out.fitted
-        self.parts = [sample] if held_out is None else [sample.at(positions.to(device)) for positions in (held_out.fitted, held_out.held)]
+        self.places = [torch.arange(len(train))] if held_out is None else [held_out.fitted, held_out.held]
+        self.parts = [sample] if held_out is None else [sample.at(positions.to(device)) for positions in self.places]
         self.count = len(self.parts[0])
         self.batch_size = batch_size or self.count
         self.batches = len(split(torch.empty(self.count), self.batch_size, least=_LEAST))
@@ -261,7 +264,8 @@ class StreamFeed(Feed):
         self.count, self.chunk = len(train), 256 if ranks.device.type == "cuda" else 32
         self.batch, self.least = self.chunk, (batch_size + 1) // 2
         self.batches = len(split(torch.empty(self.count), batch_size, self.least))
-        self.parts = [train if ranks.size == 1 else train.at(ranks.share(torch.arange(len(train))))]
+        self.places = [ranks.share(torch.arange(len(train)))]
+        self.parts = [train if ranks.size == 1 else train.at(self.places[0])]
         self.seconds = self.waited = 0.0
         mixing = [each.kind for each in self.augmentation if each.mixes]
         if mixing and ranks.size > 1:

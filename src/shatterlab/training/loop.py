@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from shatterlab.core import Batch, Examples, Observer, Optimizer, Progress, Scalar
 from shatterlab.core.errors import DataError, InvalidPart
 from shatterlab.core.losses import Evaluation, evaluation
-from shatterlab.core.values import Resumable
+from shatterlab.core.values import Resumable, ScoreWatcher
 from shatterlab.training.checkpoint import Checkpoint
 from shatterlab.training.device import autocast
 from shatterlab.training.distributed import Ranks
@@ -85,7 +86,7 @@ class TrainingLoop:
             while not reason:
                 steps = self._train_epoch(trained, observer)
                 online_loss, online_accuracy = (total.item() / self.feed.count for total in self.sums)
-                evaluations = self._evaluate(online_loss)
+                evaluations = self._evaluate(online_loss, observe if isinstance(observe, ScoreWatcher) else None)
                 reason = self.stopping.reason(self.epoch, self.step, online_loss, evaluations, self.model)
                 rate = self.recipe.learning_rate(self.epoch, self.step - self.done)
                 if reason:
@@ -160,14 +161,21 @@ class TrainingLoop:
         self.model.train(mode)
         return scores.float()
 
-    def _evaluate(self, online_loss: float) -> list[Evaluation]:
+    def _evaluate(self, online_loss: float, watcher: ScoreWatcher | None = None) -> list[Evaluation]:
         """Loss and accuracy of each part of the sample in evaluation mode, where this epoch is measured; each process does its share."""
         if not self.recipe.is_measured(self.epoch) and math.isfinite(online_loss):
             return []
         return [
-            evaluation(self._score_part, part, self.recipe.output, batch=self.feed.batch, threads=self.feed.readers, total=self.ranks.total)
-            for part in self.feed.parts
-        ]
+            evaluation(
+                self._score_part, part, self.recipe.output, batch=self.feed.batch, threads=self.feed.readers, total=self.ranks.total,
+                each=partial(self._hand_on, watcher, places),
+            )
+            for part, places in zip(self.feed.parts, self.feed.places, strict=True)
+        ]  # fmt: skip
+
+    def _hand_on(self, watcher: ScoreWatcher | None, places: Tensor, chunk: slice, scores: Tensor) -> None:
+        if watcher is not None:
+            watcher.scored(self.epoch, places[chunk], scores, self.recipe.output)
 
     def _score_part(self, inputs: Tensor) -> Tensor:
         return torch.cat([self._score(self.feed.ready(part)) for part in inputs.split(self.feed.chunk)])
