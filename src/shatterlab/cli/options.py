@@ -103,7 +103,7 @@ class ExperimentOptions:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """Where and how trials run; it decides no result.
+    """Where and how trials run; rows say what it was.
 
     Attributes:
         threads: Of each process: more than one for a few large trials, a kernel system of the paper's size, say.

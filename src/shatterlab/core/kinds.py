@@ -348,11 +348,12 @@ class Learner(Part, ABC):
     """Turns a training sample into a scoring function; it never sees test examples.
 
     A learner around another one declares what its fits are for by `role`: "twins", "code", "part". It enters no key. One that reads `Examples.columns` and
-    so takes text and missing values declares `reads_columns`.
+    so takes text and missing values declares `reads_columns`, one that stores checkpoints `stores_checkpoints`.
     """
 
     role: ClassVar[str] = "fit"
     reads_columns: ClassVar[bool] = False
+    stores_checkpoints: ClassVar[bool] = False
 
     @property
     def takes_columns(self) -> bool:

@@ -116,7 +116,10 @@ class Splits:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how a trial runs. Decides no result, enters no key.
+    """Where and how a trial runs. It enters no key, and each row says what it was (`runtime.*`).
+
+    On one kind of processor with one thread, a trial gives the same bits again. Another number of threads or another device rounds sums differently, and
+    trainings drift apart by that: such rows are no replicates, and a report says where they are mixed. `test_every` decides at which epochs `oracle.*` looks.
 
     Args:
         device: a torch device, "cpu" or "cuda".

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from shatterlab import __version__
 from shatterlab.analysis.naming import capital, heading
+from shatterlab.analysis.provenance import mixed_origins
 from shatterlab.analysis.replicates import unique
 from shatterlab.analysis.summary import LEVEL
 from shatterlab.core.values import Row
@@ -64,7 +65,7 @@ def render(
     context = {
         "experiment": experiment,
         "scale": scale,
-        "verdict": [*(verdict or sections.headline(judged, rows)), *notes],
+        "verdict": [*(verdict or sections.headline(judged, rows)), *notes, *mixed_origins(rows)],
         "claims": judged,
         "tones": _TONES,
         **_drawn(figures, folded),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shatterlab.analysis.naming import heading, model, number, setting, text_of, value_of, with_interval
+from shatterlab.analysis.provenance import mixed_origins
 from shatterlab.analysis.replicates import SPECIFICATION, by, seeds, unique
 from shatterlab.analysis.summary import SHOWN_FROM, censoring
 from shatterlab.core.values import Row
@@ -350,4 +351,4 @@ def ending(rows: Sequence[Row], missing: int) -> tuple[list[str], list[str]]:
     lines = [f"Trials: {ended}{f', {missing} not run yet' if missing else ''}."]
     if checked.checked:
         lines.append(f"Self-checks: passed in {checked.passed} of {checked.checked} trials.")
-    return lines, list(dict.fromkeys(str(row["error"]) for row in rows if row.get("error")))
+    return [*lines, *mixed_origins(rows)], list(dict.fromkeys(str(row["error"]) for row in rows if row.get("error")))

@@ -23,7 +23,7 @@ from shatterlab.store.database import Store
 from shatterlab.studies.model_and_data import dataset, learners, predicts_numbers
 from shatterlab.studies.preflight import preflight
 from shatterlab.studies.progress import shown
-from shatterlab.trials.trial import sample
+from shatterlab.trials.trial import Trial, sample
 
 Form = Literal["html", "md", "json"]
 _FORMS: dict[str, Form] = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
@@ -231,7 +231,9 @@ def complete(
     opened = store if isinstance(store, Store) else Store(store or ":memory:")
     executor, failures = LocalPool(workers, runtime.threads) if workers else InProcess(), RepeatedFailures()
     try:
-        preflight(opened.missing(experiment.trials), runtime)
+        missing = opened.missing(experiment.trials)
+        _require_checkpoints(missing, runtime)
+        preflight(missing, runtime)
         with contextlib.nullcontext(on_row) if on_row is not None else shown(progress) as watcher:
             rows = drive(experiment.trials, opened, executor, runtime, watcher, failures)
             while further := experiment.further(rows):
@@ -246,3 +248,12 @@ def complete(
         executor.shutdown()
         if opened is not store:
             opened.close()
+
+
+def _require_checkpoints(trials: Sequence[Trial], runtime: Runtime) -> None:
+    """Refuses a folder for checkpoints that no learner would write to."""
+    kinds = dict.fromkeys(trial.learner.kind for trial in trials)
+    writes = any(part.stores_checkpoints for trial in trials for part in trial.learner.parts() if isinstance(part, Learner))
+    if runtime.checkpoints is not None and kinds and not writes:
+        names = ", ".join(kinds)
+        raise InvalidPart(f"checkpoints: a learner that stores them is required (Training, StreamedTraining), got {names}. Leave the folder out.")

@@ -36,6 +36,7 @@ class GradientTraining(Learner):
     augmentation: tuple[Augmentation, ...] = ()
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
 
+    stores_checkpoints: ClassVar[bool] = True
     distributed: ClassVar[bool] = False  # whether the processes that torchrun starts train one model
 
     @property

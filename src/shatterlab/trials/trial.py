@@ -106,7 +106,7 @@ def run(trial: Trial, runtime: Runtime = Runtime()) -> Row:
         _load.cache_clear()  # the failed trial may have changed the sample that later trials would share
         release_after(row)
     spent = {"seconds": round(time.perf_counter() - start, 6), "peak_memory": _peak_memory()}
-    return Row({**row, **spent, **_versions(), "finished": datetime.datetime.now(datetime.UTC).isoformat()}, row.curves, row.arrays)
+    return Row({**row, **spent, **_made_with(runtime), **_versions(), "finished": datetime.datetime.now(datetime.UTC).isoformat()}, row.curves, row.arrays)
 
 
 def failed(trial: Trial, error: str, trace: str = "") -> Row:
@@ -276,6 +276,18 @@ def _peak_memory() -> int | None:
     except (OSError, StopIteration):
         return None
     return int(line.split()[1]) * 1024
+
+
+def _made_with(runtime: Runtime) -> dict[str, Scalar]:
+    """What rounding, and so a result, depends on besides the trial."""
+    gpu = torch.device(runtime.device).type == "cuda" and torch.cuda.is_available()
+    return {
+        "runtime.device": torch.cuda.get_device_name(runtime.device) if gpu else "cpu",
+        "runtime.threads": runtime.threads,
+        "runtime.capability": torch.backends.cpu.get_cpu_capability(),
+        "runtime.tf32": torch.backends.cuda.matmul.allow_tf32 if gpu else None,
+        "runtime.test_every": runtime.test_every,
+    }
 
 
 @functools.cache
