@@ -13,9 +13,9 @@ from shatterlab.statistics import Interval, clopper_pearson, interval_of_bounds,
 
 Quantity = Literal["share", "time", "positive", "outcome", "r2", "real"]
 Bounds = tuple[float, float]
-_EXAMPLES = {"train": "train.n", "test": "test.n", "oracle": "test.n", "validation": "train.n"}
+_EXAMPLES = {"train": "train.n", "test": "test.n", "oracle": "test.n", "validation": "train.n", "noisy": "noisy.n"}
 _PATTERNS: tuple[tuple[Quantity, str], ...] = (
-    ("share", r"(.*\.)?(accuracy|error|top5_accuracy|online_accuracy|random_error|support|support_per_pair|leverage)"),
+    ("share", r"(.*\.)?(accuracy|error|top5_accuracy|online_accuracy|clean_accuracy|random_error|support|support_per_pair|leverage)"),
     ("time", r"fit\.(epochs|steps)(_to_.*)?"),
     ("outcome", r"check\..*(?<!_p)|fit\.(separable|interpolates|censored|diverged)|.*\.vacuous"),
     ("r2", r"(.*\.)?r2"),

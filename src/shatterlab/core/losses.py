@@ -109,19 +109,22 @@ def evaluation(
     return Evaluation(sums[0] / n, sums[1] / n, sums[2] / n if examples.classes > TOP else None)
 
 
-def results_of(score: Callable[[Tensor], Tensor], examples: Examples, output: str) -> dict[str, Scalar]:
+def results_of(
+    score: Callable[[Tensor], Tensor], examples: Examples, output: str, each: Callable[[slice, Tensor], object] = lambda chunk, scores: None
+) -> dict[str, Scalar]:
     """The columns of one split: loss, accuracy, error and top-5 accuracy of classes; loss, R2 and RMSE of numbers, whose accuracy and error are None.
 
     Args:
         score: inputs -> scores, n x k; of a regression predictions, n x 1.
         examples: the sample to score.
         output: the meaning of the scores, as for `losses`; of a regression "targets".
+        each: called with the positions and the scores of every batch of a classification.
 
     Raises:
         UserCodeError: the scores have another shape.
     """
     if examples.values is None:
-        return class_results(evaluation(score, examples, output))
+        return class_results(evaluation(score, examples, output, each=each))
     predictions = torch.cat([score(inputs).detach().cpu().double() for _, inputs in chunks(examples.inputs, _BATCH, torch.get_num_threads())])
     if predictions.shape != (len(examples), 1):
         raise UserCodeError(f"scores: one prediction an example, {(len(examples), 1)}, is required, got {tuple(predictions.shape)}. Predict one target.")

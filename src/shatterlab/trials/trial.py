@@ -24,11 +24,12 @@ from shatterlab import __version__
 from shatterlab.core import Corruption, Dataset, Examples, Fit, Learner, Measure, Part, Row, Runtime, Scalar, Seeds, Splits
 from shatterlab.core.catalog import build
 from shatterlab.core.errors import DataError, InvalidPart, NotApplicable, ShatterlabError, UserCodeError
-from shatterlab.core.losses import Evaluation, class_results, number_results, results_of
+from shatterlab.core.losses import number_results
 from shatterlab.core.part import canonical, digest
 from shatterlab.trials.machine_limits import machine_error, release_after
 from shatterlab.trials.observer import TrialObserver
 from shatterlab.trials.self_check import SelfCheck
+from shatterlab.trials.split_results import split_results
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,7 @@ def _completed(trial: Trial, runtime: Runtime) -> Row:
     observer = TrialObserver(corrupted.test, check, max(runtime.test_every, interval))
     fit = trial.learner.fit(corrupted.train, trial.seeds, observer, replace(runtime, trial=trial.key))
     clock.lap("fit")
-    results = {
-        f"{name}.{column}": value
-        for name, examples, known in (("train", corrupted.train, observer.final), ("test", corrupted.test, None))
-        for column, value in _results(fit, examples, known).items()
-    }
+    results = split_results(fit, splits, corrupted, corruption, observer.final)
     clock.lap("evaluate")
     diverged = bool(fit.facts.get("diverged")) or any(math.isnan(value) for value in results.values() if isinstance(value, float))
     measured, arrays = _measure(trial.measures, fit, corrupted.train, diverged)
@@ -172,10 +169,6 @@ def _load(description: str, identity: str, root: Path | None, seed: int) -> Spli
     dataset = build(json.loads(description))
     assert isinstance(dataset, Dataset)
     return dataset.load(root, Seeds(data=seed))
-
-
-def _results(fit: Fit, examples: Examples, known: Evaluation | None) -> dict[str, Scalar]:
-    return {"n": len(examples), **(class_results(known) if known else results_of(fit.scores, examples, fit.output))}
 
 
 def _facts(splits: Splits) -> dict[str, Scalar]:
