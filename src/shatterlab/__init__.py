@@ -18,7 +18,8 @@ _HOMES = {
     "design.claims": ("Claim", "difference", "every", "mean", "ratio"),
     "design.experiment": ("Experiment", "Scale", "grid"),
     "views": (
-        "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable", "PublishedLine",
+        "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Histogram", "LearningCurves", "LedgerSummary", "LedgerTable",
+        "MemorizationHistogram", "MostMemorized", "PublishedLine",
         "Quantity", "RademacherTable", "RankingTable", "Scatter", "Table",
     ),
     "kernels.empirical_tangent": ("tangent_gram",),
@@ -30,6 +31,7 @@ _HOMES = {
     "studies.gate": ("gate",),
     "studies.capacity": ("Capacity", "capacity"),
     "studies.ledger": ("Ledger", "ledger"),
+    "studies.memorization": ("Memorization", "memorization"),
     "studies.significance": ("Significance", "significance"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -98,6 +98,7 @@ from shatterlab.learners.kernel_interpolation import RandomCentres as RandomCent
 from shatterlab.learners.linear import LinearMinimumNorm as LinearMinimumNorm
 from shatterlab.learners.linear import LinearSeparator as LinearSeparator
 from shatterlab.learners.memorizing_network import MemorizingNetwork as MemorizingNetwork
+from shatterlab.learners.on_subset import OnSubset as OnSubset
 from shatterlab.learners.predicted_descent import PredictedDescent as PredictedDescent
 from shatterlab.learners.recipe import Recipe as Recipe
 from shatterlab.learners.streamed_training import StreamedTraining as StreamedTraining
@@ -148,6 +149,8 @@ from shatterlab.studies.data_findings import data_findings as data_findings
 from shatterlab.studies.gate import gate as gate
 from shatterlab.studies.ledger import Ledger as Ledger
 from shatterlab.studies.ledger import ledger as ledger
+from shatterlab.studies.memorization import Memorization as Memorization
+from shatterlab.studies.memorization import memorization as memorization
 from shatterlab.studies.run import complete as complete
 from shatterlab.studies.significance import Significance as Significance
 from shatterlab.studies.significance import significance as significance
@@ -157,6 +160,8 @@ from shatterlab.views.arrays import Histogram as Histogram
 from shatterlab.views.curve import Curve as Curve
 from shatterlab.views.curve import FitProbability as FitProbability
 from shatterlab.views.learning import LearningCurves as LearningCurves
+from shatterlab.views.memorization import MemorizationHistogram as MemorizationHistogram
+from shatterlab.views.memorization import MostMemorized as MostMemorized
 from shatterlab.views.ranking_table import RankingTable as RankingTable
 from shatterlab.views.scatter import Scatter as Scatter
 from shatterlab.views.tables import ComparisonTable as ComparisonTable

@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError
 
 from shatterlab import __version__
 from shatterlab.cli.audit import audit
+from shatterlab.cli.memorization import memorization
 from shatterlab.cli.options import STORE, ExperimentOptions, RuntimeOptions
 from shatterlab.cli.terminal import complain, end_as_interrupted, exit_code, interruptible, print_names, workers_or_cores
 from shatterlab.core.errors import InvalidPart, ShatterlabError
@@ -36,6 +37,7 @@ app.command(data_app)
 store_app = App(name="store", help="The files that hold rows: are they whole, keep what is, copy one that is in use.")
 app.command(store_app)
 app.command(audit)
+app.command(memorization)
 
 
 @app.command

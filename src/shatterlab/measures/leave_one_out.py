@@ -1,4 +1,4 @@
-"""How a kernel system changes when one example is left out or relabelled, in closed form."""
+"""How a fit changes when one example is left out or relabelled, in closed form."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from shatterlab.core import Examples, Fit, Kernel, Measure
 from shatterlab.core.errors import NotApplicable
+from shatterlab.measures._left_out import left_out, scores_of
 
 _COLUMNS = 256  # examples replaced in one product
 
@@ -31,22 +32,33 @@ class Inverse(Protocol):
 class LeaveOneOut(Measure):
     """Leave-one-out predictions and memorization scores of all n examples, without a refit.
 
-    With W = (K + lambda I)^-1 Y the system without example i errs on it by W_i / [(K + lambda I)^-1]_ii; the diagonal costs n^3/3 multiplications. The
-    memorization score of an example is 1[fit correct] - 1[leave-one-out prediction correct].
+    Kernel systems: with W = (K + lambda I)^-1 Y the system without example i errs on it by W_i / [(K + lambda I)^-1]_ii; the diagonal costs n^3/3
+    multiplications. Least squares of minimum norm and ridge: (y - f)_i / (1 - H_ii) with f = H y, and the pseudo-inverse form where H_ii = 1. Nearest
+    neighbours: each example is left out of its own. What was fitted to inputs before (a bandwidth, a standardization) stays as it is. The memorization score of
+    an example is 1[fit correct] - 1[leave-one-out prediction correct].
 
     Args:
-        sampled: how many examples, evenly spread, to estimate `inverse_error` on, >= 0; each costs as much as fitting one class.
+        sampled: how many examples of a kernel system, evenly spread, to estimate `inverse_error` on, >= 0; each costs as much as fitting one class.
 
     Returns:
-        `error` (a fraction), `squared_residual` (mean over examples, summed over classes), `memorization` (mean score), `memorized` (share with score 1),
+        `error` (a fraction), `squared_residual` (mean over examples, summed over classes), `memorization` (mean score: training accuracy less leave-one-out
+        accuracy), `memorized` (share with score 1),
         `inverse_error` (largest relative error of the sampled diagonal entries, against float64), `undecided` (share of examples whose prediction that error
         could turn; both None where nothing is sampled). Arrays in the order of the sample: `predictions` and `residuals` (n x k), `memorization_scores` (n).
 
     Raises:
-        NotApplicable: the fit keeps no factor of a kernel system.
+        NotApplicable: the fit keeps no factor of a kernel system, and is no minimum-norm least-squares map, ridge classifier or nearest-neighbour classifier.
 
     Source:
         Allen 1974 (the PRESS statistic); memorization: Feldman, Zhang 2020, with one left-out refit in place of many.
+
+    Example:
+        >>> from shatterlab import Estimator, GaussianCloud
+        >>> train = GaussianCloud(examples=40).load().train
+        >>> fit = Estimator("sklearn.neighbors:KNeighborsClassifier", {"n_neighbors": 1}).fit(train)  # right on all it has seen
+        >>> values = LeaveOneOut().of(fit, train)
+        >>> values["memorization"] == values["error"]
+        True
     """
 
     sampled: int = 4
@@ -55,15 +67,17 @@ class LeaveOneOut(Measure):
         self.require(self.sampled >= 0, "sampled is a whole number >= 0", self.sampled)
 
     def of(self, fit: Fit, train: Examples) -> Mapping[str, Any]:
-        factor = getattr(fit.model, "factor", None)
-        if not isinstance(factor, Inverse):
-            required = f'LeaveOneOut: a factored kernel system is required, got {type(fit.model).__name__}. Fit KernelInterpolation(..., solver="direct")'
-            raise NotApplicable(required)
-        assert fit.model is not None
-        diagonal, weights, fitted = factor.inverse_diagonal().cpu(), fit.model.weights.cpu(), fit.model.fitted.cpu()
-        inverse_error = _error(factor, diagonal, min(self.sampled, len(train)))
-        residuals = weights / diagonal[:, None]
-        predictions = functional.one_hot(train.labels, train.classes) - residuals
+        targets = functional.one_hot(train.labels, train.classes)
+        factor, inverse_error = getattr(fit.model, "factor", None), None
+        if isinstance(factor, Inverse):
+            assert fit.model is not None
+            diagonal, fitted = factor.inverse_diagonal().cpu(), fit.model.fitted.cpu()
+            inverse_error = _error(factor, diagonal, min(self.sampled, len(train)))
+            residuals = fit.model.weights.cpu() / diagonal[:, None]
+            predictions = targets - residuals
+        else:
+            predictions, fitted = self._in_closed_form(fit, train), scores_of(fit, train)
+            residuals = targets - predictions
         right = predictions.argmax(1) == train.labels
         scores = (fitted.argmax(1) == train.labels).int() - right.int()
         return {
@@ -77,6 +91,13 @@ class LeaveOneOut(Measure):
             "residuals": residuals.float().numpy(),
             "memorization_scores": scores.numpy(),
         }
+
+    def _in_closed_form(self, fit: Fit, train: Examples) -> Tensor:
+        predictions = left_out(fit, train, self.kind)
+        if predictions is None:
+            required = f'LeaveOneOut: a factored kernel system is required, got {type(fit.model).__name__}. Fit KernelInterpolation(..., solver="direct")'
+            raise NotApplicable(f"{required}, LinearMinimumNorm, a nearest-neighbour or a ridge classifier")
+        return predictions
 
 
 def _undecided(predictions: Tensor, residuals: Tensor, labels: Tensor, error: float) -> float:

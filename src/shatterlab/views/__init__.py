@@ -8,6 +8,7 @@ from shatterlab.analysis.naming import model, setting
 from shatterlab.views.arrays import ArrayCurves, Histogram
 from shatterlab.views.curve import Curve, FitProbability
 from shatterlab.views.learning import LearningCurves
+from shatterlab.views.memorization import MemorizationHistogram, MostMemorized
 from shatterlab.views.ranking_table import RankingTable
 from shatterlab.views.scatter import Scatter
 from shatterlab.views.tables import ComparisonTable, Effects, JudgedMeasures, LedgerSummary, LedgerTable, PublishedLine, RademacherTable, Table
@@ -16,6 +17,6 @@ from shatterlab.views.view import Grid, View
 
 __all__ = [
     "ArrayCurves", "ComparisonTable", "Curve", "Effect", "Effects", "FitProbability", "Grid", "Histogram", "JudgedMeasures", "LearningCurves",
-    "LedgerSummary", "LedgerTable", "PublishedLine", "Quantity", "RademacherTable", "RankingTable", "Scatter", "Table", "TrueAndPermuted", "View", "model",
-    "setting",
+    "LedgerSummary", "LedgerTable", "MemorizationHistogram", "MostMemorized", "PublishedLine", "Quantity", "RademacherTable", "RankingTable", "Scatter",
+    "Table", "TrueAndPermuted", "View", "model", "setting",
 ]  # fmt: skip
