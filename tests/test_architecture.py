@@ -238,7 +238,7 @@ CONTRACT = """
     LinearKernel Gaussian Laplacian KernelInterpolator
     GaussianCloud LinearSeparator MemorizedBits capacity Capacity FitProbability TwoLayerConstruction DeepConstruction MemorizingNetwork
     Examples Splits Fit Progress Row Seeds Runtime Part Trial run Store Experiment Scale Claim grid Curve Table complete tangent_gram ledger Ledger
-    audit Audit significance Significance Ablation Factor
+    audit Audit significance Significance suspicious Suspicious OnFold Pooled Ablation Factor
     Dataset Corruption LabelCorruption PixelCorruption Architecture Augmentation Optimizer Kernel Learner Measure
     NotApplicable ShatterlabError random_bits
 """.split()  # noqa: SIM905 (seventy names in quotes are harder to read)

@@ -33,6 +33,7 @@ _HOMES = {
     "studies.ledger": ("Ledger", "ledger"),
     "studies.memorization": ("Memorization", "memorization"),
     "studies.significance": ("Significance", "significance"),
+    "studies.suspicious": ("Suspicious", "suspicious"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -59,6 +59,7 @@ from shatterlab.datasets.cifar import CIFAR100 as CIFAR100
 from shatterlab.datasets.cifar import CIFAR10N as CIFAR10N
 from shatterlab.datasets.derived import ForcedTest as ForcedTest
 from shatterlab.datasets.derived import OneAgainstRest as OneAgainstRest
+from shatterlab.datasets.derived import Pooled as Pooled
 from shatterlab.datasets.digits import Digits as Digits
 from shatterlab.datasets.generated import GaussianCloud as GaussianCloud
 from shatterlab.datasets.generated import GeneratedPhotos as GeneratedPhotos
@@ -98,6 +99,7 @@ from shatterlab.learners.kernel_interpolation import RandomCentres as RandomCent
 from shatterlab.learners.linear import LinearMinimumNorm as LinearMinimumNorm
 from shatterlab.learners.linear import LinearSeparator as LinearSeparator
 from shatterlab.learners.memorizing_network import MemorizingNetwork as MemorizingNetwork
+from shatterlab.learners.on_fold import OnFold as OnFold
 from shatterlab.learners.on_subset import OnSubset as OnSubset
 from shatterlab.learners.predicted_descent import PredictedDescent as PredictedDescent
 from shatterlab.learners.recipe import Recipe as Recipe
@@ -154,6 +156,8 @@ from shatterlab.studies.memorization import memorization as memorization
 from shatterlab.studies.run import complete as complete
 from shatterlab.studies.significance import Significance as Significance
 from shatterlab.studies.significance import significance as significance
+from shatterlab.studies.suspicious import Suspicious as Suspicious
+from shatterlab.studies.suspicious import suspicious as suspicious
 from shatterlab.trials.trial import Trial as Trial
 from shatterlab.trials.trial import run as run
 from shatterlab.views.arrays import Histogram as Histogram

@@ -23,6 +23,7 @@ from shatterlab.core import Seeds, Splits, catalog
 from shatterlab.core.errors import InvalidPart
 from shatterlab.datasets.arrays import Arrays
 from shatterlab.datasets.cifar import CIFAR10, CIFAR10N, CIFAR100
+from shatterlab.datasets.derived import Pooled
 from shatterlab.datasets.digits import Digits
 from shatterlab.datasets.image_folder import ImageFolder
 from shatterlab.datasets.mnist import MNIST, FashionMNIST, idx_files, read_idx
@@ -140,6 +141,14 @@ def test_the_plain_file_is_preferred_to_the_packed_one(tmp_path, monkeypatch):
     (tmp_path / MNIST.FILES[0].path).unlink()
     message = refusal(lambda: MNIST().load(tmp_path))
     assert "train-images-idx3-ubyte.gz of " in message and "got 28 bytes" in message
+
+
+def test_a_pool_has_the_rows_of_both_splits_in_their_order():
+    x, y = np.arange(40.0)[:, None], np.arange(40) % 4
+    pool = Pooled(Arrays.of(x, y)).load().train
+    assert pool.inputs[:, 0].tolist() == x[:, 0].tolist() and pool.labels.tolist() == y.tolist() and pool.rows.tolist() == list(range(40))
+    digits, parted = Pooled(Digits(examples=30, test_examples=20)).load(), Digits(examples=30, test_examples=20).load()
+    assert torch.equal(digits.train.inputs, torch.cat([parted.train.inputs, parted.test.inputs])) and digits.train.rows is None
 
 
 # CIFAR -----------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from shatterlab import __version__
 from shatterlab.cli.audit import audit
 from shatterlab.cli.memorization import memorization
 from shatterlab.cli.options import STORE, ExperimentOptions, RuntimeOptions
+from shatterlab.cli.suspicious import suspicious
 from shatterlab.cli.terminal import complain, end_as_interrupted, exit_code, interruptible, print_names, workers_or_cores
 from shatterlab.core.errors import InvalidPart, ShatterlabError
 
@@ -38,6 +39,7 @@ store_app = App(name="store", help="The files that hold rows: are they whole, ke
 app.command(store_app)
 app.command(audit)
 app.command(memorization)
+app.command(suspicious)
 
 
 @app.command

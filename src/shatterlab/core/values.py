@@ -35,6 +35,7 @@ class Examples:
         values: of a regression: the k different targets of both splits, increasing; float64, shape (k,). None: labels are classes.
         groups: of a table with groups: the group of each example, int64, shape (n,).
         times: of a table in the order of time: the rank of each example, int64, shape (n,).
+        rows: where the data set parted one table or pair of arrays itself: the row of each example in it, int64, shape (n,).
     """
 
     inputs: Tensor
@@ -46,6 +47,7 @@ class Examples:
     values: Tensor | None = None
     groups: Tensor | None = None
     times: Tensor | None = None
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -64,8 +66,8 @@ class Examples:
     def at(self, indices: Any) -> Examples:
         """The examples at these positions, in this order."""
         inputs: Any = self.inputs.at(indices) if isinstance(self.inputs, Streamed) else self.inputs[indices]
-        groups, times = (None if each is None else each[indices] for each in (self.groups, self.times))
-        return replace(self, inputs=inputs, labels=self.labels[indices], groups=groups, times=times)
+        groups, times, rows = (None if each is None else each[indices] for each in (self.groups, self.times, self.rows))
+        return replace(self, inputs=inputs, labels=self.labels[indices], groups=groups, times=times, rows=rows)
 
     def require_classes(self, owner: str, remedy: str = "Bin it, or use a regressor.") -> None:
         """Refuses the targets of a regression.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from shatterlab.core import Dataset, Part, Seeds, Splits, live_code
 from shatterlab.core.errors import DataError
@@ -92,7 +93,7 @@ class Arrays(Dataset):
             arrays[x] = _inputs(arrays[x], x, owner)
             _paired(arrays[x], arrays[y], x, y, owner)
         target, text = target_of({y: arrays[y] for _, y in pairs}, self.task, self.classes, owner), ""
-        samples = [(arrays[x], target.labels[y]) for x, y in pairs]
+        samples, parts = [(arrays[x], target.labels[y]) for x, y in pairs], None
         if len(samples) == 1:
             [(inputs, labels)] = samples
             parts, text = target.parted(labels, seeds)
@@ -100,8 +101,10 @@ class Arrays(Dataset):
         else:
             _alike(arrays["x_train"], arrays["x_test"], owner)
         levels = 255 if samples[0][0].dtype == np.uint8 else None
-        train, test = (target.examples(inputs, labels, levels) for inputs, labels in samples)
-        return Splits(train, test, split_text=text)
+        examples = [target.examples(inputs, labels, levels) for inputs, labels in samples]
+        if parts is not None:
+            examples = [replace(each, rows=torch.from_numpy(rows)) for each, rows in zip(examples, parts, strict=True)]
+        return Splits(*examples, split_text=text)
 
     def _arrays(self) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
         """The arrays by name, and the name used in errors."""

@@ -1,11 +1,14 @@
-"""Data sets made from another data set: two classes in place of k, test inputs among the training examples."""
+"""Data sets made from another data set: two classes in place of k, test inputs among the training examples, both splits as one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from shatterlab.core import Dataset, Part, Seeds, Splits, stratified
+from shatterlab.core.errors import DataError
+from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.datasets.digits import Digits
 
 
@@ -106,4 +109,42 @@ class ForcedTest(Dataset):
         added = added.at(stratified(added.labels.numpy(), count, seeds.rng("data", "forced test inputs")))
         drawn = seeds.rng("data", "forced labels").integers(train.classes, size=len(added))
         labels = torch.cat([train.labels, torch.from_numpy(drawn)])
-        return Splits(replace(train, inputs=torch.cat([train.inputs, added.inputs]), labels=labels), test)
+        return Splits(replace(train, inputs=torch.cat([train.inputs, added.inputs]), labels=labels, groups=None, times=None, rows=None), test)
+
+
+@dataclass(frozen=True)
+class Pooled(Dataset):
+    """All examples of another data set as one training split, in the order of their source where that is known, else those for training first.
+
+    For cross-validation of a whole table. The test split stays as it is; as its examples are also trained on, its figures are no test figures.
+
+    Args:
+        dataset: the other data set, subsampled by its own fields, with inputs in memory.
+        examples: how many training examples to keep (None: all).
+        test_examples: how many test examples to keep (None: all).
+
+    Raises:
+        DataError: inputs are read from disk.
+
+    Example:
+        >>> len(Pooled(Digits(examples=100, test_examples=50)).load().train)
+        150
+    """
+
+    dataset: Dataset
+
+    @classmethod
+    def specimens(cls) -> tuple[Part, ...]:
+        return ()  # it breaks the law that test examples are not training examples, and says so
+
+    def read(self, root: Path | None, seeds: Seeds) -> Splits:
+        import torch
+
+        splits = self.dataset.load(root, seeds)
+        both = (splits.train, splits.test)
+        if any(isinstance(part.inputs, Streamed) for part in both):
+            raise DataError(f"{self.kind}: inputs in memory are required, got {self.dataset.kind}, which reads them from disk. Use its splits as they are.")
+        columns = {name: [getattr(part, name) for part in both] for name in ("inputs", "labels", "groups", "times", "rows")}
+        joined: dict[str, Any] = {name: None if values[0] is None else torch.cat(values) for name, values in columns.items()}
+        whole = replace(splits.train, **joined)
+        return Splits(whole if whole.rows is None else whole.at(whole.rows.argsort()), splits.test)

@@ -112,7 +112,9 @@ class DataTable(Dataset):
             raise DataError(f"{owner}: a column besides target, group, time and split is required, got none. Add features.")
         values, inputs = inputs_of(features, self.form, owner)
         rows, text = self._positions(columns, target, seeds, owner)
-        described: dict[str, Any] = {"columns": inputs} | {f"{role}s": _ranks(columns[role]) for role in ("group", "time") if role in columns}
+        described: dict[str, Any] = {"columns": inputs, "rows": torch.arange(len(frame))} | {
+            f"{role}s": _ranks(columns[role]) for role in ("group", "time") if role in columns
+        }
         whole = replace(target.examples(values, target.labels["labels"]), **described)
         return Splits(*(whole.at(torch.from_numpy(each)) for each in rows), split_text=text)
 

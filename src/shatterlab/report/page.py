@@ -23,6 +23,7 @@ from shatterlab.analysis.summary import LEVEL
 from shatterlab.core.values import Row
 from shatterlab.report import sections
 from shatterlab.views import Grid
+from shatterlab.views.listed import Picture
 
 if TYPE_CHECKING:
     from shatterlab.design.experiment import Experiment
@@ -144,6 +145,8 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> Markup:
+    if isinstance(text, Picture):
+        return Markup('<img src="data:image/png;base64,{}" alt="{}">').format(base64.b64encode(text.png).decode(), text)
     match = re.fullmatch(r"([^\[(,]+) (\[[^\]]*\].*|\(.*\))", text)
     return Markup("<b>{}</b> <span class='extra'>{}</span>").format(*match.groups()) if match else Markup("{}").format(text)
 
