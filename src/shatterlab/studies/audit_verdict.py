@@ -15,6 +15,7 @@ from shatterlab.analysis.null_distribution import NullTest, null_test
 from shatterlab.core import Row
 from shatterlab.statistics import Interval, clopper_pearson, ratio_interval
 from shatterlab.statistics.permutations import p_text, significant
+from shatterlab.studies.gap_sentence import gap_sentence
 
 _LEVEL = 0.95
 _ALL, _NONE = 0.95, 0.05  # of the training score above the baseline: what permuted labels reach is all of it, none of it
@@ -164,7 +165,7 @@ def _finding(rows: Sequence[Row], permutations: int, leaks: bool, least: float) 
     score = _Score.of(known, metric, null, leaks)
     fit = _Training.of(known, [row for row in ended if row["corruption.kind"] == "PermutedLabels" and row["corruption.level"] == 1], metric)
     fitted = sum(metric.perfect(row) for row in noise.values())
-    sentences = [score.sentence(null), fit.sentence(), _meaning(score.signal, fit.kind) + _advice(score.signal, fit.kind, known)]
+    sentences = [score.sentence(null), fit.sentence(), gap_sentence(rows), _meaning(score.signal, fit.kind) + _advice(score.signal, fit.kind, known)]
     sentences += [*_swallowed(true, noise, fitted, metric), *_open(score, null, metric), *problems]
     told = tuple(filter(None, sentences))
     return Finding(name, told, score.signal, fit.kind, score.value, score.baseline, null, fit.share, fitted, len(noise), failed)
