@@ -90,7 +90,7 @@ def test_a_model_whose_closed_form_does_not_apply_is_sampled_and_says_why():
 
 
 def test_influence_is_of_examples_that_no_fit_saw():
-    result = sl.memorization(KNeighborsClassifier(1), CLOUD, trials=60, influence=True, tell=None)
+    result = sl.memorization(KNeighborsClassifier(1), CLOUD, trials=60, influence=True, tell=None, progress=False)
     values, errors = result.influence()
     assert len(result.held_out) == 12
     assert values.shape == errors.shape == (60, 12)

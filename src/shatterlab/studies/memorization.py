@@ -186,6 +186,7 @@ def memorization(
     on_row: OnRow | None = None,
     tell: Callable[[str], None] | None = print,
     reproduce: Sequence[str] = (),
+    progress: bool | None = None,
     **recipe: Any,
 ) -> Memorization:
     """Measures how much each training example is memorized: how much more often the model is right on it when it was trained on it.
@@ -208,8 +209,8 @@ def memorization(
         on_row: called after each trial with its row, how many are done and how many there are.
         tell: gets the number of fits and their error before the run; None: nobody.
         reproduce: commands to print in the report.
-        recipe: fields of `Training` for a torch model: `epochs`, `batch_size`, ...; of its optimizer: `lr`, ...; and `progress` (None: progress is shown on a
-            terminal and in a notebook).
+        progress: whether progress is shown on standard error where there is no on_row; None: on a terminal and in a notebook.
+        recipe: fields of `Training` for a torch model: `epochs`, `batch_size`, ...; of its optimizer: `lr`, ...
 
     Raises:
         InvalidPart: no model, an unknown kind of model or data, a regressor, or a number out of range.
@@ -227,7 +228,7 @@ def memorization(
         (True, 1.0)
     """
     _require(model, trials, error, share)
-    study = Study(OWNER, model, data, recipe, store, workers, runtime, on_row, reproduce)
+    study = Study(OWNER, model, data, recipe, store, workers, runtime, on_row, reproduce, progress)
     (learner,) = study.learners()
     base = Trial(study.dataset, corruption, learner)
     train = corruption.fitted(study.train, base.seeds).apply(sample(study.dataset, runtime, base.seeds), base.seeds).train
