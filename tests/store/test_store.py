@@ -676,3 +676,11 @@ def test_a_trial_whose_measures_were_not_taken_is_missing(tmp_path):
         store.add(Row({"key": "a", "status": "ok"}, arrays={"measure.PathNorm.values": np.ones(2)}))
         assert len(store.missing([asked("Margins")])) == 1  # the newest run speaks for the key
         assert store.missing([asked("PathNorm")]) == []
+
+
+def test_a_store_is_read_as_a_frame(tmp_path):
+    pytest.importorskip("pandas")
+    with Store(tmp_path / "rows.sqlite") as store:
+        store.add(sl.run(sl.Trial(sl.Digits(examples=60, test_examples=30), sl.TrueLabels(), sl.LinearMinimumNorm())))
+        frame = store.to_frame()
+    assert len(frame) == 1 and frame["test.accuracy"].between(0, 1).all()

@@ -134,7 +134,7 @@ def freeze(name: str, *, options: ExperimentOptions = ExperimentOptions(), outpu
 
 @app.command
 def export(*, store: Path = STORE, output: Path) -> int:
-    """Writes all rows as a table: .csv (scalars), .json (scalars and curves).
+    """Writes all rows as a table: .csv or .parquet (scalars), .json or .jsonl (scalars and curves).
 
     Args:
         store: Where the rows are.

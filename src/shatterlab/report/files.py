@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from shatterlab.analysis.replicates import unique
 from shatterlab.core.errors import InvalidPart, ShatterlabError
+from shatterlab.core.frames import frame_of, harmless
 from shatterlab.core.values import Row
 
 if TYPE_CHECKING:
@@ -29,15 +30,15 @@ _TITLE = 90  # characters a line of the title, which then stays inside of the wi
 _SLUG = 60  # characters of a title in a file name
 _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"  # all of the same widths, one of them on every system
 _LEGEND = {"columns": 3, "layout": {"top": {"anchor": "start", "direction": "vertical", "margin": 10}}}  # one below the other, none cut off
-_FORMATS = (".csv", ".json", ".jsonl")
+_FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 
 
-def write(path: Path | str, text: str) -> Path:
+def write(path: Path | str, content: str | bytes) -> Path:
     """Writes a file in one step: a reader sees the old file or the new one, never half of one.
 
     Args:
         path: the file; its folder must exist.
-        text: what it shall hold.
+        content: what it shall hold; text as UTF-8.
 
     Returns:
         The absolute path of the file.
@@ -57,8 +58,8 @@ def write(path: Path | str, text: str) -> Path:
     except OSError as problem:
         raise _unwritable(path, problem) from problem
     try:
-        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:  # names of files need not be UTF-8
-            file.write(text)
+        with open(descriptor, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))  # names of files need not be UTF-8
             file.flush()
             os.fsync(file.fileno())
         mask = os.umask(0)
@@ -80,11 +81,12 @@ def _unwritable(path: Path | str, problem: OSError) -> ShatterlabError:
 def export_rows(rows: Sequence[Row], path: Path | str) -> Path:
     """Writes rows in the form that the suffix says.
 
-    .csv has a column for every name that occurs and empty cells for null; .json is a list of objects with the columns and `curves` (epoch, step, name, value),
+    .csv and .parquet have a column for every name that occurs and empty cells for null; text of a .csv that a spreadsheet would run as a formula begins with an
+    apostrophe; .json is a list of objects with the columns and `curves` (epoch, step, name, value),
     .jsonl the same with one object a line. Infinite numbers are text in JSON.
 
     Raises:
-        InvalidPart: another suffix.
+        InvalidPart: another suffix, or pandas or pyarrow is missing for .parquet.
         ShatterlabError: the file cannot be written there.
     """
     suffix = Path(path).suffix.lower()
@@ -92,14 +94,26 @@ def export_rows(rows: Sequence[Row], path: Path | str) -> Path:
         text = io.StringIO()
         table = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
         table.writeheader()
-        table.writerows(dict(row) for row in rows)
+        table.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
         return write(path, text.getvalue())
+    if suffix == ".parquet":
+        return _parquet(rows, Path(path))
     objects = [{**{name: _plain(value) for name, value in row.items()}, "curves": [list(map(_plain, point)) for point in row.curves]} for row in rows]
     if suffix == ".json":
         return write(path, json.dumps(objects, indent=1, allow_nan=False) + "\n")
     if suffix == ".jsonl":
         return write(path, "".join(json.dumps(each, allow_nan=False) + "\n" for each in objects))
     raise InvalidPart(f"export: an output that ends in {', '.join(_FORMATS)} is required, got {Path(path).name!r}. Rename it.")
+
+
+def _parquet(rows: Sequence[Row], path: Path) -> Path:
+    content = io.BytesIO()
+    frame = frame_of(rows, "export")
+    try:
+        frame.to_parquet(content)
+    except ImportError:
+        raise InvalidPart("export: pyarrow is required for .parquet, it is not installed. Run `pip install 'shatterlab[frames]'`, or write .csv.") from None
+    return write(path, content.getvalue())
 
 
 def _plain(value: Any) -> Any:

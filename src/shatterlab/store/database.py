@@ -8,10 +8,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from shatterlab.core import Row
 from shatterlab.core.errors import StoreError, printable
+from shatterlab.core.frames import frame_of
 from shatterlab.store.connection import open_database, store_errors
 from shatterlab.store.reading import Damage, Heading, newest, read_headings, read_record, read_rows
 from shatterlab.store.tables import STATUSES, Record
@@ -103,6 +104,15 @@ class Store:
         wanted = None if keys is None else set(keys)
         with self._snapshot() as connection:
             return self._whole(connection, lambda heading: status in (None, heading.status) and (wanted is None or heading.key in wanted), curves, arrays)
+
+    def to_frame(self, status: str | None = None) -> Any:
+        """A pandas frame with one row a key and a column for every scalar; `status` as in `rows`.
+
+        Raises:
+            InvalidPart: pandas is not installed.
+            StoreError: the database cannot be read, or there is no such status.
+        """
+        return frame_of(self.rows(status, curves=False, arrays=False), "Store")
 
     def missing(self, trials: Iterable[K]) -> list[K]:
         """The trials without an ok or diverged run that has their measures, in their order, each key once."""

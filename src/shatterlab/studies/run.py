@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from shatterlab.core import Dataset, Examples, Learner, Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart, UnknownName
+from shatterlab.core.frames import frame_of
 from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.design.experiment import Experiment
 from shatterlab.executors.drive import InProcess, drive
@@ -103,12 +104,7 @@ class StudyResult(ABC):
         Raises:
             InvalidPart: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            missing = "pandas is required for to_frame, it is not installed. Run `pip install 'shatterlab[frames]'`, or use `rows`."
-            raise InvalidPart(f"{self.experiment.name}: {missing}") from None
-        return pandas.DataFrame([dict(row) for row in self.rows])
+        return frame_of(self.rows, self.experiment.name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.rows)} trials: {textwrap.shorten(self.verdict, 160)}>"

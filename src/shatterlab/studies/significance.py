@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from shatterlab.core.errors import DataError, InvalidPart, UserCodeError
+from shatterlab.core.frames import frame_of
 from shatterlab.core.user_code import user_code
 from shatterlab.statistics import clopper_pearson
 from shatterlab.statistics.permutations import Whole, fewest_draws, monte_carlo_test, p_text, significant, smallest_significant, stopping_count
@@ -68,6 +69,11 @@ class Significance:
     independent: bool
 
     @property
+    def p_value(self) -> float:
+        """The same as `p`."""
+        return self.p
+
+    @property
     def permutations(self) -> int:
         """How many were used."""
         return len(self.null)
@@ -108,11 +114,7 @@ class Significance:
         Raises:
             InvalidPart: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise InvalidPart(f"{OWNER}: pandas is required for to_frame, it is not installed. Use `null`.") from None
-        return pandas.DataFrame({"permutation": range(self.permutations + 1), "score": [self.score, *self.null]})
+        return frame_of(({"permutation": k, "score": float(score)} for k, score in enumerate([self.score, *self.null])), OWNER)
 
     def figure(self) -> Any:
         """A histogram of the scores of all permutations, with the score as a line: an Altair chart."""
