@@ -681,6 +681,7 @@ def test_a_trial_whose_measures_were_not_taken_is_missing(tmp_path):
 def test_a_store_is_read_as_a_frame(tmp_path):
     pytest.importorskip("pandas")
     with Store(tmp_path / "rows.sqlite") as store:
-        store.add(sl.run(sl.Trial(sl.Digits(examples=60, test_examples=30), sl.TrueLabels(), sl.LinearMinimumNorm())))
+        trial = shatterlab.Trial(shatterlab.Digits(examples=60, test_examples=30), shatterlab.TrueLabels(), shatterlab.LinearMinimumNorm())
+        store.add(shatterlab.run(trial))
         frame = store.to_frame()
     assert len(frame) == 1 and frame["test.accuracy"].between(0, 1).all()

@@ -375,7 +375,7 @@ def test_forms_of_the_result(monkeypatch):
     null, own = result.figure().to_dict()["layer"]
     assert [value["score"] for value in null["data"]["values"]] == result.null.tolist() and own["data"]["values"] == [{"score": result.score}]
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(sl.InvalidPart, match=r"^significance: pandas is required for to_frame, it is not installed\. Use `null`\.$"):
+    with pytest.raises(sl.InvalidPart, match=r"^significance: pandas is required for a data frame, it is not installed\. Run "):
         result.to_frame()
 
 
