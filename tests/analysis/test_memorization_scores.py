@@ -12,6 +12,7 @@ import torch
 
 import shatterlab as sl
 from shatterlab.analysis.memorization import influence, memorization_scores, needed_trials, worst_error
+from shatterlab.analysis.replicates import distinct
 from shatterlab.core import Examples
 from shatterlab.core.errors import DataError
 
@@ -144,3 +145,10 @@ def test_influence_is_the_difference_that_a_training_example_makes_for_another()
 def test_the_needed_trials_are_the_fewest(error, share):
     t = needed_trials(error, share)
     assert worst_error(t, share) <= error < worst_error(t - 1, share)
+
+
+def test_fits_on_different_subsets_are_not_taken_for_identical_replicates():
+    """The losses of trees are often infinite on both splits, which says nothing of whether two fits are the same."""
+    same = {"train.loss": math.inf, "test.loss": math.inf, "check.train_fingerprint": "f"}
+    subsets = ("a", "b", "b")
+    assert len(distinct([sl.Row({"key": str(r), **same, "fit.subset": subset}) for r, subset in enumerate(subsets)])) == 2

@@ -143,6 +143,11 @@ def test_what_cannot_be_asked_is_refused(model, fields, text):
         sl.memorization(model, CLOUD, **fields)
 
 
+def test_a_network_goes_by_its_own_name():
+    result = sl.memorization("MLP", CLOUD, trials=10, epochs=1, tell=None)
+    assert result.verdict.startswith("MLP memorizes about ")
+
+
 def test_an_unknown_model_gets_the_nearest_names():
     with pytest.raises(UnknownName, match=r"^memorization: model: a known name is required, got 'MPL'\. Did you mean MLP"):
         sl.memorization("MPL", CLOUD)

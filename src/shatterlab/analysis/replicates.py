@@ -106,7 +106,7 @@ def distinct(rows: Iterable[Row]) -> list[Row]:
 def outcome(row: Row) -> tuple[Any, ...]:
     """What replicates have in common that are identical because nothing was random; the key where that is not known."""
     values = tuple(row.get(column) for column in _OUTCOME)
-    return (row.get("key") or id(row),) if None in values else values
+    return (row.get("key") or id(row),) if None in values else (*values, row.get("fit.subset"))  # subsets may have equal losses, infinite ones above all
 
 
 def has(row: Mapping[str, Any], column: str, value: Any) -> bool:

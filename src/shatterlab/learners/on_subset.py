@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -30,8 +31,9 @@ class OnSubset(Learner):
         held_out: examples that are never inside, >= 0.
 
     Returns:
-        The fit on the subset. Facts besides its own: `inside` (m), `inside_accuracy`, `outside_accuracy`, `held_out_accuracy` (where some are). Arrays:
-        `inside` and `correct`, a bit for each example of the sample, packed into bytes as numpy.packbits does.
+        The fit on the subset. Facts besides its own: `inside` (m), `inside_accuracy`, `outside_accuracy`, `held_out_accuracy` (where some are),
+        `mean_memorization` (inside less outside accuracy), `subset` (its fingerprint). Arrays: `inside` and `correct`, a bit for each example of the sample,
+        packed into bytes as numpy.packbits does.
 
     Raises:
         InvalidPart: a field is out of range, or fewer than two examples are not held out.
@@ -72,10 +74,13 @@ class OnSubset(Learner):
         positions = torch.from_numpy(np.flatnonzero(inside))
         fit = self.learner.fit(train.at(positions), seeds, None if observe is None else _at(observe, positions), runtime)
         correct = (torch.cat([fit.scores(batch).argmax(1).cpu() for batch in train.inputs.split(_ROWS)]) == train.labels).numpy()
+        right, others = float(correct[inside].mean()), float(correct[np.setdiff1d(eligible, np.flatnonzero(inside))].mean())
         facts: dict[str, Scalar] = {
             "inside": m,
-            "inside_accuracy": float(correct[inside].mean()),
-            "outside_accuracy": float(correct[np.setdiff1d(eligible, np.flatnonzero(inside))].mean()),
+            "inside_accuracy": right,
+            "outside_accuracy": others,
+            "mean_memorization": right - others,
+            "subset": hashlib.sha256(inside.tobytes()).hexdigest()[:12],
             **({"held_out_accuracy": float(np.delete(correct, eligible).mean())} if self.held_out else {}),
         }
         return replace(fit, facts={**fit.facts, **facts}, arrays={**fit.arrays, "inside": np.packbits(inside), "correct": np.packbits(correct)})

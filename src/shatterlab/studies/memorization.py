@@ -80,10 +80,12 @@ class Memorization(StudyResult):
     Args:
         labels: the label of each example in words, as the model was given it; the other fields are those of `StudyResult`.
         share: of the examples, inside in each fit.
+        model: its name.
     """
 
     labels: tuple[str, ...] = ()
     share: float = 0.7
+    model: str = "the model"
 
     @functools.cached_property
     def scores(self) -> MemorizationScores:
@@ -96,7 +98,7 @@ class Memorization(StudyResult):
         scores, count, mean = self.scores, self.scores.count(), self.scores.mean
         error = 0.0 if scores.exact else worst_error(scores.trials, self.share)
         numbers = int(count.estimate), int(count.low), int(count.high), mean.estimate, mean.low, mean.high, scores.trials, error
-        return [Memorized(model_name(self.rows[0]), scores.exact, int(scores.known.sum()), *numbers, tuple(scores.most(_SHOWN)))]
+        return [Memorized(self.model, scores.exact, int(scores.known.sum()), *numbers, tuple(scores.most(_SHOWN)))]
 
     @property
     def verdict(self) -> str:
@@ -243,7 +245,7 @@ def memorization(
     labels = _labels(train)
     shown = memorization_scores(rows).most(_SHOWN)
     views = (MemorizationHistogram(), MostMemorized(labels, _images(train, shown), _SHOWN))
-    return Memorization(replace(experiment, views=views), tuple(rows), tuple(reproduce), labels, share)
+    return Memorization(replace(experiment, views=views), tuple(rows), tuple(reproduce), labels, share, model_name(base.specification()))
 
 
 def _require(model: Any, trials: int | None, error: float | None, share: float) -> None:
