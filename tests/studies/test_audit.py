@@ -418,3 +418,13 @@ def test_regression_is_audited_by_r2():
     x, _ = noise(120)
     none = told(DecisionTreeRegressor(), (x, np.random.default_rng(1).normal(size=120)))
     assert none.findings[0].signal in ("not shown", "undecided") and none.findings[0].kind == "all" and "permuted targets" in none.verdict
+
+
+def test_the_split_is_said_and_hostile_names_in_it_are_harmless():
+    import pandas as pd
+    from sklearn.tree import DecisionTreeClassifier
+
+    x, y = noise(60)
+    frame = pd.DataFrame(x).rename(columns=str).assign(**{"\x1b[2J<b>": np.arange(60) // 3, "y": y})
+    verdict = sl.audit(DecisionTreeClassifier(), frame, target="y", group="\x1b[2J<b>", quick=True, permutations=0, tell=None).verdict
+    assert "The test split is 5 of 20 whole groups of" in verdict and "\x1b" not in verdict

@@ -40,13 +40,13 @@ class Audit(StudyResult):
         data_findings: what is wrong with the data, seen before anything was trained.
         permutations: planned at most.
         least: a bound on every p-value: 1 over the arrangements of the labels.
-        recipes: how networks were trained, where the recipe is this package's: one sentence each.
+        notes: how the test split was parted, and how networks were trained where the recipe is this package's: one sentence each.
     """
 
     data_findings: tuple[DataFinding, ...] = ()
     permutations: int = 0
     least: float = 0.0
-    recipes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -61,10 +61,10 @@ class Audit(StudyResult):
 
     @property
     def verdict(self) -> str:
-        """The sentences on one model, or a summary and a line each for several; then what was found in the data and the model, and whose recipe it was."""
+        """The sentences on one model, or a summary and a line each for several; then what was found in data and model, the split, whose recipe it was."""
         seen = [*self.data_findings, *constant_answers(self.rows)]
         told = [f"{'The model' if found.kind in _OF_MODEL else 'In the data'}: {printable(found.sentence)}" for found in seen]
-        return "\n".join([*verdict(self.findings), *told, *self.recipes])
+        return "\n".join([*verdict(self.findings), *told, *map(printable, self.notes)])
 
 
 def audit(
@@ -144,9 +144,9 @@ def audit(
     rows = study.rows(experiment(plan), announce)
     learners = plan.learners
     found = [*findings_in(splits), *(finding for learner in learners for finding in model_findings(learner, splits, runtime=runtime))]
-    sentences = tuple(filter(None, (recipe_text(learner, splits.train.shape) for learner in learners)))
+    notes = tuple(filter(None, (splits.split_text, *(recipe_text(learner, splits.train.shape) for learner in learners))))
     permutations = plan.chosen(rows).permutations
-    return Audit(experiment(plan, permutations), tuple(rows), tuple(reproduce), tuple(found), permutations, plan.least, sentences)
+    return Audit(experiment(plan, permutations), tuple(rows), tuple(reproduce), tuple(found), permutations, plan.least, notes)
 
 
 def experiment(plan: AuditPlan, permutations: int = 0) -> Experiment:
