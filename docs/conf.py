@@ -38,6 +38,7 @@ GUIDES = {
         "how-to/audit-your-model",
         "how-to/significance",
         "how-to/regression",
+        "how-to/suspicious-labels",
         "how-to/report-formats",
         "how-to/figure1",
         "how-to/capacity",

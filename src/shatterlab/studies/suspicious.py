@@ -63,6 +63,12 @@ class WrongLabels:
     conflicts: int
     hard: bool
 
+    @property
+    def first(self) -> int:
+        """How many of the list to look at: conflicts, and as many as the estimated share of all labels, or those that look wrong where they are more."""
+        estimated = round(self.rate.estimate * self.judged) if self.rate is not None and self.tells else 0
+        return min(self.examples, self.conflicts + max(self.suspicious, estimated))
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Suspicious(StudyResult):
@@ -161,7 +167,7 @@ class Suspicious(StudyResult):
         if rate.low <= _CLEAN:
             why = f"the model contradicts {contradicted} with confidence ({share} of those that it is sure about), which its own errors may explain"
             return f"Nothing stands out: {why}."
-        look = f"Look at the first {numbers.suspicious + numbers.conflicts:,} of the list"
+        look = f"Look at the first {numbers.first:,} of the list"
         return f"{contradicted} look wrong: the model contradicts {share} of those that it is sure about. {look}, and correct or drop what is wrong."
 
     def _cautions(self) -> list[str]:
@@ -261,6 +267,7 @@ def suspicious(
     runtime: Runtime = Runtime(),
     on_row: OnRow | None = None,
     reproduce: Sequence[str] = (),
+    progress: bool | None = None,
     **recipe: Any,
 ) -> Suspicious:
     """Ranks the labels by how much models that were fitted without them contradict them.
@@ -283,6 +290,7 @@ def suspicious(
         runtime: device, threads and data root.
         on_row: called after each trial with its row, how many are done and how many there are.
         reproduce: commands to print in the report.
+        progress: whether progress is shown on standard error where there is no on_row; None: on a terminal and in a notebook.
         recipe: fields of `Training` for a torch model, as `audit` takes them.
 
     Raises:
@@ -309,7 +317,7 @@ def suspicious(
         if not good:
             raise InvalidPart(f"suspicious: {required}, got {got!r}. {remedy}.")
     source = dataset(data, target=target, group=group, time=time, split=split)
-    study = Study("suspicious", model, source, recipe, store, workers, runtime, on_row, reproduce)
+    study = Study("suspicious", model, source, recipe, store, workers, runtime, on_row, reproduce, progress)
     source, examples = _judged(study.dataset, runtime)
     examples.require_classes("suspicious")
     if len(examples) < folds:
@@ -364,6 +372,6 @@ def out_of_sample(rows: Sequence[Row], examples: Examples) -> _Array:
 
 def _views(result: Suspicious) -> tuple[Any, ...]:
     names = [result._name(label) for label in range(result.examples.classes)]
-    most = int(result.flagged.sum() + result.conflicts.sum())
+    most = result.findings[0].first
     listed = example_list(result.examples, result.order[: min(max(most, 20), 200)], result.index, result.suggested, result.scores, names)
     return (listed, confusion_list(result.confused, names))
