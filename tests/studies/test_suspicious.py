@@ -68,6 +68,13 @@ def test_pure_noise_cannot_be_judged():
     assert not result.flagged.any() and result.confused == [] and "look wrong" not in result.verdict
 
 
+def test_a_weak_model_does_not_say_how_many():
+    """One pixel tells a few digits apart, so the model contradicts most labels although all are right."""
+    x, y, _ = planted(0)
+    result = sl.suspicious(GaussianNB(), (x[:, 43:44], y))
+    assert result.findings[0].tells and result.verdict.startswith("This model cannot tell how many labels are wrong: it contradicts ")
+
+
 def test_five_examples_cannot_be_judged():
     result = sl.suspicious(KNeighborsClassifier(1), (np.arange(5.0)[:, None], np.array([0, 0, 0, 1, 1])))
     assert result.verdict.startswith("This model cannot tell")

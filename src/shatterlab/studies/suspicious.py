@@ -164,6 +164,9 @@ class Suspicious(StudyResult):
         rate = numbers.rate
         share = f"{100 * rate.estimate:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
         contradicted = f"{numbers.suspicious:,} of {numbers.judged:,} labels"
+        if rate.estimate > 0.5:
+            weak = f"it contradicts {share} of those that it is sure about, more than it agrees with"
+            return f"This model cannot tell how many labels are wrong: {weak}. Use a better model; the order of the list is only better than chance."
         if rate.low <= _CLEAN:
             why = f"the model contradicts {contradicted} with confidence ({share} of those that it is sure about), which its own errors may explain"
             return f"Nothing stands out: {why}."
