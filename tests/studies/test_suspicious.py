@@ -19,7 +19,7 @@ from sklearn.svm import LinearSVC
 
 import shatterlab as sl
 from shatterlab.core.errors import DataError, InvalidPart
-from shatterlab.studies.suspicious import harmless
+from shatterlab.core.frames import harmless
 
 MODEL = KNeighborsClassifier(5)
 

@@ -8,11 +8,11 @@ from typing import Any
 from shatterlab.core.errors import InvalidPart
 
 
-def frame_of(rows: Iterable[Mapping[str, Any]], owner: str) -> Any:
-    """A pandas frame with one row each and a column for every name that occurs.
+def frame_of(table: Iterable[Mapping[str, Any]] | Mapping[str, Any], owner: str) -> Any:
+    """A pandas frame of rows, with a column for every name that occurs, or of columns by name.
 
     Args:
-        rows: mappings of names to scalars.
+        table: one mapping of names to scalars a row, or one of names to columns.
         owner: name used in errors.
 
     Raises:
@@ -23,7 +23,7 @@ def frame_of(rows: Iterable[Mapping[str, Any]], owner: str) -> Any:
     except ImportError:
         missing = "pandas is required for a data frame, it is not installed. Run `pip install 'shatterlab[frames]'`, or use the rows."
         raise InvalidPart(f"{owner}: {missing}") from None
-    return pandas.DataFrame([dict(row) for row in rows])
+    return pandas.DataFrame(dict(table) if isinstance(table, Mapping) else [dict(row) for row in table])
 
 
 def harmless(cell: Any) -> Any:

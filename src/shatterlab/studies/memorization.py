@@ -20,6 +20,7 @@ from shatterlab.analysis.memorization import influence as sampled_influence
 from shatterlab.analysis.naming import model as model_name
 from shatterlab.core import Corruption, Examples, Learner, Runtime, Seeds
 from shatterlab.core.errors import DataError, InvalidPart
+from shatterlab.core.frames import frame_of
 from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.corruptions.labels import TrueLabels
 from shatterlab.design.experiment import Experiment
@@ -114,15 +115,9 @@ class Memorization(StudyResult):
         Raises:
             InvalidPart: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise InvalidPart(
-                f"{OWNER}: pandas is required for to_frame, it is not installed. Run `pip install 'shatterlab[frames]'`, or use `scores`."
-            ) from None
         scores = self.scores
         columns = {"memorization": scores.values, "standard_error": scores.standard_errors, "inside": scores.inside, "outside": scores.outside}
-        return pandas.DataFrame({"index": range(len(scores.values)), "label": self.labels, **columns})
+        return frame_of({"index": range(len(scores.values)), "label": self.labels, **columns}, OWNER)
 
     def influence(self, on: Sequence[int] | None = None) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """What training on each example does for the predictions of others, and the standard errors; n x len(on).

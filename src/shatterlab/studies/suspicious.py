@@ -16,6 +16,7 @@ from shatterlab.analysis.data_findings import equal_rows
 from shatterlab.analysis.naming import counted
 from shatterlab.core import Dataset, Examples, Row, Runtime, Seeds
 from shatterlab.core.errors import InvalidPart, printable
+from shatterlab.core.frames import frame_of, harmless
 from shatterlab.core.lazy_inputs import Streamed
 from shatterlab.corruptions.labels import TrueLabels
 from shatterlab.datasets.derived import Pooled
@@ -221,11 +222,7 @@ class Suspicious(StudyResult):
         Raises:
             InvalidPart: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise InvalidPart("suspicious: pandas is required for to_frame, it is not installed. Use `to_csv`.") from None
-        return pandas.DataFrame(self._columns())
+        return frame_of(self._columns(), "suspicious")
 
     def to_csv(self, path: Path | str) -> Path:
         """Writes the list of `to_frame` as a CSV file; a text that a spreadsheet would run as a formula gets an apostrophe in front.
@@ -236,22 +233,8 @@ class Suspicious(StudyResult):
         columns, text = self._columns(), io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(columns)
-        table.writerows([harmless(cell) if isinstance(cell, str) else cell for cell in line] for line in zip(*columns.values(), strict=True))
+        table.writerows(map(harmless, line) for line in zip(*columns.values(), strict=True))
         return write(path, text.getvalue())
-
-
-def harmless(cell: str) -> str:
-    """The text of a cell with an apostrophe in front where a spreadsheet would run it.
-
-    Example:
-        >>> harmless("=1+1"), harmless("-5"), harmless("cat")
-        ("'=1+1", '-5', 'cat')
-    """
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
-    return cell
 
 
 def suspicious(
