@@ -71,8 +71,8 @@ def test_audits_of_signal_and_of_noise():
     signal = inputs[:600], labels[:600]
     noise = inputs[:600], np.random.default_rng(0).integers(2, size=600)
     options = {"replicates": 3, "permutations": 0, "levels": (0.25,)}
-    tree = [sl.audit(DecisionTreeClassifier(random_state=0), data, **options).verdict for data in (signal, noise)]
-    assert all("Memory is enough to make the whole gap of" in said for said in tree)  # it gives back every label
+    tree = [sl.audit(DecisionTreeClassifier(random_state=0), data, **options) for data in (signal, noise)]
+    assert all("Memory is enough to make the whole gap of" in audit.verdict for audit in tree)  # it gives back every label
     rigid = [sl.audit(LogisticRegression(C=1e-6), data, **options).verdict for data in (signal, noise)]
     assert not any("Memory is enough" in said for said in rigid)
-    assert len(tree[0].splitlines()) <= 6
+    assert len(tree[0].findings[0].sentences) <= 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from xml.etree import ElementTree
 
 import numpy as np
@@ -112,6 +113,8 @@ def test_noise(shatterlab_audit):
 
 def test_the_fixture_fails_where_the_score_is_not_real(pytester):
     pytester.makepyfile(TESTS)
-    result = pytester.runpytest_inprocess("-p", "shatterlab.pytest_plugin", "--strict-markers", "-p", "no:cacheprovider")
+    installed = any(point.name == "shatterlab" for point in entry_points(group="pytest11"))
+    named = () if installed else ("-p", "shatterlab.pytest_plugin")  # a checkout that was installed before it had the plug-in
+    result = pytester.runpytest_inprocess(*named, "--strict-markers", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*FAIL DecisionTreeClassifier: p = *", "*Whether your score is real is not decided*"])
