@@ -69,7 +69,7 @@ def audit(
         arguments: An argument of a scikit-learn class, "n_estimators=200", or a field of a torch model's optimizer or training,
             "weight_decay=0.01"; again for each further one.
         quick: True and permuted labels only, in some ten seconds where that is possible.
-        budget: The time that all may take, "90s", "10m" or "2h": it chooses replicates and permutations.
+        budget: The time that the trainings may take, "90s", "10m" or "2h": it chooses replicates and permutations.
         permutations: Of the first replicate's labels at most, 19 or more; 0 for no test. Default: 39 to 999, as many as about a minute allows.
         replicates: Runs of each setting. Default: 5, or fewer where a training takes long.
         levels: Shares of the labels that are permuted, in [0, 1]; 0 (true labels) and 1 (all) are always added.
