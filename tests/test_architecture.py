@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "studies": f"{ROWS} {KINDS} design executors readers report store theory trials views",
     "experiments": f"{ROWS} {KINDS} design references shatterlab studies theory trials views",
     "pytest_plugin": "studies",
-    "cli": "core analysis datasets design experiments laws readers report shatterlab store studies trials views",
+    "cli": "core analysis corruptions datasets design experiments laws readers report shatterlab store studies trials views",
     "__main__": "cli",
 }
 

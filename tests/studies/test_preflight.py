@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -41,7 +42,10 @@ class NoWayBack(nn.Linear):
 class Picky(DummyClassifier):
     """Needs more examples than a first try has."""
 
+    tried: ClassVar[list[int]] = []
+
     def fit(self, X, y, sample_weight=None):
+        self.tried.append(len(X))
         if len(X) < 150:
             raise ValueError("too few")
         return super().fit(X, y)
@@ -96,9 +100,14 @@ def test_a_wrong_argument_is_refused_with_the_names():
         preflight(asked(sl.Recipe(fit)), sl.Runtime())
 
 
-def test_what_only_needs_more_examples_and_what_fails_beside_another_model_goes_on():
+def test_what_only_needs_more_examples_and_what_fails_beside_another_model_goes_on(monkeypatch):
+    Picky.tried.clear()
     preflight(asked(Estimator(f"{__name__}:Picky")), sl.Runtime())
+    assert Picky.tried[0] == 64 and Picky.tried[-1] == len(DATA.load().train) >= 150  # what fails on a few is tried on all of them
+    tried, fit = [], sl.Recipe.fit
+    monkeypatch.setattr(sl.Recipe, "fit", lambda self, *rest: tried.append(self.function.partition("#")[0]) or fit(self, *rest))
     preflight(asked(sl.Recipe(fails_while_training), sl.Recipe(whole)), sl.Runtime())
+    assert len(set(tried)) == 2  # both were tried, and only one failed
 
 
 def test_the_users_code_is_tried_once_on_a_few_examples_of_each_class(monkeypatch):
