@@ -35,7 +35,7 @@ def audit(
 
     Args:
         options: Which model, on which data, and where its trials run.
-        quick: True and permuted labels only, in some ten seconds where that is possible.
+        quick: True and permuted labels only, with as many permutations as ten seconds of training allow, 19 at least.
         budget: The time that the trainings may take, "90s", "10m" or "2h": it chooses replicates and permutations.
         permutations: Of the first replicate's labels at most, 19 or more; 0 for no test. Default: 39 to 999, as many as about a minute allows.
         replicates: Runs of each setting. Default: 5, or fewer where a training takes long.

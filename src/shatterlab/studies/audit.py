@@ -107,7 +107,7 @@ def audit(
         levels: in [0, 1], the shares of the labels that are permuted; 0 (true labels) and 1 (all) are always added.
         permutations: at most, >= 19 or 0 for no test; None: 39 to 999, as many as about a minute allows. It ends as soon as p must exceed 0.05.
         budget: seconds that the trainings may take (starting and the report come on top), > 0, which choose replicates and permutations where these are None.
-        quick: true and permuted labels only, in some ten seconds where that is possible.
+        quick: true and permuted labels only, with as many permutations as ten seconds of training allow, 19 at least.
         store: where rows are kept and found again (None: in memory).
         workers: processes; 0 runs the trials in this one.
         runtime: device, threads and data root.
