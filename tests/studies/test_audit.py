@@ -216,7 +216,7 @@ def test_permutations_end_when_it_is_decided():
         batches.append(len(trials))
         rows += rows_of(trials)
     assert batches == [18, 20, 60]  # the fiftieth permutation that scores as high decides it; asked after 19, 39 and 99
-    (test,) = plan.tests(rows, 999)
+    test = null_test(rows, 999)
     assert (len(test.null), test.exceedances, test.stopped) == (50, 50, True)
 
 

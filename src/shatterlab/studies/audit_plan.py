@@ -131,10 +131,6 @@ class AuditPlan:
         five, three = plans[4], plans[6]
         return five if five.seconds <= _PATIENCE else three
 
-    def tests(self, rows: Sequence[Row], planned: int) -> list[NullTest | None]:
-        """The permutation test of each model as far as it has come."""
-        return [self._test(rows, learner, planned) if planned else None for learner in self.learners]
-
     @functools.cached_property
     def least(self) -> float:
         """A bound on p: 1 over the arrangements of the training labels."""
